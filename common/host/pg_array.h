@@ -1,0 +1,61 @@
+/*
+ * pg_array.h - one column of many rows as a PostgreSQL binary array, for unnest().
+ *
+ * A column is built value by value and handed to pg_send* as a binary parameter; its memory is
+ * kept between batches, so that nothing is allocated once it has grown to its usual size. A
+ * statement takes one array per column: INSERT ... SELECT * FROM unnest($1::int8[], $2::text[]).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_HOST_PG_ARRAY_H
+#define SCRIP_HOST_PG_ARRAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/codec.h"
+
+/* Element types, by the numbers PostgreSQL gave them for ever (pg_type.dat). */
+enum pg_oid {
+    PG_BOOL = 16,
+    PG_BYTEA = 17,
+    PG_INT8 = 20,
+    PG_INT2 = 21,
+    PG_INT4 = 23,
+    PG_TEXT = 25,
+    PG_BYTEA_ARRAY = 1001,
+    PG_BOOL_ARRAY = 1000,
+    PG_INT2_ARRAY = 1005,
+    PG_INT4_ARRAY = 1007,
+    PG_TEXT_ARRAY = 1009,
+    PG_INT8_ARRAY = 1016
+};
+
+struct pg_array {
+    struct bytes bytes;
+    uint32_t element; /* enum pg_oid of one value */
+    uint32_t count;
+};
+
+void pg_array_init(struct pg_array *a, enum pg_oid element);
+void pg_array_fini(struct pg_array *a);
+/* Empties; keeps the memory. */
+void pg_array_clear(struct pg_array *a);
+
+/* One value more. The function must fit the array's element type; CHECKed. */
+void pg_array_bool(struct pg_array *a, bool value);
+void pg_array_int2(struct pg_array *a, int16_t value);
+void pg_array_int4(struct pg_array *a, int32_t value);
+void pg_array_int8(struct pg_array *a, int64_t value);
+void pg_array_text(struct pg_array *a, const char *text);
+void pg_array_bytea(struct pg_array *a, const void *data, size_t length);
+
+/* The finished parameter; lent until the array changes. */
+const char *pg_array_value(struct pg_array *a);
+int pg_array_length(const struct pg_array *a);
+
+/* Big-endian integers, as binary results and parameters carry them. */
+int64_t pg_read_int(const char *data, int length);
+void pg_write_int8(int64_t value, char out[8]);
+
+#endif
