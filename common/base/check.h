@@ -9,7 +9,7 @@
 #ifndef SCRIP_BASE_CHECK_H
 #define SCRIP_BASE_CHECK_H
 
-#define MUST_USE   __attribute__((warn_unused_result))
+#define MUST_USE     __attribute__((warn_unused_result))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* Writes "CHECK failed: file:line: text" to standard error and aborts. */

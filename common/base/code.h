@@ -17,6 +17,8 @@
 #define CID_BYTES  40  /* a client order id: at most 36 characters */
 #define TEXT_BYTES 128 /* one sentence */
 
+#define CID_CHARS_MAX 36
+
 typedef struct code {
     char text[CODE_BYTES];
 } code_t;
@@ -29,9 +31,10 @@ typedef struct text {
     char text[TEXT_BYTES];
 } text_t;
 
-/* Copies; refuses with ERR_FIELD_TOO_LONG. Any bytes but NUL are taken. */
+/* Copy; refuse with ERR_FIELD_TOO_LONG, and a NUL among the bytes with ERR_FIELD_TYPE. */
 MUST_USE enum err code_from(const char *bytes, size_t length, code_t *out);
 MUST_USE enum err cid_from(const char *bytes, size_t length, cid_t *out);
+MUST_USE enum err text_from(const char *bytes, size_t length, text_t *out);
 
 /* For literals of the program's own; CHECKs the length. */
 code_t code_of(const char *literal);

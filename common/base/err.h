@@ -7,6 +7,7 @@
 #define SCRIP_BASE_ERR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/check.h"
 
@@ -27,6 +28,8 @@ int err_http(enum err e);
 bool err_again(enum err e);
 /* Binance's code for the compatible API (negative), 0 where it has none. */
 int err_binance(enum err e);
+/* Whether a number is OK or in a row. */
+bool err_known(uint32_t number);
 /* Finds a row by name; ERR_INTERNAL when there is none. */
 enum err err_by_name(const char *name);
 

@@ -1,8 +1,8 @@
 /*
  * map.h - uint64 keys to uint32 values, open addressing, fixed capacity, no allocation.
  *
- * Key 0 is not allowed. For keys that are not numbers, hash them (map_hash) and let the caller
- * compare what it finds; see map_find_next for keys that share a hash.
+ * Key 0 is not allowed. For keys that are not numbers, hash them (map_hash), compare what is
+ * found, and chain the values that share a hash in the caller's own records.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -20,10 +20,18 @@
 #define DECIMAL_ONE   INT64_C(100000000) /* 1.00000000 */
 #define DECIMAL_BYTES 32                 /* room for any printed decimal and its NUL */
 
-typedef struct money { int64_t v; } money_t;
-typedef struct price { int64_t v; } price_t;
-typedef struct qty { int64_t v; } qty_t;
-typedef struct rate { int64_t v; } rate_t;
+typedef struct money {
+    int64_t v;
+} money_t;
+typedef struct price {
+    int64_t v;
+} price_t;
+typedef struct qty {
+    int64_t v;
+} qty_t;
+typedef struct rate {
+    int64_t v;
+} rate_t;
 
 /*
  * Reads a decimal exactly: an optional minus, digits, an optional point and at most 8 digits.

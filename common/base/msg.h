@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/code.h"
 #include "base/err.h"
@@ -114,13 +115,32 @@ struct msg {
 /* ---- Layout as data --------------------------------------------------------------------- */
 
 enum msg_kind {
-    KIND_BOOL, KIND_U32, KIND_U64, KIND_I64, KIND_ID, KIND_TIME, KIND_MONEY, KIND_PRICE, KIND_QTY,
-    KIND_RATE, KIND_CODE, KIND_CID, KIND_TEXT, KIND_ERR, KIND_TRI, KIND_ENUM, KIND_RECORD,
+    KIND_BOOL,
+    KIND_U32,
+    KIND_U64,
+    KIND_I64,
+    KIND_ID,
+    KIND_TIME,
+    KIND_MONEY,
+    KIND_PRICE,
+    KIND_QTY,
+    KIND_RATE,
+    KIND_CODE,
+    KIND_CID,
+    KIND_TEXT,
+    KIND_ERR,
+    KIND_TRI,
+    KIND_ENUM,
+    KIND_RECORD,
     KIND_LIST
 };
 
 enum msg_flag {
-    MSG_FLAG_REQ = 1, MSG_FLAG_POS = 2, MSG_FLAG_IN = 4, MSG_FLAG_OPT = 8, MSG_FLAG_HID = 16,
+    MSG_FLAG_REQ = 1,
+    MSG_FLAG_POS = 2,
+    MSG_FLAG_IN = 4,
+    MSG_FLAG_OPT = 8,
+    MSG_FLAG_HID = 16,
     MSG_FLAG_SEC = 32
 };
 
@@ -131,8 +151,7 @@ struct msg_field {
     uint8_t kind;                   /* enum msg_kind */
     uint8_t flags;                  /* of enum msg_flag */
     uint8_t enum_id;                /* KIND_ENUM: enum msg_enum */
-    uint16_t offset;                /* in the struct */
-    uint16_t count_offset;          /* KIND_LIST: of name_count */
+    uint16_t offset;                /* in the struct; of a list's pointer, its count is behind it */
     uint32_t max;                   /* KIND_LIST: items at most */
     const struct msg_layout *items; /* KIND_RECORD, KIND_LIST */
     const char *name;
@@ -151,12 +170,53 @@ struct msg_layout {
     const char *effect; /* "MUTATES", "READS" or "SAYS" */
 };
 
+/* The body of any message, of layout->size bytes. */
+static inline void *
+msg_body(struct msg *m)
+{
+    return &m->frame;
+}
+
+static inline const void *
+msg_body_const(const struct msg *m)
+{
+    return &m->frame;
+}
+
+/* Of a KIND_LIST field: the items and their count, which stands right behind the pointer. */
+static inline const void *
+msg_list(const struct msg_field *f, const void *body)
+{
+    const void *items;
+    memcpy(&items, (const uint8_t *)body + f->offset, sizeof(items));
+    return items;
+}
+
+static inline uint32_t
+msg_list_count(const struct msg_field *f, const void *body)
+{
+    return *(const uint32_t *)((const uint8_t *)body + f->offset + sizeof(void *));
+}
+
+static inline void
+msg_list_set(const struct msg_field *f, void *body, const void *items, uint32_t count)
+{
+    memcpy((uint8_t *)body + f->offset, &items, sizeof(items));
+    *(uint32_t *)((uint8_t *)body + f->offset + sizeof(void *)) = count;
+}
+
+/* Whether a field holds nothing but zeros: such a field is not sent. */
+bool msg_field_zero(const struct msg_field *f, const void *body);
+
 /* NULL for a number that is in no row. */
 const struct msg_layout *msg_layout(enum msg_type type);
 const struct msg_layout *msg_layout_by_name(const char *name);
 /* Index runs over all messages in table order; NULL past the end. For docs and OpenAPI. */
 const struct msg_layout *msg_layout_at(uint32_t index);
 const struct msg_layout *msg_record_at(uint32_t index);
+/* NULL when there is no such field. */
+const struct msg_field *msg_field_by_tag(const struct msg_layout *l, uint64_t tag);
+const struct msg_field *msg_field_by_name(const struct msg_layout *l, const char *name);
 /* "BUY"; "NONE" for 0; NULL for a number that is not in the table. */
 const char *msg_enum_name(enum msg_enum id, uint32_t value);
 /* 0 when there is no such name. Exact case. */
