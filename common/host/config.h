@@ -46,5 +46,7 @@ MUST_USE enum err config_read(const char *service, const struct config_row *rows
                               void *config, int argc, char **argv, FILE *errors);
 /* One line per setting, secrets as ***. */
 void config_print(const struct config_row *rows, size_t row_count, const void *config, FILE *to);
+/* The rows as a Markdown table, for docs/config.md. */
+void config_markdown(const struct config_row *rows, size_t row_count, FILE *to);
 
 #endif
