@@ -41,17 +41,25 @@ struct CONFIG_STRUCT {
 #else
 
 #define CONFIG_INT(key, fallback, min, max, unit, sentence)                                        \
-    {#key, CONFIG_KIND_INT, offsetof(struct CONFIG_STRUCT, key), #fallback, #min, #max, unit, 0,   \
-     sentence},
+    {#key, CONFIG_KIND_INT, offsetof(struct CONFIG_STRUCT, key), #fallback, #min, #max, unit,      \
+     0,    sentence},
 #define CONFIG_TEXT(key, fallback, flags, sentence)                                                \
-    {#key, CONFIG_KIND_TEXT, offsetof(struct CONFIG_STRUCT, key), fallback, NULL, NULL, "", flags, \
-     sentence},
+    {#key,  CONFIG_KIND_TEXT, offsetof(struct CONFIG_STRUCT, key), fallback, NULL, NULL, "",       \
+     flags, sentence},
 #define CONFIG_BOOL(key, fallback, sentence)                                                       \
-    {#key, CONFIG_KIND_BOOL, offsetof(struct CONFIG_STRUCT, key), #fallback, NULL, NULL, "", 0,    \
-     sentence},
+    {#key, CONFIG_KIND_BOOL, offsetof(struct CONFIG_STRUCT, key), #fallback, NULL, NULL, "",       \
+     0,    sentence},
 #define CONFIG_DECIMAL(key, fallback, min, max, unit, sentence)                                    \
-    {#key, CONFIG_KIND_DECIMAL, offsetof(struct CONFIG_STRUCT, key), fallback, min, max, unit, 0,  \
-     sentence},
+    {                                                                                              \
+        #key,                                                                                      \
+        CONFIG_KIND_DECIMAL,                                                                       \
+        offsetof(struct CONFIG_STRUCT, key),                                                       \
+        fallback,                                                                                  \
+        min,                                                                                       \
+        max,                                                                                       \
+        unit,                                                                                      \
+        0,                                                                                         \
+        sentence},
 static const struct config_row CONFIG_ROWS[] __attribute__((unused)) = {
 #include CONFIG_DEF
 };

@@ -51,6 +51,10 @@ void loop_timer_end(struct loop_timer **t);
 
 /* Runs at the end of every turn, in the order of the calls. */
 void loop_on_turn(struct loop *l, void (*hook)(void *arg), void *arg);
+/* Runs after all turn hooks of the same turn: for those who send what the turn queued. */
+void loop_on_flush(struct loop *l, void (*hook)(void *arg), void *arg);
+/* Removes a hook of either kind; also from within a hook. */
+void loop_off_turn(struct loop *l, void (*hook)(void *arg), void *arg);
 /* Makes the next turn come without waiting. */
 void loop_soon(struct loop *l);
 
