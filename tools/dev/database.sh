@@ -1,0 +1,158 @@
+# database.sh - the stack's own PostgreSQL and Redis: made once, started under the supervisor.
+#
+# PostgreSQL listens on a unix socket in a folder that only its user may enter, on no port at all;
+# whoever may open the socket is trusted. PostgreSQL refuses to run as root, so root runs it as
+# the user `postgres`, and where that user cannot reach the checkout the data lies in /var/tmp
+# with a link in var/.
+#
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+
+pg_bin=/usr/lib/postgresql/15/bin
+
+# Sets pg_home (data and socket lie below it) and pg_as (how to become its user).
+pg_locate() {
+    pg_home=$SCRIP_VAR/pg
+    pg_as=()
+    if is_root; then
+        pg_as=(setpriv --reuid=postgres --regid=postgres --init-groups --pdeathsig INT --)
+        [ -e "$pg_home" ] || pg_place_for_root
+        pg_home=$(readlink -f "$pg_home")
+    elif [ ! -e "$pg_home" ]; then
+        mkdir -p -m 0700 "$pg_home"
+    fi
+    pg_socket=$pg_home/socket
+    [ ${#pg_socket} -le 80 ] || pg_socket=/tmp/scrip-pg-$(id -u)-$(stack_hash)
+    pg_conninfo="host=$pg_socket dbname=scrip user=scrip"
+    pg_admin="host=$pg_socket dbname=postgres user=postgres"
+}
+
+pg_place_for_root() {
+    local place=$SCRIP_VAR/pg
+    mkdir -p "$SCRIP_VAR"
+    if ! (cd / && "${pg_as[@]}" test -x "$SCRIP_VAR"); then
+        place=/var/tmp/scrip-$(stack_hash)
+        [ ! -L "$place" ] || die "$place is a link; remove it first"
+        ln -sfn "$place" "$SCRIP_VAR/pg"
+    fi
+    mkdir -p "$place"
+    chown postgres:postgres "$place"
+    chmod 0700 "$place"
+}
+
+# Runs a program as PostgreSQL's user, from a folder that it may be in.
+pg_run() { (cd / && exec "${pg_as[@]}" "$@"); }
+pg_sql() { psql -XqAt -v ON_ERROR_STOP=1 -d "$1" -c "$2"; }
+
+pg_settings() {
+    cat <<EOT
+listen_addresses = ''
+unix_socket_directories = '$pg_socket'
+unix_socket_permissions = 0700
+max_connections = 100
+shared_buffers = ${SCRIP_PG_BUFFERS:-256MB}
+# What was acknowledged is on the disk. Never turn these off.
+fsync = on
+synchronous_commit = on
+full_page_writes = on
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+checkpoint_completion_target = 0.9
+jit = off
+log_line_prefix = '%m [%p] '
+log_checkpoints = off
+EOT
+}
+
+pg_init() {
+    [ ! -e "$pg_home/data/PG_VERSION" ] || return 0
+    step "making a PostgreSQL cluster in $pg_home"
+    pg_run rm -rf "$pg_home/data.new"
+    pg_run "$pg_bin/initdb" -D "$pg_home/data.new" -U postgres -E UTF8 --locale=C.UTF-8 \
+        --auth-local=trust --auth-host=reject --no-instructions >"$log_dir/initdb.log" 2>&1 || {
+        cat "$log_dir/initdb.log" >&2
+        die "initdb failed"
+    }
+    pg_run mv "$pg_home/data.new" "$pg_home/data"
+}
+
+pg_start() {
+    pg_locate
+    part_runs postgres && return 0
+    pg_init
+    pg_run mkdir -p -m 0700 "$pg_socket"
+    pg_settings | pg_run tee "$pg_home/data/postgresql.conf" >/dev/null
+    cd /
+    part_start postgres --stop-signal INT --stop-seconds 60 -- \
+        "${pg_as[@]}" "$pg_bin/postgres" -D "$pg_home/data"
+    cd "$SCRIP_ROOT"
+}
+
+pg_wait() {
+    local deadline=$((SECONDS + 60))
+    until "$pg_bin/pg_isready" -q -h "$pg_socket"; do
+        [ $SECONDS -lt $deadline ] || {
+            tail -n 20 "$log_dir/postgres.log" >&2
+            die "PostgreSQL does not answer; see $log_dir/postgres.log"
+        }
+        sleep 0.05
+    done
+}
+
+# A role that owns its database and nothing else, so that a service cannot reach further.
+pg_prepare() {
+    pg_wait
+    [ "$(pg_sql "$pg_admin" "SELECT count(*) FROM pg_database WHERE datname = 'scrip'")" = 0 ] ||
+        return 0
+    pg_sql "$pg_admin" "CREATE ROLE scrip LOGIN" 2>/dev/null || true
+    pg_sql "$pg_admin" "CREATE DATABASE scrip OWNER scrip"
+}
+
+# sqitch keeps track of what was deployed; a second run finds nothing to do.
+pg_migrate() {
+    local plan=$SCRIP_ROOT/db/sqitch.plan stamp=$run_dir/migrated
+    if [ -e "$stamp" ] && cmp -s "$stamp" "$plan"; then
+        return 0
+    fi
+    step "migrating the database"
+    (cd "$SCRIP_ROOT/db" && HOME=$run_dir SQITCH_FULLNAME=scrip SQITCH_EMAIL=scrip@localhost \
+        sqitch deploy --verify "db:pg://scrip@/scrip?host=$pg_socket") \
+        >"$log_dir/migrate.log" 2>&1 || {
+        tail -n 30 "$log_dir/migrate.log" >&2
+        die "the migration failed; see $log_dir/migrate.log"
+    }
+    cp "$plan" "$stamp"
+}
+
+# Prices only, remade by marketdata at any time: nothing is written to disk.
+redis_start() {
+    part_runs redis && return 0
+    mkdir -p "$SCRIP_VAR/redis"
+    (
+        umask 077
+        cat >"$etc_dir/redis.conf" <<EOT
+bind 127.0.0.1
+port $redis_port
+unixsocket $(socket_dir)/redis.sock
+unixsocketperm 700
+daemonize no
+save ""
+appendonly no
+dir $SCRIP_VAR/redis
+maxmemory 256mb
+maxmemory-policy noeviction
+EOT
+    )
+    part_start redis -- /usr/bin/redis-server "$etc_dir/redis.conf"
+}
+
+redis_wait() {
+    local deadline=$((SECONDS + 20))
+    until [ "$(redis-cli -p "$redis_port" ping 2>/dev/null)" = PONG ]; do
+        [ $SECONDS -lt $deadline ] || {
+            tail -n 20 "$log_dir/redis.log" >&2
+            die "Redis does not answer; see $log_dir/redis.log"
+        }
+        sleep 0.05
+    done
+}

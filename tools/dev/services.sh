@@ -1,0 +1,122 @@
+# services.sh - the five services of a stack: their settings, their start, and when they serve.
+#
+# A service is started with a settings file written here. Beside its pid lies a stamp of that file
+# and of its program, so that `./scrip up` restarts exactly what has changed.
+#
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+
+# Chooses ports once per stack; what the user names wins and is never replaced by another.
+ports_choose() {
+    stack_load
+    if [ -z "$port_base" ] || [ "${SCRIP_PORT_BASE:-$port_base}" != "$port_base" ]; then
+        port_base=${SCRIP_PORT_BASE:-$("$python" "$dev_dir/ports" 9100 7 10)}
+    fi
+    if [ -z "$http_port" ] || [ "${SCRIP_HTTP_PORT:-$http_port}" != "$http_port" ]; then
+        http_port=${SCRIP_HTTP_PORT:-$("$python" "$dev_dir/ports" 8080 1)}
+    fi
+    redis_port=$((port_base + 6))
+    if ! part_runs gateway && [ "$("$python" "$dev_dir/ports" "$http_port" 1)" != "$http_port" ]; then
+        die "port $http_port is taken by another program: SCRIP_HTTP_PORT=$((http_port + 1)) ./scrip up"
+    fi
+    printf 'http_port=%s\nport_base=%s\n' "$http_port" "$port_base" >"$etc_dir/stack.env"
+}
+
+# A random key as hexadecimal text, made once.
+key_once() {
+    local file=$etc_dir/$1
+    [ -s "$file" ] || (umask 077 && openssl rand -hex 32 >"$file")
+    cat "$file"
+}
+
+# Where the market comes from; see services/marketdata/README.md for the form of a source.
+market_sources() {
+    case ${1:-synthetic} in
+    synthetic) printf 'synthetic' ;;
+    *) printf 'playback:%s' "$1" ;;
+    esac
+}
+
+service_settings() {
+    local sockets
+    sockets=ipc://$(socket_dir)
+    printf '# Written by ./scrip up; change services/%s or the environment instead.\n' "$1"
+    printf 'name = %s-0\nprobe_endpoint = 127.0.0.1:%s\n' "$1" "$(probe_port "$1")"
+    case $1 in
+    marketdata)
+        cat <<EOT
+publish_endpoint = $sockets/market.pub
+serve_endpoint = $sockets/market
+redis = 127.0.0.1:$redis_port
+database = $pg_conninfo
+sources = $market_source
+EOT
+        ;;
+    matcher)
+        cat <<EOT
+serve_endpoint = $sockets/matcher
+market_endpoint = $sockets/market.pub
+market_ask_endpoint = $sockets/market
+EOT
+        ;;
+    ledger)
+        cat <<EOT
+serve_endpoint = $sockets/ledger
+publish_endpoint = $sockets/ledger.pub
+matcher_endpoints = $sockets/matcher
+market_endpoint = $sockets/market.pub
+market_ask_endpoint = $sockets/market
+database = $pg_conninfo
+shards = 0-63
+group = 0
+EOT
+        ;;
+    bridge) printf 'serve_endpoint = %s/bridge\n' "$sockets" ;;
+    gateway)
+        cat <<EOT
+http_address = 127.0.0.1
+http_port = $http_port
+ledger_endpoints = 0-63=$sockets/ledger
+ledger_event_endpoints = 0-63=$sockets/ledger.pub
+market_endpoint = $sockets/market.pub
+market_ask_endpoint = $sockets/market
+bridge_endpoint = $sockets/bridge
+redis = 127.0.0.1:$redis_port
+database = $pg_conninfo
+EOT
+        ;;
+    esac
+    # Tests and benchmarks add settings of their own: SCRIP_SETTINGS_LEDGER="key = value".
+    local extra=SCRIP_SETTINGS_${1^^}
+    [ -z "${!extra:-}" ] || printf '%s\n' "${!extra}"
+}
+
+service_stamp() { { cat "$etc_dir/$1.conf" && stat -c '%Y %s %i' "$(service_program "$1")"; } | cksum; }
+
+service_start() {
+    local name=$1 program
+    program=$(service_program "$name")
+    [ -x "$program" ] || die "$program is missing: ./scrip build"
+    (umask 077 && service_settings "$name" >"$etc_dir/$name.conf")
+    if part_runs "$name"; then
+        [ "$(cat "$run_dir/$name.stamp" 2>/dev/null)" != "$(service_stamp "$name")" ] || return 0
+        step "restarting $name: its program or its settings changed"
+        part_stop "$name"
+    fi
+    service_stamp "$name" >"$run_dir/$name.stamp"
+    part_start "$name" -- "$program" --config "$etc_dir/$name.conf"
+}
+
+services_wait() {
+    local name parts=()
+    for name in "$@"; do
+        parts+=("$name=$(probe_port "$name")")
+    done
+    "$python" "$dev_dir/probe" wait "$run_dir" "${SCRIP_READY_SECONDS:-60}" "${parts[@]}" || {
+        for name in "$@"; do
+            say "--- last lines of $log_dir/$name.log"
+            tail -n 5 "$log_dir/$name.log" 2>/dev/null || true
+        done
+        die "the services did not become ready in time (see above); ./scrip down stops them"
+    }
+}

@@ -1,0 +1,39 @@
+# stop.sh - `./scrip stop PART` and `./scrip start PART`: one part of a running stack.
+#
+# For looking at how the others take it. SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+. "$dev_dir/database.sh"
+. "$dev_dir/services.sh"
+
+part_again() {
+    pg_locate
+    stack_load
+    [ -n "$port_base" ] || die "there is no stack in $SCRIP_VAR yet: ./scrip up"
+    redis_port=$((port_base + 6))
+    market_source=$(cat "$etc_dir/market")
+    case $1 in
+    postgres) pg_start && pg_wait ;;
+    redis) redis_start && redis_wait ;;
+    *) service_start "$1" ;;
+    esac
+}
+
+stop_main() {
+    local verb=stop
+    [ "${1:-}" != --start ] || { verb=start && shift; }
+    case ${1:-} in
+    --help | -h | '')
+        say "usage: ./scrip $verb PART"
+        say "Parts: ${part_names[*]}"
+        [ $# -gt 0 ] && return || exit 2
+        ;;
+    esac
+    is_part "$1" || die "there is no part '$1'; parts: ${part_names[*]}"
+    if [ $verb = stop ]; then
+        part_stop "$1"
+    else
+        part_again "$1"
+    fi
+}
+
+stop_main "$@"

@@ -1,0 +1,96 @@
+# up.sh - `./scrip up`: from a bare machine to five services that answer; again, it only checks.
+#
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+. "$dev_dir/packages.sh"
+. "$dev_dir/database.sh"
+. "$dev_dir/services.sh"
+
+up_usage() {
+    cat <<'TXT'
+usage: ./scrip up [--market synthetic|FILE...] [--no-build]
+
+Installs the Debian packages that are missing, builds, starts a private PostgreSQL and Redis,
+migrates the database, starts the five services and prints the URL. What already runs is left
+alone unless its program or its settings have changed.
+
+  --market synthetic   a seeded market of several symbols (the default)
+  --market FILE...     a recording of Binance's streams (.txt, .txt.gz, .txt.xz), played in a loop
+                       with its clock shifted to now; stays chosen until --market names another
+  --no-build           neither installs nor builds
+TXT
+}
+
+up_folders() {
+    mkdir -p "$SCRIP_VAR" "$log_dir"
+    private_dir "$run_dir"
+    private_dir "$etc_dir"
+    [ "$(socket_dir)" = "$run_dir" ] || private_dir "$(socket_dir)"
+    # One `up` at a time for a stack.
+    exec 9>"$run_dir/up.lock"
+    flock --timeout 300 9 || die "another ./scrip up of this stack has been running for 5 minutes"
+}
+
+# Reads --market and --no-build; leaves the market's sources in market_source.
+up_options() {
+    local files=() market=''
+    build=yes
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --help | -h) up_usage && exit 0 ;;
+        --no-build) build=no ;;
+        --market)
+            [ $# -ge 2 ] || die "--market needs 'synthetic' or a file"
+            market=$2
+            shift
+            while [ "$market" != synthetic ] && [ $# -ge 1 ] && [ "${1#--}" = "$1" ]; do
+                [ -r "$1" ] || die "--market: there is no file '$1'"
+                files+=("$(realpath "$1")")
+                shift
+            done
+            [ "$market" = synthetic ] || continue
+            ;;
+        *) die "up does not know '$1'; see ./scrip up --help" ;;
+        esac
+        shift
+    done
+    mkdir -p "$SCRIP_VAR"
+    private_dir "$etc_dir"
+    if [ -n "$market" ] || [ ! -s "$etc_dir/market" ]; then
+        (IFS=' ' && market_sources "${files[@]}") >"$etc_dir/market"
+    fi
+    market_source=$(cat "$etc_dir/market")
+}
+
+up_build() {
+    [ "$build" = yes ] || return 0
+    packages_install run
+    . "$dev_dir/build.sh"
+    build_preset "$SCRIP_PRESET" "$build_dir"
+}
+
+up_main() {
+    up_options "$@"
+    up_folders
+    up_build
+    ports_choose
+    step "starting PostgreSQL and Redis"
+    pg_start
+    redis_start
+    pg_prepare
+    redis_wait
+    pg_migrate
+    step "starting ${service_names[*]}"
+    local name
+    for name in "${service_names[@]}"; do
+        service_start "$name"
+    done
+    services_wait "${service_names[@]}"
+    exec 9>&-
+    step "Scrip is ready: http://127.0.0.1:$http_port"
+}
+
+[ "$command" != up ] || {
+    up_main "$@"
+    say "       try: ./scrip demo, ./scrip status, ./scrip logs ledger, ./scrip down"
+}
