@@ -20,6 +20,17 @@
 
 struct bus;
 
+/* Limits of every socket of the process, and its one ZeroMQ context. */
+struct bus_limits {
+    int io_threads;     /* 0 = 2 */
+    size_t arena_bytes; /* for the lists of one received frame, per socket; 0 = 1 MiB */
+    size_t frame_bytes; /* a receiver's frame is sent early beyond this; 0 = 256 KiB */
+};
+/* Before the first bus_open(); without it the limits are the ones above. service_run() calls
+ * both. bus_teardown() waits at most the linger time for what is still to be sent. */
+void bus_setup(const struct bus_limits *limits);
+void bus_teardown(void);
+
 enum bus_role { BUS_SERVE, BUS_ASK, BUS_PUBLISH, BUS_FOLLOW };
 
 /* One received message. `frame` is the head of the frame it came in; `peer` numbers the asker
