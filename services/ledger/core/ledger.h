@@ -29,9 +29,9 @@
 #define LEDGER_OPEN_MAX     500 /* open orders per account, at most */
 #define LEDGER_WALLETS      2   /* TRADING_TYPE_spot, TRADING_TYPE_futures */
 
-/* What one command can put into the outbox at most. ledger_out_ready() tells whether it fits. */
+/* What one command can put into the outbox at most: messages, and bytes of their lists. */
 #define LEDGER_OUT_MAX   1200
-#define LEDGER_OUT_BYTES (2u << 20)
+#define LEDGER_OUT_BYTES (1u << 20)
 
 /* Accounts of the double entry that belong to nobody, one of each kind per shard. */
 enum system_account { SYSTEM_ISSUANCE = 1, SYSTEM_HOUSE = 2, SYSTEM_FEES = 3 };
@@ -128,6 +128,8 @@ struct ledger_account {
     uint32_t dirty;       /* of enum ledger_dirty */
 };
 
+__extension__ typedef __int128 ledger_sum;
+
 enum ledger_dirty { DIRTY_ACCOUNT = 1, DIRTY_SPOT_SETTINGS = 2, DIRTY_FUTURES_SETTINGS = 4 };
 
 struct ledger_balance {
@@ -136,7 +138,6 @@ struct ledger_balance {
     uint16_t asset;
     uint8_t wallet; /* enum trading_type */
     bool dirty;
-    bool touched;  /* by the command at work: an event is due */
     uint32_t next; /* of the same account */
 };
 
@@ -173,6 +174,7 @@ struct ledger_order {
     qty_t step_size;
     qty_t executed;
     money_t executed_quote;
+    money_t hold; /* reserved at the start, in the asset it pays with */
     money_t held; /* still reserved, in the asset it pays with */
     rate_t maker_fee_rate, taker_fee_rate;
     uint64_t rank;  /* time priority; 0 = never rested */
@@ -180,12 +182,14 @@ struct ledger_order {
     int64_t created_us, updated_us;
     /* derived */
     uint32_t base_balance, quote_balance;
+    uint32_t same_hash;    /* next order whose client id has the same hash */
     uint32_t newer, older; /* open: of its account; finished: by time of finishing; free: next */
     uint64_t first_fill, last_fill; /* places in the fill ring + 1; 0 = none kept */
     uint32_t fills_kept;
     /* volatile */
     uint32_t first_waiter;
     bool is_pulled; /* an order_pull is on its way */
+    uint8_t pins;   /* order_cancel_all requests that will list it: not to be evicted */
     bool dirty;
     uint64_t drained; /* generation it was last drained in */
 };
@@ -251,8 +255,9 @@ struct ledger {
     struct ledger_list dirty_accounts, dirty_balances, dirty_orders;
     uint64_t generation; /* of the last drain */
     uint64_t projected;  /* generation known to be in the tables */
-    uint32_t *scratch;   /* for walks in canonical order, and sums of ledger_check() */
-    __int128 *sums;
+    uint32_t *scratch;   /* for walks in canonical order */
+    int64_t *holds;      /* for ledger_check(): per balance */
+    ledger_sum *sums;    /* for ledger_check(): per shard and asset */
 
     /* counters for the shell's metrics */
     uint64_t reports_refused;
@@ -376,6 +381,7 @@ struct order_row {
     price_t worst_price, reference_price;
     qty_t step_size;
     rate_t maker_fee_rate, taker_fee_rate;
+    money_t hold; /* at the start; order.held is what is left of it */
     uint64_t rank;
     uint32_t fills; /* ever */
 };
