@@ -1,0 +1,4 @@
+BEGIN;
+DROP TABLE ledger.balance_change, ledger.trade, ledger."order", ledger.balance, ledger.settings,
+           ledger.account, ledger.shard;
+COMMIT;
