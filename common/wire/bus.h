@@ -1,8 +1,8 @@
 /*
  * bus.h - ZeroMQ by role, on the loop.
  *
- *   serve    ROUTER, bound: answers askers                 ask     DEALER, connected: asks one server
- *   publish  XPUB, bound: topics                           follow  SUB, connected: topics
+ *   serve    ROUTER, bound: answers askers                 ask     DEALER, connected: asks one
+ * server publish  XPUB, bound: topics                           follow  SUB, connected: topics
  *
  * Frames go out once per loop turn: bus_put() packs into the buffer of its receiver, and the
  * loop's end of turn sends one ZeroMQ message per receiver (or topic run). Sending never blocks;
@@ -46,10 +46,10 @@ struct bus_in {
 
 struct bus_options {
     enum bus_role role;
-    const char *endpoint;  /* "tcp://127.0.0.1:7201" or "ipc:///path" */
-    const char *name;      /* this process: ROUTER identity, and sender of every frame */
-    uint32_t queue_max;    /* ZeroMQ high-water mark, messages; 0 = 10000 */
-    uint32_t frames_max;   /* frames handed over a turn; 0 = 256 */
+    const char *endpoint; /* "tcp://127.0.0.1:7201" or "ipc:///path" */
+    const char *name;     /* this process: ROUTER identity, and sender of every frame */
+    uint32_t queue_max;   /* ZeroMQ high-water mark, messages; 0 = 10000 */
+    uint32_t frames_max;  /* frames handed over a turn; 0 = 256 */
     void *arg;
     void (*on_msg)(void *arg, const struct bus_in *in);
     /* BUS_PUBLISH: a topic gained its first or lost its last follower. May be NULL. */
