@@ -72,7 +72,8 @@ CREATE TABLE ledger."order" (
     quote_order_quantity    bigint   NOT NULL,
     executed_quantity       bigint   NOT NULL,
     executed_quote_quantity bigint   NOT NULL,
-    held                    bigint   NOT NULL,
+    hold                    bigint   NOT NULL, -- reserved at the start
+    held                    bigint   NOT NULL, -- what is left of it
     created_us              bigint   NOT NULL,
     updated_us              bigint   NOT NULL,
     base_asset              text     NOT NULL,

@@ -1,0 +1,414 @@
+/*
+ * store_pg.c - the journal in PostgreSQL, on one connection of its own.
+ *
+ * A batch is one implicit transaction in the pipeline: the fence, the rows of one INSERT from
+ * unnest(), sync; so it costs one round trip. Owns the session whose advisory lock is the lease:
+ * when the connection is lost, so is the lock, and it is asked for again under the same epoch.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "host/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/log.h"
+#include "host/pg.h"
+#include "host/pg_array.h"
+
+#define KEEP_AGAIN_MS 100
+
+enum column { C_SHARD, C_SEQ, C_TIME, C_KIND, C_SOURCE, C_CORR, C_PAYLOAD, C_HASH, COLUMNS };
+
+static const enum pg_oid elements[COLUMNS] = {
+    PG_INT2, PG_INT8, PG_INT8, PG_INT4, PG_TEXT, PG_INT8, PG_BYTEA, PG_BYTEA,
+};
+
+static const Oid append_types[COLUMNS + 1] = {
+    PG_INT2_ARRAY, PG_INT8_ARRAY,  PG_INT8_ARRAY,  PG_INT4_ARRAY, PG_TEXT_ARRAY,
+    PG_INT8_ARRAY, PG_BYTEA_ARRAY, PG_BYTEA_ARRAY, PG_INT8,
+};
+
+static const char append_sql[] =
+    "INSERT INTO ledger.journal (shard, seq, time_us, kind, source, corr, payload, hash, epoch) "
+    "SELECT r.*, $9 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS r";
+
+static const char read_sql[] =
+    "SELECT shard, seq, time_us, kind, source, corr, payload, hash FROM ledger.journal "
+    "WHERE shard = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+
+struct pg_store {
+    struct store store; /* first: see store.h */
+    struct loop *loop;
+    struct pg *pg;
+    struct loop_timer *keep_timer;
+    char *owner;
+    uint32_t group;
+    uint64_t epoch; /* 0 until the lease is ours */
+    bool is_up;     /* connected, and the epoch confirmed when there is one */
+    bool keep_asked;
+
+    struct pg_array columns[COLUMNS];
+    /* The append in flight. */
+    store_done *append_done;
+    void *append_arg;
+    enum store_outcome append_outcome;
+    /* The lease_take in flight. */
+    store_lease *lease_done;
+    void *lease_arg;
+    uint64_t lease_epoch;
+    enum store_outcome lease_outcome;
+};
+
+/* A read in flight; reads happen at start and after a lost connection only. */
+struct read_call {
+    store_record *each;
+    store_done *done;
+    void *arg;
+    enum store_outcome outcome;
+};
+
+/* What a refusal means for the transaction. When the server ends the session nobody knows how far
+ * it had come, as with a broken connection. */
+static enum store_outcome
+outcome_of(enum pg_outcome outcome, const PGresult *result)
+{
+    if (outcome == PG_ROWS)
+        return STORE_DONE;
+    if (outcome == PG_LOST)
+        return STORE_LOST;
+    const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (state == NULL)
+        return STORE_REFUSED;
+    if (strcmp(state, "SF001") == 0)
+        return STORE_FENCED;
+    if (strcmp(state, "23505") == 0)
+        return STORE_TAKEN;
+    if (strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0)
+        return STORE_LOST;
+    log_line(LOG_ERROR, "store_refused", "sqlstate=%s message=\"%s\"", state,
+             PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    return STORE_REFUSED;
+}
+
+/* The first statement that failed tells why; the ones after it were only skipped. */
+static void
+outcome_note(enum store_outcome *noted, enum pg_outcome outcome, const PGresult *result)
+{
+    if (*noted == STORE_DONE)
+        *noted = outcome_of(outcome, result);
+}
+
+static void
+append_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct pg_store *s = arg;
+    outcome_note(&s->append_outcome, outcome, result);
+}
+
+static void
+append_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct pg_store *s = arg;
+    outcome_note(&s->append_outcome, outcome, result);
+    store_done *done = s->append_done;
+    s->append_done = NULL;
+    done(s->append_arg, s->append_outcome);
+}
+
+static void
+columns_fill(struct pg_store *s, const struct journal_record *records, uint32_t count)
+{
+    struct pg_array *c = s->columns;
+    for (int i = 0; i < COLUMNS; i++)
+        pg_array_clear(&c[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct journal_record *r = &records[i];
+        pg_array_int2(&c[C_SHARD], (int16_t)r->shard);
+        pg_array_int8(&c[C_SEQ], (int64_t)r->seq);
+        pg_array_int8(&c[C_TIME], r->time_us);
+        pg_array_int4(&c[C_KIND], (int32_t)r->kind);
+        pg_array_text(&c[C_SOURCE], r->source.text);
+        pg_array_int8(&c[C_CORR], (int64_t)r->corr);
+        pg_array_bytea(&c[C_PAYLOAD], r->payload, r->payload_length);
+        pg_array_bytea(&c[C_HASH], r->hash, HASH_BYTES);
+    }
+}
+
+static bool
+fence_send(struct pg_store *s, pg_answer *answer)
+{
+    char group[12], epoch[24];
+    snprintf(group, sizeof group, "%u", s->group);
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)s->epoch);
+    const char *values[] = {group, epoch};
+    return pg_send_prepared(s->pg, "fence", 2, values, NULL, NULL, false, answer, s);
+}
+
+static bool
+pg_append(struct store *base, const struct journal_record *records, uint32_t count,
+          store_done *done, void *arg)
+{
+    struct pg_store *s = (struct pg_store *)base;
+    CHECK(count > 0 && s->append_done == NULL && s->epoch > 0);
+    if (!s->is_up)
+        return false;
+    columns_fill(s, records, count);
+
+    char epoch[8];
+    pg_write_int8((int64_t)s->epoch, epoch);
+    const char *values[COLUMNS + 1];
+    int lengths[COLUMNS + 1], formats[COLUMNS + 1];
+    for (int i = 0; i < COLUMNS; i++) {
+        values[i] = pg_array_value(&s->columns[i]);
+        lengths[i] = pg_array_length(&s->columns[i]);
+        formats[i] = 1;
+    }
+    values[COLUMNS] = epoch;
+    lengths[COLUMNS] = 8;
+    formats[COLUMNS] = 1;
+
+    if (!fence_send(s, append_answer))
+        return false;
+    s->append_done = done;
+    s->append_arg = arg;
+    s->append_outcome = STORE_DONE;
+    /* From here on a lost connection is told through the answers. */
+    bool sent = pg_send_prepared(s->pg, "append", COLUMNS + 1, values, lengths, formats, true,
+                                 append_answer, s) &&
+                pg_sync(s->pg, append_synced, s);
+    if (!sent) {
+        s->append_done = NULL;
+        return false;
+    }
+    return true;
+}
+
+static void
+read_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct read_call *call = arg;
+    outcome_note(&call->outcome, outcome, result);
+    if (outcome != PG_ROWS)
+        return;
+    int rows = PQntuples(result);
+    for (int i = 0; i < rows; i++) {
+        struct journal_record r = {0};
+        int64_t number[COLUMNS];
+        for (int c = 0; c < COLUMNS; c++)
+            if (c != C_SOURCE && c < C_PAYLOAD)
+                number[c] = pg_read_int(PQgetvalue(result, i, c), PQgetlength(result, i, c));
+        r.shard = (uint16_t)number[C_SHARD];
+        r.seq = (uint64_t)number[C_SEQ];
+        r.time_us = number[C_TIME];
+        r.kind = (uint32_t)number[C_KIND];
+        r.corr = (uint64_t)number[C_CORR];
+        r.payload = (const uint8_t *)PQgetvalue(result, i, C_PAYLOAD);
+        r.payload_length = (uint32_t)PQgetlength(result, i, C_PAYLOAD);
+        /* What somebody else wrote into the table must not stop the process here: a source that
+         * does not fit reads as empty, and then the hash will not agree. */
+        if (code_from(PQgetvalue(result, i, C_SOURCE), (size_t)PQgetlength(result, i, C_SOURCE),
+                      &r.source) != OK)
+            r.source = (code_t){{0}};
+        if (PQgetlength(result, i, C_HASH) == HASH_BYTES)
+            memcpy(r.hash, PQgetvalue(result, i, C_HASH), HASH_BYTES);
+        call->each(call->arg, &r);
+    }
+}
+
+static void
+read_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct read_call *call = arg;
+    outcome_note(&call->outcome, outcome, result);
+    call->done(call->arg, call->outcome);
+    free(call);
+}
+
+static bool
+pg_read(struct store *base, uint16_t shard, uint64_t after, uint32_t max, store_record *each,
+        store_done *done, void *arg)
+{
+    struct pg_store *s = (struct pg_store *)base;
+    if (!s->is_up)
+        return false;
+    char shard_text[8], after_text[24], max_text[12];
+    snprintf(shard_text, sizeof shard_text, "%u", shard);
+    snprintf(after_text, sizeof after_text, "%llu", (unsigned long long)after);
+    snprintf(max_text, sizeof max_text, "%u", max);
+    const char *values[] = {shard_text, after_text, max_text};
+
+    struct read_call *call = calloc(1, sizeof *call);
+    CHECK(call != NULL);
+    *call = (struct read_call){.each = each, .done = done, .arg = arg};
+    if (!pg_send_prepared(s->pg, "read", 3, values, NULL, NULL, true, read_answer, call)) {
+        free(call);
+        return false;
+    }
+    CHECK(pg_sync(s->pg, read_synced, call));
+    return true;
+}
+
+static void
+lease_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct pg_store *s = arg;
+    outcome_note(&s->lease_outcome, outcome, result);
+    if (outcome == PG_ROWS && !PQgetisnull(result, 0, 0))
+        s->lease_epoch = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+}
+
+static void
+lease_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct pg_store *s = arg;
+    outcome_note(&s->lease_outcome, outcome, result);
+    uint64_t epoch = s->lease_outcome == STORE_DONE ? s->lease_epoch : 0;
+    s->epoch = epoch;
+    store_lease *done = s->lease_done;
+    s->lease_done = NULL;
+    done(s->lease_arg, s->lease_outcome, epoch);
+}
+
+static bool
+pg_lease_take(struct store *base, int64_t now_us, store_lease *done, void *arg)
+{
+    struct pg_store *s = (struct pg_store *)base;
+    CHECK(s->epoch == 0 && s->lease_done == NULL);
+    if (!s->is_up)
+        return false;
+    char group[12], now[24];
+    snprintf(group, sizeof group, "%u", s->group);
+    snprintf(now, sizeof now, "%lld", (long long)now_us);
+    const char *values[] = {group, s->owner, now};
+    if (!pg_send(s->pg, "SELECT ledger.lease_take($1::int, $2, $3::bigint)", 3, NULL, values, NULL,
+                 NULL, false, lease_answer, s))
+        return false;
+    s->lease_done = done;
+    s->lease_arg = arg;
+    s->lease_epoch = 0;
+    s->lease_outcome = STORE_DONE;
+    CHECK(pg_sync(s->pg, lease_synced, s));
+    return true;
+}
+
+static void
+keep_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct pg_store *s = arg;
+    enum store_outcome kept = outcome_of(outcome, result);
+    s->keep_asked = false;
+    if (kept == STORE_LOST)
+        return;
+    if (kept == STORE_FENCED) {
+        s->store.watch.on_fenced(s->store.watch.arg);
+        return;
+    }
+    bool locked = kept == STORE_DONE && PQgetvalue(result, 0, 0)[0] == 't';
+    if (!locked)
+        loop_timer_again(s->keep_timer, KEEP_AGAIN_MS);
+    if (kept == STORE_DONE && !s->is_up) {
+        s->is_up = true;
+        log_line(LOG_INFO, "lease_kept", "epoch=%llu session_lock=%s", (unsigned long long)s->epoch,
+                 locked ? "held" : "awaited");
+        s->store.watch.on_up(s->store.watch.arg);
+    }
+}
+
+/* The epoch is the fence; the session lock only keeps standbys waiting, so writing may go on
+ * while it is awaited (the broken session's backend can take a moment to end). */
+static void
+keep_ask(void *arg)
+{
+    struct pg_store *s = arg;
+    if (s->keep_asked)
+        return;
+    char group[12], epoch[24];
+    snprintf(group, sizeof group, "%u", s->group);
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)s->epoch);
+    const char *values[] = {group, epoch};
+    s->keep_asked = pg_send(s->pg, "SELECT ledger.lease_keep($1::int, $2::bigint)", 2, NULL, values,
+                            NULL, NULL, false, keep_answer, s) &&
+                    pg_sync(s->pg, NULL, NULL);
+}
+
+static void
+connection_up(void *arg)
+{
+    struct pg_store *s = arg;
+    if (s->epoch > 0) {
+        keep_ask(s);
+        return;
+    }
+    s->is_up = true;
+    s->store.watch.on_up(s->store.watch.arg);
+}
+
+static void
+connection_down(void *arg)
+{
+    struct pg_store *s = arg;
+    bool was_up = s->is_up;
+    s->is_up = false;
+    s->keep_asked = false;
+    loop_timer_stop(s->keep_timer);
+    if (was_up)
+        s->store.watch.on_down(s->store.watch.arg);
+}
+
+static bool
+pg_store_is_up(const struct store *base)
+{
+    return ((const struct pg_store *)base)->is_up;
+}
+
+static void
+pg_store_close(struct store **base)
+{
+    struct pg_store *s = (struct pg_store *)*base;
+    s->is_up = false;
+    pg_close(&s->pg);
+    loop_timer_end(&s->keep_timer);
+    for (int i = 0; i < COLUMNS; i++)
+        pg_array_fini(&s->columns[i]);
+    free(s->owner);
+    free(s);
+    *base = NULL;
+}
+
+static const struct store_ops pg_ops = {
+    .append = pg_append,
+    .read = pg_read,
+    .lease_take = pg_lease_take,
+    .is_up = pg_store_is_up,
+    .close = pg_store_close,
+};
+
+struct store *
+store_pg_open(const struct store_pg_options *o)
+{
+    struct pg_store *s = calloc(1, sizeof *s);
+    CHECK(s != NULL);
+    s->store = (struct store){.ops = &pg_ops, .watch = o->watch};
+    s->loop = o->loop;
+    s->group = o->group;
+    s->owner = strdup(o->owner);
+    CHECK(s->owner != NULL);
+    for (int i = 0; i < COLUMNS; i++)
+        pg_array_init(&s->columns[i], elements[i]);
+    s->keep_timer = loop_timer_new(o->loop, KEEP_AGAIN_MS, 0, keep_ask, s);
+    loop_timer_stop(s->keep_timer);
+    s->pg = pg_open(o->loop, &(struct pg_options){
+                                 .conninfo = o->conninfo,
+                                 .label = "journal",
+                                 .arg = s,
+                                 .on_up = connection_up,
+                                 .on_down = connection_down,
+                             });
+    const Oid fence_types[] = {PG_INT4, PG_INT8};
+    const Oid read_types[] = {PG_INT2, PG_INT8, PG_INT8};
+    pg_prepare(s->pg, "fence", "SELECT ledger.fence($1, $2)", 2, fence_types);
+    pg_prepare(s->pg, "append", append_sql, COLUMNS + 1, append_types);
+    pg_prepare(s->pg, "read", read_sql, 3, read_types);
+    return &s->store;
+}
