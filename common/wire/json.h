@@ -2,7 +2,8 @@
  * json.h - messages to and from JSON, driven by the same layouts.
  *
  * Out: ids, counts and times as numbers, amounts as strings with 8 decimals, enums by name,
- * records as objects, lists as arrays. HID fields are never written, OPT ones not when empty.
+ * records as objects, lists as arrays. HID fields are never written, OPT ones not when empty, nor
+ * an enum or TRI that is absent.
  * In: only fields marked IN are taken; numbers are read from their text, never through a double.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -22,7 +23,8 @@ void json_write_text(struct bytes *out, const char *text);
 /*
  * Sets the IN fields of `body` from a request's body text: one JSON object, nesting at most 4.
  * Refuses with BODY_NOT_JSON, FIELD_UNKNOWN, FIELD_REPEATED, FIELD_TYPE, FIELD_TOO_LONG,
- * NUMBER_* or CHOICE_UNKNOWN and names the field. REQ is checked by json_check_body(), once the
+ * NUMBER_*, CHOICE_UNKNOWN or TRADING_TYPE_INVALID and names the field; of several, the first row
+ * of errors.def is the answer. REQ is checked by json_check_body(), once the
  * caller has filled in the rest. Decimals and integers may be JSON numbers or strings.
  */
 MUST_USE enum err json_read_body(const char *text, size_t length, const struct msg_layout *l,

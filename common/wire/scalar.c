@@ -52,7 +52,9 @@ read_name(const struct msg_field *f, const char *text, uint32_t *out)
 {
     if (f->kind == KIND_ENUM) {
         *out = msg_enum_by_name((enum msg_enum)f->enum_id, text);
-        return *out != 0 ? OK : ERR_CHOICE_UNKNOWN;
+        if (*out != 0)
+            return OK;
+        return f->enum_id == MSG_ENUM_trading_type ? ERR_TRADING_TYPE_INVALID : ERR_CHOICE_UNKNOWN;
     }
     enum err e = err_by_name(text);
     if (e == ERR_INTERNAL && strcmp(text, err_name(ERR_INTERNAL)) != 0)

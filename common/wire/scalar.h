@@ -16,7 +16,7 @@
 /*
  * Reads a field of any kind but records and lists and sets it in `body`. `text` ends with a NUL.
  * Refuses with FIELD_TYPE, FIELD_TOO_LONG, NUMBER_SYNTAX, NUMBER_PRECISION, NUMBER_RANGE or
- * CHOICE_UNKNOWN.
+ * CHOICE_UNKNOWN (of a trading type TRADING_TYPE_INVALID).
  */
 MUST_USE enum err scalar_read(const struct msg_field *f, const char *text, size_t length,
                               void *body);
