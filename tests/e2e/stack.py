@@ -1,0 +1,226 @@
+"""stack - a whole Scrip of one's own for a story: real processes, real PostgreSQL, real Redis.
+
+A Stack lives in a temporary folder on free ports and is made by the very scripts that make the
+user's. Stories wait for events and answers, never for seconds: wait_for() asks again until a
+condition holds or its deadline tells why it did not.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from client import Client, HttpError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SERVICES = ("marketdata", "matcher", "ledger", "bridge", "gateway")
+POLL_S = 0.02
+PARTS = ("postgres", "redis") + SERVICES
+# What no log of a healthy run contains.
+BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|CHECK failed"
+                    r"|signal=SIG(ABRT|SEGV|BUS|ILL|FPE)")
+
+
+class StoryFailed(Exception):
+    pass
+
+
+def check(condition, what, *found):
+    """A story's assertion: says what was expected and what was found."""
+    if not condition:
+        raise StoryFailed("%s; found: %s" % (what, ", ".join(repr(f) for f in found)))
+
+
+def wait_for(condition, what, seconds=60.0):
+    """The first true value of condition(); fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise StoryFailed("waited %.0f s for: %s" % (seconds, what))
+        time.sleep(POLL_S)
+
+
+class Stack:
+    """One running Scrip. Use as a context manager."""
+
+    def __init__(self, settings=None, market=None):
+        self.dir = tempfile.mkdtemp(prefix="scrip-e2e-", dir=os.environ.get("SCRIP_E2E_DIR"))
+        # PostgreSQL may run as another user, who must be able to pass through.
+        os.chmod(self.dir, 0o711)
+        base = self.free_ports()
+        self.url_port = base + 9
+        self.market = market
+        self.environment = dict(
+            os.environ, SCRIP_VAR=self.dir, SCRIP_PORT_BASE=str(base),
+            SCRIP_HTTP_PORT=str(self.url_port), SCRIP_PG_BUFFERS="64MB",
+            SCRIP_BUILD=os.environ.get("SCRIP_BUILD", os.path.join(ROOT, "build", "release")))
+        for service, text in (settings or {}).items():
+            self.environment["SCRIP_SETTINGS_" + service.upper()] = text
+        self.port_base = base
+        self.users_made = 0
+
+    @staticmethod
+    def free_ports():
+        # A block of its own for each process, so that stories may run side by side.
+        first = 20000 + os.getpid() % 1200 * 10
+        ports = os.path.join(ROOT, "tools", "dev", "ports")
+        return int(subprocess.check_output([ports, str(first), "10", "10"]))
+
+    def __enter__(self):
+        try:
+            self.up()
+        except BaseException:
+            self.end(failed=True)
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.end(failed=kind is not None)
+
+    def scrip(self, *words):
+        """Runs ./scrip in this stack."""
+        run = subprocess.run([os.path.join(ROOT, "scrip"), *words], env=self.environment,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, check=False)
+        if run.returncode != 0 and words[0] != "status":
+            raise StoryFailed("./scrip %s:\n%s" % (" ".join(words), run.stdout))
+        return run.stdout
+
+    def up(self):
+        market = ["--market", *self.market] if self.market else []
+        self.scrip("up", "--no-build", *market)
+
+    def end(self, failed):
+        complaints = []
+        if failed:
+            self.show_logs()
+        try:
+            self.scrip("down")
+            complaints = self.complaints()
+        finally:
+            if failed and os.environ.get("SCRIP_E2E_KEEP"):
+                print("kept: " + self.dir)
+            else:
+                self.scrip("down", "--wipe")
+                shutil.rmtree(self.dir, ignore_errors=True)
+        if complaints and not failed:
+            raise StoryFailed("logs show trouble:\n" + "\n".join(complaints[:40]))
+
+    def log_path(self, name):
+        return os.path.join(self.dir, "log", name + ".log")
+
+    def log(self, name):
+        try:
+            with open(self.log_path(name), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def complaints(self):
+        found = []
+        for name in SERVICES:
+            lines = self.log(name).splitlines()
+            for index, line in enumerate(lines):
+                if BROKEN.search(line):
+                    found += ["%s: %s" % (name, near) for near in lines[index:index + 15]]
+                    break
+        return found
+
+    def show_logs(self):
+        print(self.scrip("status") if os.path.exists(self.dir + "/etc/stack.env") else "not up")
+        for name in PARTS:
+            lines = self.log(name).splitlines()[-25:]
+            print("\n".join(["--- " + name] + lines))
+        sys.stdout.flush()
+
+    # ---- Parts ----
+
+    def pid(self, name):
+        try:
+            with open(os.path.join(self.dir, "run", name + ".pid"), encoding="ascii") as file:
+                return int(file.read())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def signal(self, name, number):
+        pid = self.pid(name)
+        check(pid is not None, name + " runs", pid)
+        os.kill(pid, number)
+        return pid
+
+    def kill(self, *names):
+        """kill -9; the supervisor starts each again. Returns when the new processes run."""
+        old = {name: self.signal(name, signal.SIGKILL) for name in names}
+        for name, pid in old.items():
+            wait_for(lambda n=name, p=pid: self.pid(n) not in (None, p), name + " runs again")
+
+    def stop(self, name):
+        self.scrip("stop", name)
+
+    def start(self, name):
+        self.scrip("start", name)
+
+    def ready(self, name):
+        """(whether /readyz says yes, what it says)"""
+        client = Client(self.port_base + 1 + SERVICES.index(name), timeout=5)
+        try:
+            status, _, body = client.raw("GET", "/readyz")
+            return status == 200, body.decode("utf-8", "replace").strip()
+        except HttpError as error:
+            return False, str(error)
+        finally:
+            client.close()
+
+    def wait_ready(self, *names, seconds=60):
+        for name in names or SERVICES:
+            wait_for(lambda n=name: self.pid(n) and self.ready(n)[0], name + " is ready", seconds)
+
+    def metric(self, service, name):
+        """The sum of a metric over its labels."""
+        client = Client(self.port_base + 1 + SERVICES.index(service))
+        _, _, body = client.raw("GET", "/metrics")
+        client.close()
+        found = re.findall(r"^%s(?:\{[^}]*\})? (\S+)$" % re.escape(name), body.decode(), re.M)
+        return sum(int(float(value)) for value in found)
+
+    # ---- What is in the database ----
+
+    def sql(self, text):
+        """Rows of a query as lists of texts."""
+        socket = os.path.join(os.path.realpath(os.path.join(self.dir, "pg")), "socket")
+        out = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\x1f",
+                              "-d", "host=%s dbname=scrip user=scrip" % socket, "-c", text],
+                             check=True, capture_output=True, text=True).stdout
+        return [line.split("\x1f") for line in out.splitlines()]
+
+    # ---- Users ----
+
+    def client(self):
+        return Client(self.url_port)
+
+    def user(self, name=None, balance="100000"):
+        """A signed-up client with that paper balance."""
+        self.users_made += 1
+        client = self.client()
+        client.sign_up(name or "story.%d.%d" % (os.getpid(), self.users_made))
+        if balance is not None:
+            client.set_balance(balance)
+        return client
+
+
+def tell(story):
+    """Runs a story function and turns its outcome into an exit status."""
+    try:
+        story()
+    except (StoryFailed, HttpError) as failure:
+        print("FAILED: %s" % failure)
+        sys.exit(1)
+    print("ok: " + (story.__doc__ or story.__name__).strip().split("\n")[0])
