@@ -248,7 +248,7 @@ struct ledger {
     struct ledger_event *events;
     struct ledger_ring event_ring;
     struct ledger_waiter *waiters;
-    uint32_t waiters_free;
+    uint32_t waiters_free, waiters_spare;
     struct ledger_group *groups;
     uint32_t groups_free;
 

@@ -1,0 +1,21 @@
+/*
+ * cancel.h - asking the matcher to take orders off the book.
+ *
+ * A cancel changes nothing by itself: it is an order_pull to the matcher and a waiter. What
+ * happened, a cancel or a fill that was faster, is told by the matcher's report.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_LEDGER_CORE_CANCEL_H
+#define SCRIP_LEDGER_CORE_CANCEL_H
+
+#include "ledger/core/ledger.h"
+#include "ledger/core/reply.h"
+
+/* LEDGER_LOOKUP when the order may be in the tables; `looked_up` says that they were asked. */
+enum ledger_outcome cancel_one(struct ledger *l, struct asker who, const struct order_cancel *cmd,
+                               bool looked_up, struct outbox *out);
+void cancel_all(struct ledger *l, struct asker who, const struct order_cancel_all *cmd,
+                struct outbox *out);
+
+#endif

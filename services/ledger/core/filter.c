@@ -1,0 +1,173 @@
+/*
+ * filter.c - the arithmetic of the symbol filters.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/core/filter.h"
+
+#include "ledger/core/reply.h"
+
+int64_t
+step_floor(int64_t amount, int64_t step)
+{
+    return step > 0 ? amount - amount % step : amount;
+}
+
+bool
+step_ceil(int64_t amount, int64_t step, int64_t *out)
+{
+    int64_t low = step_floor(amount, step);
+    *out = low;
+    return low == amount || !__builtin_add_overflow(low, step, out);
+}
+
+/* "PRICE_FILTER tickSize 0.01: price is 100.005": the filter's part, its limit, what was found. */
+static enum err
+filter_fail(enum err why, const char *field, const char *part, int64_t limit, const char *what,
+            int64_t found, struct refused *out)
+{
+    char limit_text[DECIMAL_BYTES];
+    char found_text[DECIMAL_BYTES];
+    decimal_write_short(limit, limit_text);
+    decimal_write_short(found, found_text);
+    *out = refusal_of(why, field, text_of("%s %s: %s is %s", part, limit_text, what, found_text));
+    return why;
+}
+
+static enum err
+filter_price(const struct symbol_rules *r, const struct order_place *cmd, struct refused *why)
+{
+    int64_t price = cmd->price.v;
+    if (price == 0)
+        return OK;
+    if (r->price_min.v > 0 && price < r->price_min.v)
+        return filter_fail(ERR_FILTER_PRICE, "price", "PRICE_FILTER minPrice", r->price_min.v,
+                           "price", price, why);
+    if (r->price_max.v > 0 && price > r->price_max.v)
+        return filter_fail(ERR_FILTER_PRICE, "price", "PRICE_FILTER maxPrice", r->price_max.v,
+                           "price", price, why);
+    if (r->tick_size.v > 0 && price % r->tick_size.v != 0)
+        return filter_fail(ERR_FILTER_PRICE, "price", "PRICE_FILTER tickSize", r->tick_size.v,
+                           "price", price, why);
+    return OK;
+}
+
+/* A bound that does not fit int64 binds nobody. */
+static int64_t
+percent_bound(price_t reference, rate_t multiplier)
+{
+    int64_t bound;
+    if (decimal_mul_floor(reference.v, multiplier.v, &bound) != OK)
+        return INT64_MAX;
+    return bound;
+}
+
+static enum err
+filter_percent(const struct symbol_rules *r, price_t reference, const struct order_place *cmd,
+               struct refused *why)
+{
+    bool buys = cmd->side == SIDE_BUY;
+    rate_t up = buys ? r->bid_multiplier_up : r->ask_multiplier_up;
+    rate_t down = buys ? r->bid_multiplier_down : r->ask_multiplier_down;
+    if (cmd->price.v == 0 || reference.v == 0)
+        return OK;
+    int64_t highest = percent_bound(reference, up);
+    int64_t lowest = percent_bound(reference, down);
+    if (up.v > 0 && cmd->price.v > highest)
+        return filter_fail(ERR_FILTER_PERCENT_PRICE, "price",
+                           buys ? "PERCENT_PRICE_BY_SIDE highest bid"
+                                : "PERCENT_PRICE_BY_SIDE highest ask",
+                           highest, "price", cmd->price.v, why);
+    if (down.v > 0 && cmd->price.v < lowest)
+        return filter_fail(ERR_FILTER_PERCENT_PRICE, "price",
+                           buys ? "PERCENT_PRICE_BY_SIDE lowest bid"
+                                : "PERCENT_PRICE_BY_SIDE lowest ask",
+                           lowest, "price", cmd->price.v, why);
+    return OK;
+}
+
+struct lot {
+    enum err why;
+    qty_t min, max, step;
+    const char *min_part, *max_part, *step_part;
+};
+
+static enum err
+filter_lot(const struct lot *lot, qty_t quantity, struct refused *why)
+{
+    if (quantity.v < lot->min.v)
+        return filter_fail(lot->why, "quantity", lot->min_part, lot->min.v, "quantity",
+                           quantity.v, why);
+    if (lot->max.v > 0 && quantity.v > lot->max.v)
+        return filter_fail(lot->why, "quantity", lot->max_part, lot->max.v, "quantity",
+                           quantity.v, why);
+    if (lot->step.v > 0 && quantity.v % lot->step.v != 0)
+        return filter_fail(lot->why, "quantity", lot->step_part, lot->step.v, "quantity",
+                           quantity.v, why);
+    return OK;
+}
+
+static enum err
+filter_lots(const struct symbol_rules *r, const struct order_place *cmd, struct refused *why)
+{
+    const struct lot all = {ERR_FILTER_LOT_SIZE, r->quantity_min,   r->quantity_max,
+                            r->step_size,        "LOT_SIZE minQty", "LOT_SIZE maxQty",
+                            "LOT_SIZE stepSize"};
+    const struct lot market = {ERR_FILTER_MARKET_LOT_SIZE, r->market_quantity_min,
+                               r->market_quantity_max,     r->market_step_size,
+                               "MARKET_LOT_SIZE minQty",   "MARKET_LOT_SIZE maxQty",
+                               "MARKET_LOT_SIZE stepSize"};
+    if (cmd->quantity.v == 0)
+        return OK;
+    enum err e = filter_lot(&all, cmd->quantity, why);
+    if (e == OK && cmd->type == ORDER_TYPE_MARKET)
+        e = filter_lot(&market, cmd->quantity, why);
+    return e;
+}
+
+static enum err
+filter_notional(const struct symbol_rules *r, price_t reference, const struct order_place *cmd,
+                struct refused *why)
+{
+    bool market = cmd->type == ORDER_TYPE_MARKET;
+    const char *field = cmd->quote_order_quantity.v > 0 ? "quote_order_quantity" : "quantity";
+    money_t notional = cmd->quote_order_quantity;
+    price_t price = market ? reference : cmd->price;
+    if (notional.v == 0 && price.v == 0)
+        return OK;
+    if (notional.v == 0 && notional_floor(price, cmd->quantity, &notional) != OK)
+        notional.v = INT64_MAX;
+    if (r->notional_min.v > notional.v && (!market || r->notional_min_market))
+        return filter_fail(ERR_FILTER_NOTIONAL, field, "NOTIONAL minNotional", r->notional_min.v,
+                           "price times quantity", notional.v, why);
+    if (r->notional_max.v > 0 && r->notional_max.v < notional.v &&
+        (!market || r->notional_max_market))
+        return filter_fail(ERR_FILTER_NOTIONAL, field, "NOTIONAL maxNotional", r->notional_max.v,
+                           "price times quantity", notional.v, why);
+    return OK;
+}
+
+enum err
+filter_order(const struct symbol_rules *rules, const struct filter_prices *prices,
+             const struct order_place *cmd, struct refused *why)
+{
+    price_t reference = prices->average.v > 0 ? prices->average : prices->last;
+    enum err e = filter_price(rules, cmd, why);
+    if (e == OK)
+        e = filter_percent(rules, reference, cmd, why);
+    if (e == OK)
+        e = filter_lots(rules, cmd, why);
+    if (e == OK)
+        e = filter_notional(rules, reference, cmd, why);
+    return e;
+}
+
+bool
+filter_needs_price(const struct symbol_rules *rules, const struct order_place *cmd)
+{
+    if (cmd->type == ORDER_TYPE_MARKET)
+        return true;
+    return cmd->side == SIDE_BUY
+               ? rules->bid_multiplier_up.v > 0 || rules->bid_multiplier_down.v > 0
+               : rules->ask_multiplier_up.v > 0 || rules->ask_multiplier_down.v > 0;
+}

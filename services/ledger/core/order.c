@@ -1,0 +1,362 @@
+/*
+ * order.c - the pool of orders, the lists they stand in, the ring of their fills.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/core/order.h"
+
+#include <string.h>
+
+#include "ledger/core/account.h"
+#include "ledger/core/balance.h"
+#include "ledger/core/dirty.h"
+
+static uint64_t
+client_hash(uint32_t account, const cid_t *cid)
+{
+    uint64_t mixed = map_hash(cid->text, strnlen(cid->text, sizeof(cid->text))) + account;
+    uint64_t hash = map_mix(mixed);
+    return hash != 0 ? hash : 1;
+}
+
+uint32_t
+order_index(const struct ledger *l, const struct ledger_order *o)
+{
+    return (uint32_t)(o - l->orders);
+}
+
+struct ledger_order *
+order_find(const struct ledger *l, uint64_t order_id)
+{
+    uint32_t i = order_id == 0 ? MAP_NONE : map_get(&l->order_by_id, order_id);
+    return i == MAP_NONE ? NULL : &l->orders[i];
+}
+
+struct ledger_order *
+order_find_client(const struct ledger *l, uint32_t account, const cid_t *cid)
+{
+    uint32_t i = map_get(&l->order_by_client, client_hash(account, cid));
+    for (; i != MAP_NONE; i = l->orders[i].same_hash)
+        if (l->orders[i].account == account && cid_same(&l->orders[i].client_order_id, cid))
+            return &l->orders[i];
+    return NULL;
+}
+
+bool
+order_room(const struct ledger *l)
+{
+    return l->orders_count < l->limits.orders_max;
+}
+
+bool
+order_is_open(const struct ledger_order *o)
+{
+    return o->status == ORDER_STATUS_NEW || o->status == ORDER_STATUS_PARTIALLY_FILLED;
+}
+
+bool
+order_some_evicted(const struct ledger_account *a)
+{
+    return a->orders_placed > a->orders;
+}
+
+bool
+order_fills_known(const struct ledger_order *o)
+{
+    uint32_t shown = o->fills < LEDGER_VIEW_FILLS ? o->fills : LEDGER_VIEW_FILLS;
+    return o->fills_kept >= shown;
+}
+
+/* ---- Lists ---------------------------------------------------------------------------- */
+
+/* Newest first. New orders have the highest id, so the walk is for rows loaded out of order. */
+static void
+open_list_add(struct ledger *l, struct ledger_order *o)
+{
+    struct ledger_account *a = &l->accounts[o->account];
+    uint32_t self = order_index(l, o);
+    uint32_t newer = LEDGER_NONE;
+    uint32_t older = a->newest_open;
+    while (older != LEDGER_NONE && l->orders[older].id > o->id) {
+        newer = older;
+        older = l->orders[older].older;
+    }
+    o->newer = newer;
+    o->older = older;
+    if (older != LEDGER_NONE)
+        l->orders[older].newer = self;
+    if (newer != LEDGER_NONE)
+        l->orders[newer].older = self;
+    else
+        a->newest_open = self;
+    a->open_orders++;
+    l->shards[a->shard].open_orders++;
+}
+
+static void
+open_list_remove(struct ledger *l, struct ledger_order *o)
+{
+    struct ledger_account *a = &l->accounts[o->account];
+    if (o->newer != LEDGER_NONE)
+        l->orders[o->newer].older = o->older;
+    else
+        a->newest_open = o->older;
+    if (o->older != LEDGER_NONE)
+        l->orders[o->older].newer = o->newer;
+    a->open_orders--;
+    l->shards[a->shard].open_orders--;
+}
+
+static void
+finished_list_add(struct ledger *l, struct ledger_order *o)
+{
+    uint32_t self = order_index(l, o);
+    o->newer = LEDGER_NONE;
+    o->older = l->finished_newest;
+    if (l->finished_newest != LEDGER_NONE)
+        l->orders[l->finished_newest].newer = self;
+    else
+        l->finished_oldest = self;
+    l->finished_newest = self;
+}
+
+static void
+finished_list_remove(struct ledger *l, struct ledger_order *o)
+{
+    if (o->newer != LEDGER_NONE)
+        l->orders[o->newer].older = o->older;
+    else
+        l->finished_newest = o->older;
+    if (o->older != LEDGER_NONE)
+        l->orders[o->older].newer = o->newer;
+    else
+        l->finished_oldest = o->newer;
+}
+
+static void
+client_list_add(struct ledger *l, struct ledger_order *o)
+{
+    uint64_t hash = client_hash(o->account, &o->client_order_id);
+    o->same_hash = map_get(&l->order_by_client, hash);
+    map_set(&l->order_by_client, hash, order_index(l, o));
+}
+
+static void
+client_list_remove(struct ledger *l, const struct ledger_order *o)
+{
+    uint64_t hash = client_hash(o->account, &o->client_order_id);
+    uint32_t self = order_index(l, o);
+    uint32_t i = map_get(&l->order_by_client, hash);
+    if (i == self && o->same_hash == LEDGER_NONE) {
+        map_remove(&l->order_by_client, hash);
+    } else if (i == self) {
+        map_set(&l->order_by_client, hash, o->same_hash);
+    } else {
+        while (l->orders[i].same_hash != self)
+            i = l->orders[i].same_hash;
+        l->orders[i].same_hash = o->same_hash;
+    }
+}
+
+/* ---- Life ----------------------------------------------------------------------------- */
+
+struct ledger_order *
+order_add(struct ledger *l, const struct ledger_order *o)
+{
+    CHECK(order_room(l));
+    uint32_t i = l->orders_free;
+    if (i != LEDGER_NONE)
+        l->orders_free = l->orders[i].newer;
+    else
+        i = l->orders_reached++;
+    l->orders_count++;
+
+    struct ledger_order *own = &l->orders[i];
+    *own = *o;
+    own->first_fill = own->last_fill = 0;
+    own->fills_kept = 0;
+    own->first_waiter = LEDGER_NONE;
+    own->is_pulled = false;
+    own->pins = 0;
+    own->dirty = false;
+    own->drained = 0;
+    map_set(&l->order_by_id, own->id, i);
+    client_list_add(l, own);
+    l->accounts[own->account].orders++;
+    if (order_is_open(own))
+        open_list_add(l, own);
+    else
+        finished_list_add(l, own);
+    return own;
+}
+
+void
+order_set_status(struct ledger *l, struct ledger_order *o, enum order_status status,
+                 enum order_end end)
+{
+    CHECK(order_is_open(o));
+    o->status = (uint8_t)status;
+    o->end = (uint8_t)end;
+    order_touch(l, o);
+    if (order_is_open(o))
+        return;
+    CHECK(end != ORDER_END_NONE);
+    open_list_remove(l, o);
+    finished_list_add(l, o);
+}
+
+void
+order_forget(struct ledger *l, struct ledger_order *o)
+{
+    CHECK(!order_is_open(o) && o->first_waiter == LEDGER_NONE && o->pins == 0 && !o->dirty);
+    finished_list_remove(l, o);
+    client_list_remove(l, o);
+    map_remove(&l->order_by_id, o->id);
+    l->accounts[o->account].orders--;
+    l->orders_count--;
+    o->id = 0;
+    o->status = ORDER_STATUS_NONE;
+    o->newer = l->orders_free;
+    l->orders_free = order_index(l, o);
+}
+
+void
+order_touch(struct ledger *l, struct ledger_order *o)
+{
+    if (o->dirty)
+        return;
+    o->dirty = true;
+    dirty_add(&l->dirty_orders, order_index(l, o));
+}
+
+/* ---- What it needs and what it says ----------------------------------------------------- */
+
+money_t
+order_hold_needed(const struct ledger_order *o)
+{
+    if (o->side == SIDE_SELL)
+        return money_sub(o->hold, money_of_qty(o->executed));
+    if (o->quantity.v == 0)
+        return money_sub(o->quote_quantity, o->executed_quote);
+    money_t needed;
+    /* The whole order's amount fitted when it was opened, and this is a part of it. */
+    enum err e = notional_ceil(o->worst_price, qty_sub(o->quantity, o->executed), &needed);
+    CHECK(e == OK);
+    return needed;
+}
+
+qty_t
+order_remaining(const struct ledger_order *o)
+{
+    if (o->quantity.v > 0)
+        return qty_sub(o->quantity, o->executed);
+    return o->side == SIDE_SELL ? (qty_t){o->held.v} : (qty_t){0};
+}
+
+struct ledger_balance *
+order_pays(const struct ledger *l, const struct ledger_order *o)
+{
+    return &l->balances[o->side == SIDE_BUY ? o->quote_balance : o->base_balance];
+}
+
+struct ledger_balance *
+order_gets(const struct ledger *l, const struct ledger_order *o)
+{
+    return &l->balances[o->side == SIDE_BUY ? o->base_balance : o->quote_balance];
+}
+
+struct order
+order_say(const struct ledger *l, const struct ledger_order *o)
+{
+    return (struct order){.order_id = o->id,
+                          .client_order_id = o->client_order_id,
+                          .account_id = l->accounts[o->account].id,
+                          .symbol = l->symbols[o->symbol].code,
+                          .side = (enum side)o->side,
+                          .type = (enum order_type)o->type,
+                          .time_in_force = (enum time_in_force)o->time_in_force,
+                          .status = (enum order_status)o->status,
+                          .end_reason = (enum order_end)o->end,
+                          .price = o->price,
+                          .quantity = o->quantity,
+                          .quote_order_quantity = o->quote_quantity,
+                          .executed_quantity = o->executed,
+                          .executed_quote_quantity = o->executed_quote,
+                          .held = o->held,
+                          .created_us = o->created_us,
+                          .updated_us = o->updated_us,
+                          .mode = TRADING_MODE_PAPER};
+}
+
+void
+order_ask_matcher(const struct ledger *l, const struct ledger_order *o, struct order_work *work)
+{
+    *work = (struct order_work){.order_id = o->id,
+                                .account_id = l->accounts[o->account].id,
+                                .symbol = l->symbols[o->symbol].code,
+                                .side = (enum side)o->side,
+                                .type = (enum order_type)o->type,
+                                .time_in_force = (enum time_in_force)o->time_in_force,
+                                .price = o->worst_price,
+                                .quantity = order_remaining(o),
+                                .rank = o->rank,
+                                .time_us = o->created_us};
+    if (o->quantity.v == 0) {
+        work->funds = money_sub(o->quote_quantity, o->executed_quote);
+        work->step_size = o->step_size;
+    }
+}
+
+bool
+order_same(const struct order *placed, const struct order_place *cmd)
+{
+    return code_same(placed->symbol, cmd->symbol) && placed->side == cmd->side &&
+           placed->type == cmd->type && placed->time_in_force == cmd->time_in_force &&
+           placed->quantity.v == cmd->quantity.v &&
+           placed->quote_order_quantity.v == cmd->quote_order_quantity.v &&
+           placed->price.v == cmd->price.v;
+}
+
+/* ---- Fills ------------------------------------------------------------------------------ */
+
+const struct ledger_fill *
+fill_at(const struct ledger *l, uint64_t link)
+{
+    return link == 0 ? NULL : &l->fills[(link - 1) % l->fill_ring.max];
+}
+
+/* The ring's oldest fill goes: it is always the first one its order still has. */
+static void
+fill_drop(struct ledger *l, uint64_t link)
+{
+    const struct ledger_fill *f = fill_at(l, link);
+    struct ledger_order *o = &l->orders[f->order];
+    if (o->id != f->trade.order_id)
+        return;
+    CHECK(o->first_fill == link);
+    o->first_fill = f->next;
+    if (f->next == 0)
+        o->last_fill = 0;
+    o->fills_kept--;
+}
+
+void
+fill_keep(struct ledger *l, struct ledger_order *o, const struct trade *t)
+{
+    uint64_t place = l->fill_ring.put;
+    CHECK(place - l->fill_ring.drained < l->fill_ring.max);
+    if (place >= l->fill_ring.max)
+        fill_drop(l, place - l->fill_ring.max + 1);
+    l->fill_ring.put++;
+    struct ledger_fill *f = &l->fills[place % l->fill_ring.max];
+    f->trade = *t;
+    f->account_id = l->accounts[o->account].id;
+    f->next = 0;
+    f->order = order_index(l, o);
+    if (o->last_fill != 0)
+        l->fills[(o->last_fill - 1) % l->fill_ring.max].next = place + 1;
+    else
+        o->first_fill = place + 1;
+    o->last_fill = place + 1;
+    o->fills_kept++;
+}

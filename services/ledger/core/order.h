@@ -1,0 +1,54 @@
+/*
+ * order.h - orders in memory: finding, opening, ending, and the ring of their fills.
+ *
+ * An open order stands in its account's list, newest first. A finished one stands in the list of
+ * finished orders, oldest first, until it is evicted. order_set_status() is the only mover.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_LEDGER_CORE_ORDER_H
+#define SCRIP_LEDGER_CORE_ORDER_H
+
+#include "ledger/core/ledger.h"
+
+/* NULL when not in memory. */
+struct ledger_order *order_find(const struct ledger *l, uint64_t order_id);
+struct ledger_order *order_find_client(const struct ledger *l, uint32_t account, const cid_t *cid);
+uint32_t order_index(const struct ledger *l, const struct ledger_order *o);
+bool order_room(const struct ledger *l);
+bool order_is_open(const struct ledger_order *o);
+/* Whether orders of this account are in the tables only. */
+bool order_some_evicted(const struct ledger_account *a);
+/* Whether the fills an order_view shows are all in the ring. */
+bool order_fills_known(const struct ledger_order *o);
+
+/* Takes a slot for a copy of `o` (id, account, client id and status set) and lists it. */
+struct ledger_order *order_add(struct ledger *l, const struct ledger_order *o);
+/* Ends an open order, or moves it from NEW to PARTIALLY_FILLED. */
+void order_set_status(struct ledger *l, struct ledger_order *o, enum order_status status,
+                      enum order_end end);
+/* Forgets a finished order. CHECKs that nobody waits for it. */
+void order_forget(struct ledger *l, struct ledger_order *o);
+void order_touch(struct ledger *l, struct ledger_order *o);
+
+/* The amount it must hold now: what its remainder needs at worst. */
+money_t order_hold_needed(const struct ledger_order *o);
+/* What is left to fill; 0 for a buyer by quote amount. */
+qty_t order_remaining(const struct ledger_order *o);
+/* The balance it pays from, and the one it receives into. */
+struct ledger_balance *order_pays(const struct ledger *l, const struct ledger_order *o);
+struct ledger_balance *order_gets(const struct ledger *l, const struct ledger_order *o);
+
+/* The record of messages.def. */
+struct order order_say(const struct ledger *l, const struct ledger_order *o);
+void order_ask_matcher(const struct ledger *l, const struct ledger_order *o,
+                       struct order_work *work);
+/* Whether a command asks for just this order: the retry of the one that placed it. */
+bool order_same(const struct order *placed, const struct order_place *cmd);
+
+/* The fill behind a link (place + 1) of the ring; NULL for 0. */
+const struct ledger_fill *fill_at(const struct ledger *l, uint64_t link);
+/* Keeps a fill of the order; the ring's oldest makes room. */
+void fill_keep(struct ledger *l, struct ledger_order *o, const struct trade *t);
+
+#endif

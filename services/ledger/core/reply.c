@@ -1,0 +1,177 @@
+/*
+ * reply.c - writing answers into the outbox.
+ *
+ * Replies are read from memory as it stands after the command at work; the shell holds them back
+ * until that is committed.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/core/reply.h"
+
+#include <string.h>
+
+#include "ledger/core/account.h"
+#include "ledger/core/balance.h"
+#include "ledger/core/order.h"
+
+struct refused
+refusal(enum err why)
+{
+    return (struct refused){.error = why, .retry_after_seconds = err_again(why) ? 1 : 0};
+}
+
+struct refused
+refusal_of(enum err why, const char *field, text_t detail)
+{
+    struct refused said = refusal(why);
+    said.field = code_of(field);
+    said.detail = detail;
+    return said;
+}
+
+void
+reply_refused(struct outbox *out, struct asker who, const struct refused *why)
+{
+    if (who.peer != 0)
+        outbox_put(out, OUT_REPLY, who.peer, MSG_refused, who.corr)->refused = *why;
+}
+
+const struct balance *
+list_balances(const struct ledger *l, struct outbox *out, const struct ledger_account *a,
+              uint32_t *count)
+{
+    struct balance *list = arena_take(&out->lists, a->balances, sizeof(*list));
+    CHECK(list != NULL || a->balances == 0);
+    *count = 0;
+    for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next)
+        list[(*count)++] = balance_say(l, &l->balances[i]);
+    return list;
+}
+
+money_t
+paper_balance(const struct ledger *l, const struct ledger_account *a, enum trading_type wallet)
+{
+    uint32_t cash = asset_find(l, code_of(LEDGER_CASH));
+    CHECK(cash != LEDGER_NONE);
+    const struct ledger_balance *b = balance_find(l, account_index(l, a), wallet, cash);
+    return b == NULL ? (money_t){0} : balance_total(b);
+}
+
+void
+reply_account(const struct ledger *l, struct outbox *out, struct asker who,
+              const struct ledger_account *a)
+{
+    if (who.peer == 0)
+        return;
+    struct msg *m = outbox_put(out, OUT_REPLY, who.peer, MSG_account_view, who.corr);
+    /* A tier that the configuration no longer has is charged as the last one. */
+    uint32_t last = l->policy.tiers_count - 1;
+    const struct ledger_tier *tier = &l->policy.tiers[a->tier < last ? a->tier : last];
+    m->account_view = (struct account_view){.account_id = a->id,
+                                            .user_id = a->user_id,
+                                            .tier = a->tier,
+                                            .maker_fee_rate = tier->maker_fee_rate,
+                                            .taker_fee_rate = tier->taker_fee_rate,
+                                            .open_orders = a->open_orders,
+                                            .event_sequence = a->event_sequence};
+    m->account_view.balances = list_balances(l, out, a, &m->account_view.balances_count);
+}
+
+void
+reply_balance(const struct ledger *l, struct outbox *out, struct asker who,
+              const struct ledger_account *a, enum trading_type wallet)
+{
+    if (who.peer == 0)
+        return;
+    struct msg *m = outbox_put(out, OUT_REPLY, who.peer, MSG_balance_view, who.corr);
+    m->balance_view.trading_type = wallet;
+    m->balance_view.paper_balance_usdt = paper_balance(l, a, wallet);
+    m->balance_view.dry_run_mode = a->settings[wallet - 1].dry_run_mode;
+}
+
+void
+reply_settings(const struct ledger *l, struct outbox *out, struct asker who,
+               const struct ledger_account *a, enum trading_type wallet)
+{
+    if (who.peer == 0)
+        return;
+    const struct ledger_settings *s = &a->settings[wallet - 1];
+    struct msg *m = outbox_put(out, OUT_REPLY, who.peer, MSG_settings_view, who.corr);
+    m->settings_view = (struct settings_view){.trading_type = wallet,
+                                              .mode = s->mode,
+                                              .dry_run_mode = s->dry_run_mode,
+                                              .margin_per_trade = s->margin_per_trade,
+                                              .leverage = s->leverage,
+                                              .auto_trading = s->auto_trading,
+                                              .paper_balance_usdt = paper_balance(l, a, wallet)};
+}
+
+/* `older` (from the tables) up to where the ring begins, then the ring, the latest of them all. */
+static const struct trade *
+list_fills(const struct ledger *l, struct outbox *out, const struct ledger_order *o,
+           const struct trade *older, uint32_t older_count, uint32_t *count)
+{
+    const struct ledger_fill *first = fill_at(l, o->first_fill);
+    uint32_t kept = o->fills_kept;
+    uint32_t before = 0;
+    while (before < older_count && (first == NULL || older[before].trade_id < first->trade.trade_id))
+        before++;
+    uint32_t total = before + kept < LEDGER_VIEW_FILLS ? before + kept : LEDGER_VIEW_FILLS;
+    struct trade *list = arena_take(&out->lists, total, sizeof(*list));
+    CHECK(list != NULL || total == 0);
+
+    uint32_t skip = before + kept - total;
+    uint32_t put = 0;
+    for (uint32_t i = skip < before ? skip : before; i < before; i++)
+        list[put++] = older[i];
+    uint32_t skip_kept = skip > before ? skip - before : 0;
+    for (const struct ledger_fill *f = first; f != NULL; f = fill_at(l, f->next)) {
+        if (skip_kept > 0)
+            skip_kept--;
+        else
+            list[put++] = f->trade;
+    }
+    CHECK(put == total);
+    *count = total;
+    return list;
+}
+
+void
+reply_order_with(const struct ledger *l, struct outbox *out, struct asker who,
+                 const struct ledger_order *o, const struct trade *older, uint32_t count)
+{
+    if (who.peer == 0)
+        return;
+    struct msg *m = outbox_put(out, OUT_REPLY, who.peer, MSG_order_view, who.corr);
+    m->order_view.order = order_say(l, o);
+    m->order_view.fills = list_fills(l, out, o, older, count, &m->order_view.fills_count);
+}
+
+void
+reply_order(const struct ledger *l, struct outbox *out, struct asker who,
+            const struct ledger_order *o)
+{
+    reply_order_with(l, out, who, o, NULL, 0);
+}
+
+enum err
+rejection_of(enum order_status status, enum order_end end)
+{
+    if (status != ORDER_STATUS_REJECTED)
+        return OK;
+    return end == ORDER_END_WOULD_TAKE ? ERR_WOULD_TAKE : ERR_ORDERS_FULL;
+}
+
+void
+reply_placed(const struct ledger *l, struct outbox *out, struct asker who,
+             const struct ledger_order *o)
+{
+    enum err rejected = rejection_of((enum order_status)o->status, (enum order_end)o->end);
+    if (rejected == OK) {
+        reply_order(l, out, who, o);
+        return;
+    }
+    struct refused why = refusal(rejected);
+    why.order_id = o->id;
+    reply_refused(out, who, &why);
+}

@@ -1,0 +1,249 @@
+/*
+ * waiter.c - two pools, the lists of each order, and who is answered what.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/core/waiter.h"
+
+#include "ledger/core/order.h"
+
+uint32_t
+groups_max(const struct ledger_limits *limits)
+{
+    return limits->waiters_max / 8 + 8;
+}
+
+void
+waiters_init(struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->limits.waiters_max; i++)
+        l->waiters[i].next = i + 1 < l->limits.waiters_max ? i + 1 : LEDGER_NONE;
+    for (uint32_t i = 0; i < groups_max(&l->limits); i++)
+        l->groups[i].next = i + 1 < groups_max(&l->limits) ? i + 1 : LEDGER_NONE;
+    l->waiters_free = l->limits.waiters_max > 0 ? 0 : LEDGER_NONE;
+    l->waiters_spare = l->limits.waiters_max;
+    l->groups_free = 0;
+}
+
+static bool
+asker_same(struct asker a, struct asker b)
+{
+    return a.peer == b.peer && a.corr == b.corr;
+}
+
+static uint32_t
+waiter_take(struct ledger *l)
+{
+    uint32_t i = l->waiters_free;
+    l->waiters_free = l->waiters[i].next;
+    l->waiters_spare--;
+    return i;
+}
+
+static void
+waiter_free(struct ledger *l, uint32_t i)
+{
+    l->waiters[i].next = l->waiters_free;
+    l->waiters_free = i;
+    l->waiters_spare++;
+}
+
+static void
+waiter_append(struct ledger *l, struct ledger_order *o, uint32_t self)
+{
+    uint32_t *link = &o->first_waiter;
+    while (*link != LEDGER_NONE)
+        link = &l->waiters[*link].next;
+    *link = self;
+    l->waiters[self].next = LEDGER_NONE;
+    l->waiters[self].order = order_index(l, o);
+}
+
+/* Takes it out of its order's list without freeing it. */
+static void
+waiter_unlink(struct ledger *l, uint32_t self)
+{
+    uint32_t *link = &l->orders[l->waiters[self].order].first_waiter;
+    while (*link != self)
+        link = &l->waiters[*link].next;
+    *link = l->waiters[self].next;
+}
+
+bool
+waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind, struct asker who)
+{
+    uint32_t count = 0;
+    uint32_t oldest = LEDGER_NONE;
+    for (uint32_t i = o->first_waiter; i != LEDGER_NONE; i = l->waiters[i].next) {
+        const struct ledger_waiter *w = &l->waiters[i];
+        if (w->kind == WAITER_GROUP)
+            continue;
+        if (w->kind == kind && asker_same(w->who, who))
+            return true;
+        if (oldest == LEDGER_NONE)
+            oldest = i;
+        count++;
+    }
+    if (count == WAITERS_PER_ORDER) {
+        waiter_unlink(l, oldest);
+        waiter_free(l, oldest);
+    }
+    if (l->waiters_free == LEDGER_NONE)
+        return false;
+    uint32_t self = waiter_take(l);
+    l->waiters[self] = (struct ledger_waiter){.kind = kind, .who = who, .group = LEDGER_NONE};
+    waiter_append(l, o, self);
+    return true;
+}
+
+/* ---- Groups ----------------------------------------------------------------------------- */
+
+static void
+group_close(struct ledger *l, struct ledger_group *g)
+{
+    for (uint32_t i = g->first_member; i != LEDGER_NONE;) {
+        struct ledger_waiter *w = &l->waiters[i];
+        uint32_t next = w->next_member;
+        if (!w->answered)
+            waiter_unlink(l, i);
+        l->orders[w->order].pins--;
+        waiter_free(l, i);
+        i = next;
+    }
+    uint32_t self = (uint32_t)(g - l->groups);
+    uint32_t *link = &l->accounts[g->account].first_group;
+    while (*link != self)
+        link = &l->groups[*link].next;
+    *link = g->next;
+    g->next = l->groups_free;
+    l->groups_free = self;
+}
+
+/* The page of what it cancelled, newest first. */
+static void
+group_answer(struct ledger *l, struct ledger_group *g, struct outbox *out)
+{
+    struct order *list = arena_take(&out->lists, g->members, sizeof(*list));
+    CHECK(list != NULL || g->members == 0);
+    uint32_t count = 0;
+    for (uint32_t i = g->first_member; i != LEDGER_NONE; i = l->waiters[i].next_member) {
+        const struct ledger_order *o = &l->orders[l->waiters[i].order];
+        if (o->end == ORDER_END_CLIENT_CANCEL)
+            list[count++] = order_say(l, o);
+    }
+    struct msg *m = outbox_put(out, OUT_REPLY, g->who.peer, MSG_order_page, g->who.corr);
+    m->order_page.orders = list;
+    m->order_page.orders_count = count;
+}
+
+bool
+group_waits(const struct ledger *l, const struct ledger_account *a, struct asker who)
+{
+    for (uint32_t i = a->first_group; i != LEDGER_NONE; i = l->groups[i].next)
+        if (asker_same(l->groups[i].who, who))
+            return true;
+    return false;
+}
+
+struct ledger_group *
+group_open(struct ledger *l, struct ledger_account *a, struct asker who, uint32_t members)
+{
+    uint32_t count = 0;
+    uint32_t oldest = LEDGER_NONE;
+    for (uint32_t i = a->first_group; i != LEDGER_NONE; i = l->groups[i].next) {
+        oldest = i; /* new ones are put in front */
+        count++;
+    }
+    if (count == GROUPS_PER_ACCOUNT)
+        group_close(l, &l->groups[oldest]);
+    if (l->groups_free == LEDGER_NONE || l->waiters_spare < members)
+        return NULL;
+    uint32_t self = l->groups_free;
+    struct ledger_group *g = &l->groups[self];
+    l->groups_free = g->next;
+    *g = (struct ledger_group){.who = who,
+                               .account = (uint32_t)(a - l->accounts),
+                               .next = a->first_group,
+                               .first_member = LEDGER_NONE};
+    a->first_group = self;
+    return g;
+}
+
+void
+group_add(struct ledger *l, struct ledger_group *g, struct ledger_order *o)
+{
+    uint32_t self = waiter_take(l);
+    l->waiters[self] =
+        (struct ledger_waiter){.kind = WAITER_GROUP,
+                               .who = g->who,
+                               .group = (uint32_t)(g - l->groups),
+                               .next_member = LEDGER_NONE};
+    waiter_append(l, o, self);
+    /* Orders are added newest first, and the page lists them so. */
+    uint32_t *link = &g->first_member;
+    if (g->members > 0)
+        link = &l->waiters[g->last_member].next_member;
+    *link = self;
+    g->last_member = self;
+    g->members++;
+    g->left++;
+    o->pins++;
+}
+
+/* ---- Answering -------------------------------------------------------------------------- */
+
+static void
+cancel_answer(struct ledger *l, struct ledger_order *o, struct asker who, struct outbox *out)
+{
+    if (o->end == ORDER_END_CLIENT_CANCEL) {
+        reply_order(l, out, who, o);
+        return;
+    }
+    struct refused why = refusal(ERR_ORDER_DONE);
+    why.order_id = o->id;
+    reply_refused(out, who, &why);
+}
+
+/* Whether this waiter has got its answer and can be freed. */
+static bool
+waiter_answer(struct ledger *l, struct ledger_waiter *w, struct ledger_order *o, bool is_first,
+              struct outbox *out)
+{
+    switch (w->kind) {
+    case WAITER_PLACE:
+        if (is_first)
+            reply_placed(l, out, w->who, o);
+        return is_first;
+    case WAITER_CANCEL:
+        if (order_is_open(o))
+            return false;
+        cancel_answer(l, o, w->who, out);
+        return true;
+    case WAITER_GROUP:
+        return false;
+    }
+    CHECK(false);
+    return false;
+}
+
+void
+waiters_answer(struct ledger *l, struct ledger_order *o, bool is_first, struct outbox *out)
+{
+    for (uint32_t i = o->first_waiter; i != LEDGER_NONE;) {
+        struct ledger_waiter *w = &l->waiters[i];
+        uint32_t next = w->next;
+        if (w->kind == WAITER_GROUP && !order_is_open(o)) {
+            struct ledger_group *g = &l->groups[w->group];
+            waiter_unlink(l, i);
+            w->answered = true;
+            if (--g->left == 0) {
+                group_answer(l, g, out);
+                group_close(l, g);
+            }
+        } else if (waiter_answer(l, w, o, is_first, out)) {
+            waiter_unlink(l, i);
+            waiter_free(l, i);
+        }
+        i = next;
+    }
+}

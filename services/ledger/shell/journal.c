@@ -1,0 +1,458 @@
+/*
+ * journal.c - see journal.h for the states.
+ *
+ * The arrays of both batches are allocated once and reused; a payload's place in its batch never
+ * moves, because a batch is refused before it is full.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/shell/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/log.h"
+#include "host/metrics.h"
+#include "ledger/core/ledger.h"
+#include "wire/codec.h"
+
+#define RETRY_US        100000
+#define PAYLOAD_MAX     65536           /* no command packs to more: 64 fills are some 6 KB */
+#define HELD_BYTES_MAX  (64u << 20)     /* replies and events of one batch */
+#define HELD_BYTES_ROOM FRAME_BYTES_MAX /* what one command may add */
+#define CONFLICTS_MAX   3               /* numbers taken, but the record absent: not ours */
+
+struct held {
+    uint64_t to; /* peer, or account id */
+    size_t at;
+    uint32_t length;
+    bool is_event;
+};
+
+struct batch {
+    struct journal_record *records;
+    uint32_t count;
+    struct bytes payloads;
+    struct held *held;
+    uint32_t held_count;
+    struct bytes held_bytes;
+    bool is_urgent;
+    int64_t since_us; /* steady; when a turn first saw it unsent */
+};
+
+struct head {
+    uint64_t seq, committed;
+    uint8_t hash[HASH_BYTES];
+};
+
+struct journal {
+    struct journal_options o;
+    enum journal_state state;
+    struct journal_hasher *hasher;
+    struct head heads[LEDGER_SHARDS];
+    struct batch batches[2];
+    struct batch *filling, *sent;
+    int64_t steady_us;  /* as of the last turn */
+    int64_t started_us; /* of the commit on its way, first attempt */
+    int64_t retry_us;
+    uint32_t conflicts;
+    bool is_there; /* what asking found */
+    bool is_other;
+    bool hurry;
+    uint64_t commits, sends;
+    struct metric *m_commits, *m_records, *m_latency, *m_pending, *m_held, *m_retries;
+};
+
+static void
+batch_init(struct batch *b, const struct journal_options *o)
+{
+    b->records = calloc(o->records_max, sizeof *b->records);
+    b->held = calloc(o->held_max, sizeof *b->held);
+    CHECK(b->records != NULL && b->held != NULL);
+    bytes_reserve(&b->payloads, o->bytes_max);
+}
+
+static void
+batch_fini(struct batch *b)
+{
+    free(b->records);
+    free(b->held);
+    bytes_free(&b->payloads);
+    bytes_free(&b->held_bytes);
+}
+
+static void
+batch_clear(struct batch *b)
+{
+    b->count = b->held_count = 0;
+    bytes_clear(&b->payloads);
+    bytes_clear(&b->held_bytes);
+    b->is_urgent = false;
+    b->since_us = 0;
+}
+
+struct journal *
+journal_new(const struct journal_options *o)
+{
+    CHECK(o->records_max >= 2 && o->bytes_max >= 16 * PAYLOAD_MAX);
+    CHECK(o->held_max >= 3 * LEDGER_OUT_MAX);
+    struct journal *j = calloc(1, sizeof *j);
+    CHECK(j != NULL);
+    j->o = *o;
+    j->hasher = journal_hasher_new();
+    for (int i = 0; i < 2; i++)
+        batch_init(&j->batches[i], o);
+    j->filling = &j->batches[0];
+    j->sent = &j->batches[1];
+    j->m_commits = metric_counter("scrip_ledger_commits_total", "", "Batches committed.");
+    j->m_records = metric_counter("scrip_ledger_records_total", "", "Journal records committed.");
+    j->m_latency = metric_histogram("scrip_ledger_commit_latency_us", "",
+                                    "From sending a batch to its commit.");
+    j->m_pending = metric_gauge("scrip_ledger_pending_records", "", "Records not yet durable.");
+    j->m_held = metric_gauge("scrip_ledger_held_messages", "",
+                             "Replies and events that wait for a commit.");
+    j->m_retries = metric_counter("scrip_ledger_commit_retries_total", "",
+                                  "Batches lost, taken or refused and tried again.");
+    return j;
+}
+
+void
+journal_destroy(struct journal **j)
+{
+    if (*j == NULL)
+        return;
+    for (int i = 0; i < 2; i++)
+        batch_fini(&(*j)->batches[i]);
+    journal_hasher_destroy(&(*j)->hasher);
+    free(*j);
+    *j = NULL;
+}
+
+void
+journal_set_head(struct journal *j, uint16_t shard, uint64_t seq, const uint8_t hash[HASH_BYTES])
+{
+    struct head *h = &j->heads[shard];
+    h->seq = h->committed = seq;
+    memcpy(h->hash, hash, HASH_BYTES);
+}
+
+uint64_t
+journal_applied(const struct journal *j, uint16_t shard)
+{
+    return j->heads[shard].seq;
+}
+
+uint64_t
+journal_committed(const struct journal *j, uint16_t shard)
+{
+    return j->heads[shard].committed;
+}
+
+void
+journal_head_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES])
+{
+    memcpy(out, j->heads[shard].hash, HASH_BYTES);
+}
+
+static bool
+batch_fits(const struct journal *j, uint32_t share)
+{
+    const struct batch *b = j->filling;
+    return b->count < j->o.records_max / share &&
+           b->payloads.length + PAYLOAD_MAX <= j->o.bytes_max / share &&
+           b->held_count + LEDGER_OUT_MAX <= j->o.held_max / share &&
+           b->held_bytes.length + HELD_BYTES_ROOM <= HELD_BYTES_MAX / share;
+}
+
+bool
+journal_has_room(const struct journal *j)
+{
+    return batch_fits(j, 1);
+}
+
+bool
+journal_is_crowded(const struct journal *j)
+{
+    return !batch_fits(j, 2);
+}
+
+bool
+journal_is_writable(const struct journal *j, int64_t steady_us)
+{
+    if (!store_is_up(j->o.store))
+        return false;
+    return j->state == JOURNAL_IDLE ||
+           (j->state == JOURNAL_WRITING && steady_us - j->started_us < j->o.stall_us);
+}
+
+enum journal_state
+journal_state_now(const struct journal *j)
+{
+    return j->state;
+}
+
+uint32_t
+journal_pending(const struct journal *j)
+{
+    return j->filling->count + j->sent->count;
+}
+
+bool
+journal_is_empty(const struct journal *j)
+{
+    return journal_pending(j) == 0 && j->filling->held_count + j->sent->held_count == 0;
+}
+
+uint64_t
+journal_commits(const struct journal *j)
+{
+    return j->commits;
+}
+
+uint64_t
+journal_sends(const struct journal *j)
+{
+    return j->sends;
+}
+
+void
+journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,
+               int64_t now_us)
+{
+    struct batch *b = j->filling;
+    CHECK(b->count < j->o.records_max);
+    const uint8_t *place = b->payloads.data;
+    size_t at = b->payloads.length;
+    /* All members of the union start where the first one does. */
+    msg_pack_payload(&b->payloads, cmd->type, &cmd->frame);
+    CHECK(b->payloads.data == place);
+
+    struct head *h = &j->heads[shard];
+    struct journal_record *r = &b->records[b->count++];
+    r->shard = shard;
+    r->kind = (uint32_t)cmd->type;
+    r->seq = ++h->seq;
+    r->time_us = now_us;
+    r->corr = cmd->corr;
+    r->source = source;
+    r->payload = place + at;
+    r->payload_length = (uint32_t)(b->payloads.length - at);
+    journal_hash(j->hasher, h->hash, r, r->hash);
+    memcpy(h->hash, r->hash, HASH_BYTES);
+}
+
+static void
+release(struct journal *j, struct batch *b)
+{
+    for (uint32_t i = 0; i < b->held_count; i++) {
+        const struct held *h = &b->held[i];
+        const uint8_t *data = b->held_bytes.data + h->at;
+        if (h->is_event)
+            j->o.on_event(j->o.arg, h->to, data, h->length);
+        else
+            j->o.on_reply(j->o.arg, (uint32_t)h->to, data, h->length);
+    }
+    b->held_count = 0;
+    bytes_clear(&b->held_bytes);
+}
+
+/* The batch whose commit covers everything applied so far. The filling one keeps the order when
+ * something is held there already. */
+static struct batch *
+covering(struct journal *j)
+{
+    bool at_work = j->filling->count > 0 || j->filling->held_count > 0;
+    return at_work || j->sent->count == 0 ? j->filling : j->sent;
+}
+
+static void
+hold(struct journal *j, uint64_t to, bool is_event, const struct msg *m)
+{
+    struct batch *b = covering(j);
+    CHECK(b->held_count < j->o.held_max);
+    size_t at = b->held_bytes.length;
+    msg_pack(&b->held_bytes, m);
+    b->held[b->held_count++] = (struct held){
+        .to = to,
+        .at = at,
+        .length = (uint32_t)(b->held_bytes.length - at),
+        .is_event = is_event,
+    };
+    b->is_urgent |= !is_event;
+    if (b == j->filling && b->count == 0)
+        release(j, b);
+}
+
+void
+journal_reply(struct journal *j, uint32_t peer, const struct msg *m)
+{
+    hold(j, peer, false, m);
+}
+
+void
+journal_event(struct journal *j, uint64_t account_id, const struct msg *m)
+{
+    hold(j, account_id, true, m);
+}
+
+static void
+fenced(struct journal *j, const char *why)
+{
+    j->state = JOURNAL_FENCED;
+    j->o.on_fenced(j->o.arg, why);
+}
+
+static void
+committed(struct journal *j)
+{
+    struct batch *b = j->sent;
+    for (uint32_t i = 0; i < b->count; i++)
+        j->heads[b->records[i].shard].committed = b->records[i].seq;
+    j->commits++;
+    j->conflicts = 0;
+    j->state = JOURNAL_IDLE;
+    metric_add(j->m_commits, 1);
+    metric_add(j->m_records, b->count);
+    b->count = 0;
+    if (j->o.on_committed != NULL)
+        j->o.on_committed(j->o.arg);
+    release(j, b);
+    batch_clear(b);
+}
+
+static void
+retry_later(struct journal *j, enum journal_state state)
+{
+    j->state = state;
+    j->retry_us = j->steady_us + RETRY_US;
+    metric_add(j->m_retries, 1);
+}
+
+static void
+append_done(void *arg, enum store_outcome outcome)
+{
+    struct journal *j = arg;
+    switch (outcome) {
+    case STORE_DONE:
+        committed(j);
+        return;
+    case STORE_LOST:
+    case STORE_TAKEN:
+        log_line(LOG_WARN, "commit_unsure", "outcome=%s records=%u", store_outcome_name(outcome),
+                 j->sent->count);
+        retry_later(j, JOURNAL_UNSURE);
+        j->retry_us = 0;
+        return;
+    case STORE_REFUSED:
+        retry_later(j, JOURNAL_WAITING);
+        return;
+    case STORE_FENCED:
+        fenced(j, "the lease has another owner");
+        return;
+    }
+}
+
+static void
+found_record(void *arg, const struct journal_record *r)
+{
+    struct journal *j = arg;
+    const struct journal_record *last = &j->sent->records[j->sent->count - 1];
+    j->is_there = memcmp(r->hash, last->hash, HASH_BYTES) == 0;
+    j->is_other = !j->is_there;
+}
+
+static void
+asked_done(void *arg, enum store_outcome outcome)
+{
+    struct journal *j = arg;
+    if (outcome != STORE_DONE) {
+        retry_later(j, JOURNAL_UNSURE);
+        return;
+    }
+    log_line(LOG_INFO, "commit_asked", "there=%d other=%d", j->is_there, j->is_other);
+    if (j->is_there)
+        committed(j);
+    else if (j->is_other || ++j->conflicts > CONFLICTS_MAX)
+        fenced(j, "the journal has another record in the place of ours");
+    else {
+        j->state = JOURNAL_WAITING;
+        j->retry_us = 0;
+    }
+}
+
+/* A batch is all or nothing, so its last record tells of all of it. */
+static void
+ask(struct journal *j)
+{
+    const struct journal_record *last = &j->sent->records[j->sent->count - 1];
+    j->is_there = j->is_other = false;
+    j->state = JOURNAL_ASKING;
+    if (!store_read(j->o.store, last->shard, last->seq - 1, 1, found_record, asked_done, j))
+        retry_later(j, JOURNAL_UNSURE);
+}
+
+static void
+send(struct journal *j)
+{
+    j->state = JOURNAL_WRITING;
+    j->sends++;
+    if (!store_append(j->o.store, j->sent->records, j->sent->count, append_done, j)) {
+        j->state = JOURNAL_WAITING;
+        j->retry_us = 0;
+    }
+}
+
+static bool
+is_due(const struct journal *j)
+{
+    const struct batch *b = j->filling;
+    return b->count > 0 && (b->is_urgent || j->hurry || journal_is_crowded(j) ||
+                            j->steady_us - b->since_us >= j->o.delay_us);
+}
+
+void
+journal_turn(struct journal *j, int64_t steady_us)
+{
+    j->steady_us = steady_us;
+    if (j->filling->count > 0 && j->filling->since_us == 0)
+        j->filling->since_us = steady_us;
+    bool may_try = store_is_up(j->o.store) && steady_us >= j->retry_us;
+
+    if (j->state == JOURNAL_UNSURE && may_try)
+        ask(j);
+    else if (j->state == JOURNAL_WAITING && may_try)
+        send(j);
+    else if (j->state == JOURNAL_IDLE && is_due(j)) {
+        struct batch *b = j->filling;
+        j->filling = j->sent;
+        j->sent = b;
+        j->started_us = steady_us;
+        send(j);
+    }
+    metric_set(j->m_pending, journal_pending(j));
+    metric_set(j->m_held, j->filling->held_count + j->sent->held_count);
+}
+
+int64_t
+journal_wake_us(const struct journal *j)
+{
+    switch (j->state) {
+    case JOURNAL_UNSURE:
+    case JOURNAL_WAITING:
+        /* With the store away its return ends the wait. */
+        return store_is_up(j->o.store) ? j->retry_us : INT64_MAX;
+    case JOURNAL_IDLE:
+        return j->filling->count > 0 ? j->filling->since_us + j->o.delay_us : INT64_MAX;
+    case JOURNAL_WRITING:
+    case JOURNAL_ASKING:
+    case JOURNAL_FENCED:
+        return INT64_MAX;
+    }
+    CHECK(false);
+}
+
+void
+journal_hurry(struct journal *j)
+{
+    j->hurry = true;
+}

@@ -1,0 +1,89 @@
+/*
+ * journal.h - group commit and output commit: what the core decided leaves only when it is durable.
+ *
+ * Two batches: one fills while the other is on its way to the store. Replies and events are held
+ * in the batch they rest on and are released, in order, when it is committed; what rests on
+ * nothing uncommitted is released at once. No clock and no sockets of its own: tests drive it
+ * with the fake store.
+ *
+ *   IDLE ──due──► WRITING ──done──► IDLE                      (releases what was held)
+ *                  │ ▲ │
+ *          refused │ │ └─lost, taken─► UNSURE ──asked: there──► IDLE
+ *                  ▼ │                   └─────asked: absent──► WAITING
+ *                WAITING (for the store)          anything ──fenced──► FENCED
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_LEDGER_SHELL_JOURNAL_H
+#define SCRIP_LEDGER_SHELL_JOURNAL_H
+
+#include "base/msg.h"
+#include "host/store.h"
+
+struct journal;
+
+enum journal_state {
+    JOURNAL_IDLE,    /* nothing on its way */
+    JOURNAL_WRITING, /* a batch is on its way */
+    JOURNAL_WAITING, /* a batch is known not to be in the store: it is sent (again) when possible */
+    JOURNAL_UNSURE,  /* nobody knows whether the batch is in the store: it is asked when possible */
+    JOURNAL_ASKING,
+    JOURNAL_FENCED, /* somebody else writes this journal: the process must end */
+};
+
+struct journal_options {
+    struct store *store;
+    uint32_t records_max; /* of one batch */
+    uint32_t bytes_max;   /* payloads of one batch; at least 1 MB */
+    uint32_t held_max;    /* replies and events of one batch; at least 4096 */
+    int64_t delay_us;     /* how long a batch may wait when nobody waits for it */
+    int64_t stall_us;     /* a commit that takes longer means: not writable */
+    void *arg;
+    void (*on_reply)(void *arg, uint32_t peer, const uint8_t *data, size_t length);
+    void (*on_event)(void *arg, uint64_t account_id, const uint8_t *data, size_t length);
+    /* A batch is durable; called before its replies and events are released. May be NULL. */
+    void (*on_committed)(void *arg);
+    void (*on_fenced)(void *arg, const char *why);
+};
+
+struct journal *journal_new(const struct journal_options *o);
+void journal_destroy(struct journal **j);
+
+/* Where a shard's chain stands, as read at start: the next record is seq + 1. */
+void journal_set_head(struct journal *j, uint16_t shard, uint64_t seq,
+                      const uint8_t hash[HASH_BYTES]);
+/* Last record appended, and last one committed. */
+uint64_t journal_applied(const struct journal *j, uint16_t shard);
+uint64_t journal_committed(const struct journal *j, uint16_t shard);
+void journal_head_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES]);
+
+/* Whether one more command and all its output fit. */
+bool journal_has_room(const struct journal *j);
+/* Half of the room is used: take no more from those who can be told to wait. */
+bool journal_is_crowded(const struct journal *j);
+/* Whether commits go through: false while the store is away, refuses, or stalls. */
+bool journal_is_writable(const struct journal *j, int64_t steady_us);
+enum journal_state journal_state_now(const struct journal *j);
+/* Nothing waits for a commit and nothing is held. */
+bool journal_is_empty(const struct journal *j);
+/* Records that are not yet durable, and the number of batches that ever were. */
+uint32_t journal_pending(const struct journal *j);
+uint64_t journal_commits(const struct journal *j);
+/* A number that rises when a batch is sent: work finished before it is in the commits after it. */
+uint64_t journal_sends(const struct journal *j);
+
+/* Appends the command to the filling batch. CHECKs for room. */
+void journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,
+                    int64_t now_us);
+/* Holds a message until everything appended so far is durable. A reply makes the batch due at
+ * once; an event may wait `delay_us` with it. */
+void journal_reply(struct journal *j, uint32_t peer, const struct msg *m);
+void journal_event(struct journal *j, uint64_t account_id, const struct msg *m);
+
+/* At the end of every turn, and no later than journal_wake_us() says (INT64_MAX = no need). */
+void journal_turn(struct journal *j, int64_t steady_us);
+int64_t journal_wake_us(const struct journal *j);
+/* From now on every batch is due at once. */
+void journal_hurry(struct journal *j);
+
+#endif
