@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 
-from client import Client, HttpError
-
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from client import Client, HttpError  # noqa: E402, tools/client.py
+
 SERVICES = ("marketdata", "matcher", "ledger", "bridge", "gateway")
 POLL_S = 0.02
 PARTS = ("postgres", "redis") + SERVICES

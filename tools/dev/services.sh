@@ -16,7 +16,8 @@ ports_choose() {
         http_port=${SCRIP_HTTP_PORT:-$("$python" "$dev_dir/ports" 8080 1)}
     fi
     redis_port=$((port_base + 6))
-    if ! part_runs gateway && [ "$("$python" "$dev_dir/ports" "$http_port" 1)" != "$http_port" ]; then
+    if ! part_runs gateway &&
+        [ "$("$python" "$dev_dir/ports" "$http_port" 1)" != "$http_port" ]; then
         die "port $http_port is taken by another program: SCRIP_HTTP_PORT=$((http_port + 1)) ./scrip up"
     fi
     printf 'http_port=%s\nport_base=%s\n' "$http_port" "$port_base" >"$etc_dir/stack.env"

@@ -1,4 +1,4 @@
-"""client - Scrip's REST and WebSocket API for stories and the demo; amounts are Decimals.
+"""client - Scrip's REST and WebSocket API for the demo, the stories and the benchmarks.
 
 One keep-alive connection, opened again when the server closed it. A request that gets no answer
 raises HttpError, which says nothing about whether it was carried out.
