@@ -1,0 +1,286 @@
+/*
+ * binance.c - names of Binance's fields to events.
+ *
+ * The same letter means different things in different messages ("a" is a list, a price or an id),
+ * so the values are collected as slices first and read once the message's kind is known.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "marketdata/core/binance.h"
+
+#include <string.h>
+
+#include "marketdata/core/scan.h"
+
+/* Values of one message by name. */
+struct values {
+    struct slice letter[128]; /* names of one letter */
+    struct slice pu, last_update_id, bids, asks, stream, data;
+    bool is_result; /* the answer to a subscription */
+};
+
+int64_t
+binance_time_us(uint64_t value)
+{
+    if (value >= UINT64_C(100000000000) && value < UINT64_C(100000000000000))
+        return (int64_t)(value * 1000);
+    if (value >= UINT64_C(100000000000000) && value < UINT64_C(100000000000000000))
+        return (int64_t)value;
+    if (value >= UINT64_C(100000000000000000) && value < UINT64_C(10000000000000000000))
+        return (int64_t)(value / 1000);
+    return 0;
+}
+
+static struct slice *
+slot_of(struct values *v, struct slice name)
+{
+    if (name.length == 1 && (unsigned char)name.at[0] < 128)
+        return &v->letter[(unsigned char)name.at[0]];
+    if (slice_is(name, "pu"))
+        return &v->pu;
+    if (slice_is(name, "lastUpdateId"))
+        return &v->last_update_id;
+    if (slice_is(name, "bids"))
+        return &v->bids;
+    if (slice_is(name, "asks"))
+        return &v->asks;
+    if (slice_is(name, "stream"))
+        return &v->stream;
+    if (slice_is(name, "data"))
+        return &v->data;
+    return NULL;
+}
+
+/* One object's members. A name that comes twice is refused: which one would be meant? */
+static bool
+collect(struct scan *s, struct values *v)
+{
+    if (!scan_take(s, '{'))
+        return false;
+    if (scan_take(s, '}'))
+        return true;
+    do {
+        struct slice name, value;
+        if (!scan_name(s, &name) || !scan_value(s, &value))
+            return false;
+        struct slice *slot = slot_of(v, name);
+        if (slot != NULL) {
+            if (slot->kind != 0)
+                return false;
+            *slot = value;
+        } else if (slice_is(name, "result") || slice_is(name, "error")) {
+            v->is_result = true;
+        }
+    } while (scan_take(s, ','));
+    return scan_take(s, '}');
+}
+
+static bool
+symbol_read(struct slice s, code_t *out)
+{
+    return s.kind == 's' && s.length > 0 && memchr(s.at, '\\', s.length) == NULL &&
+           code_from(s.at, s.length, out) == OK;
+}
+
+/* "btcusdt@depth20@100ms" names the symbol in small letters. */
+static bool
+symbol_of_stream(struct slice stream, code_t *out)
+{
+    const char *at = stream.kind == 's' ? memchr(stream.at, '@', stream.length) : NULL;
+    if (at == NULL)
+        return false;
+    struct slice name = {stream.at, (size_t)(at - stream.at), 's'};
+    if (!symbol_read(name, out))
+        return false;
+    for (char *c = out->text; *c != '\0'; c++) {
+        if (*c >= 'a' && *c <= 'z')
+            *c = (char)(*c - 'a' + 'A');
+    }
+    return true;
+}
+
+static bool
+time_read(struct slice s, int64_t *out)
+{
+    uint64_t value;
+    if (!slice_u64(s, &value))
+        return false;
+    *out = binance_time_us(value);
+    return *out > 0;
+}
+
+/* [["61737.63000000","0.00000000"],...]; further elements of a level are passed over. */
+static bool
+levels_read(struct slice list, struct level *out, uint32_t max, uint32_t *count)
+{
+    *count = 0;
+    if (list.kind != '[')
+        return false;
+    struct scan s = {list.at, list.at + list.length};
+    if (!scan_take(&s, '['))
+        return false;
+    if (scan_take(&s, ']'))
+        return true;
+    do {
+        struct slice price, quantity, more;
+        if (*count == max || !scan_take(&s, '[') || !scan_value(&s, &price) ||
+            !scan_take(&s, ',') || !scan_value(&s, &quantity))
+            return false;
+        while (scan_take(&s, ',')) {
+            if (!scan_value(&s, &more))
+                return false;
+        }
+        struct level *l = &out[(*count)++];
+        if (!scan_take(&s, ']') || !slice_decimal(price, &l->price.v) || l->price.v <= 0 ||
+            !slice_decimal(quantity, &l->quantity.v) || l->quantity.v < 0)
+            return false;
+    } while (scan_take(&s, ','));
+    return scan_take(&s, ']');
+}
+
+static bool
+sides_read(struct slice bids, struct slice asks, const struct binance_room *room,
+           struct md_event *out)
+{
+    out->bids = room->levels;
+    out->asks = room->levels + room->levels_max;
+    return levels_read(bids, room->levels, room->levels_max, &out->bid_count) &&
+           levels_read(asks, room->levels + room->levels_max, room->levels_max, &out->ask_count);
+}
+
+/* `T` is when it happened; `E`, when it was sent, stands in where there is no T. */
+static bool
+event_time(const struct values *v, int64_t *out)
+{
+    *out = 0;
+    if (v->letter['T'].kind != 0)
+        return time_read(v->letter['T'], out);
+    return v->letter['E'].kind == 0 || time_read(v->letter['E'], out);
+}
+
+static bool
+trade_read(const struct values *v, char id, struct md_event *out)
+{
+    struct public_trade *t = &out->trade;
+    struct slice maker = v->letter['m'], kind = v->letter['X'];
+    /* Futures mark trades of the insurance fund and the like: nobody could have traded there. */
+    if (kind.kind != 0 && !slice_is(kind, "MARKET"))
+        return true;
+    if (!symbol_read(v->letter['s'], &out->symbol) ||
+        !slice_u64(v->letter[(int)id], &t->trade_id) ||
+        !slice_decimal(v->letter['p'], &t->price.v) ||
+        !slice_decimal(v->letter['q'], &t->quantity.v) || maker.kind != 'w' ||
+        !time_read(v->letter['T'], &t->time_us))
+        return false;
+    if (t->price.v <= 0 || t->quantity.v <= 0 || t->trade_id == 0)
+        return false;
+    t->buyer_is_maker = slice_is(maker, "true");
+    out->is_aggregate = id == 'a';
+    out->time_us = t->time_us;
+    out->kind = MD_EVENT_TRADE;
+    return true;
+}
+
+static bool
+quote_read(const struct values *v, struct md_event *out)
+{
+    struct md_touch *q = &out->quote;
+    if (!symbol_read(v->letter['s'], &out->symbol) || !slice_u64(v->letter['u'], &q->update_id) ||
+        !slice_decimal(v->letter['b'], &q->bid.v) || !slice_decimal(v->letter['a'], &q->ask.v) ||
+        !slice_decimal(v->letter['B'], &q->bid_quantity.v) ||
+        !slice_decimal(v->letter['A'], &q->ask_quantity.v) || !event_time(v, &out->time_us))
+        return false;
+    q->time_us = out->time_us;
+    out->kind = MD_EVENT_QUOTE;
+    return true;
+}
+
+static bool
+diff_read(const struct values *v, const struct binance_room *room, struct md_event *out)
+{
+    if (!symbol_read(v->letter['s'], &out->symbol) || !slice_u64(v->letter['U'], &out->first_id) ||
+        !slice_u64(v->letter['u'], &out->last_id) || !event_time(v, &out->time_us) ||
+        !sides_read(v->letter['b'], v->letter['a'], room, out))
+        return false;
+    if (v->pu.kind != 0) {
+        out->has_previous_id = true;
+        if (!slice_u64(v->pu, &out->previous_id))
+            return false;
+    }
+    out->kind = MD_EVENT_DIFF;
+    return true;
+}
+
+static bool
+snapshot_read(const struct values *v, const struct binance_room *room, struct md_event *out)
+{
+    if (!slice_u64(v->last_update_id, &out->last_id) || !event_time(v, &out->time_us) ||
+        !sides_read(v->bids, v->asks, room, out))
+        return false;
+    if (v->stream.kind != 0 && !symbol_of_stream(v->stream, &out->symbol))
+        return false;
+    out->kind = MD_EVENT_BOOK;
+    return true;
+}
+
+static bool
+message_read(const struct values *v, const struct binance_room *room, struct md_event *out)
+{
+    struct slice e = v->letter['e'];
+    if (e.kind == 's') {
+        if (slice_is(e, "trade"))
+            return trade_read(v, 't', out);
+        if (slice_is(e, "aggTrade"))
+            return trade_read(v, 'a', out);
+        if (slice_is(e, "depthUpdate"))
+            return diff_read(v, room, out);
+        if (slice_is(e, "bookTicker"))
+            return quote_read(v, out);
+        return true;
+    }
+    if (v->last_update_id.kind != 0)
+        return snapshot_read(v, room, out);
+    /* The spot bookTicker has neither "e" nor a time. */
+    if (v->letter['u'].kind != 0 && v->letter['s'].kind != 0 && v->letter['B'].kind != 0)
+        return quote_read(v, out);
+    return v->is_result || v->stream.kind != 0;
+}
+
+enum err
+binance_json(const char *json, size_t length, const struct binance_room *room, struct md_event *out)
+{
+    struct values v;
+    memset(&v, 0, sizeof(v));
+    *out = (struct md_event){0};
+    struct scan s = {json, json + length};
+    if (!collect(&s, &v) || !scan_done(&s))
+        return ERR_LINE_INVALID;
+    if (v.data.kind == '{') {
+        struct slice stream = v.stream;
+        struct scan inner = {v.data.at, v.data.at + v.data.length};
+        memset(&v, 0, sizeof(v));
+        if (!collect(&inner, &v) || v.stream.kind != 0)
+            return ERR_LINE_INVALID;
+        v.stream = stream;
+    }
+    if (!message_read(&v, room, out)) {
+        *out = (struct md_event){0};
+        return ERR_LINE_INVALID;
+    }
+    return OK;
+}
+
+enum err
+binance_line(const char *line, size_t length, const struct binance_room *room, struct md_event *out)
+{
+    const char *blank = memchr(line, ' ', length);
+    uint64_t received;
+    *out = (struct md_event){0};
+    if (blank == NULL || !slice_u64((struct slice){line, (size_t)(blank - line), 'n'}, &received) ||
+        binance_time_us(received) == 0)
+        return ERR_LINE_INVALID;
+    size_t head = (size_t)(blank - line) + 1;
+    enum err e = binance_json(line + head, length - head, room, out);
+    out->at_us = binance_time_us(received);
+    return e;
+}

@@ -1,0 +1,48 @@
+/*
+ * event.h - what a source says about the market, one thing at a time.
+ *
+ * Every source, recorded, synthetic or live, speaks in these; md_apply() takes them. Lists are
+ * lent until the source is asked for its next event.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_MARKETDATA_EVENT_H
+#define SCRIP_MARKETDATA_EVENT_H
+
+#include "base/msg.h"
+
+enum md_event_kind {
+    MD_EVENT_NONE,  /* something was read that says nothing to us */
+    MD_EVENT_TRADE, /* `trade`, its time too */
+    MD_EVENT_QUOTE, /* `quote` */
+    MD_EVENT_DIFF,  /* changed levels and their update ids */
+    MD_EVENT_BOOK,  /* the whole book as of last_id */
+    MD_EVENT_BEGIN, /* the source starts (again) with this symbol at time_us */
+    MD_EVENT_END,   /* the source has nothing more for this symbol */
+    MD_EVENT_KINDS
+};
+
+/* Best bid and ask; a price of 0 means that there is none. */
+struct md_touch {
+    uint64_t update_id; /* 0 where the exchange gives none */
+    price_t bid, ask;
+    qty_t bid_quantity, ask_quantity;
+    int64_t time_us;
+};
+
+struct md_event {
+    enum md_event_kind kind;
+    code_t symbol;     /* empty for a REST snapshot: the source knows whose it is */
+    int64_t at_us;     /* when it was received: what paces a replay; 0 where unknown */
+    int64_t time_us;   /* exchange time; 0 where the exchange gives none */
+    bool is_aggregate; /* a trade of the aggregated stream */
+    struct public_trade trade;
+    struct md_touch quote;
+    uint64_t first_id, last_id; /* update ids: U and u, or lastUpdateId */
+    bool has_previous_id;       /* futures: diffs are chained by pu */
+    uint64_t previous_id;
+    const struct level *bids, *asks;
+    uint32_t bid_count, ask_count;
+};
+
+#endif
