@@ -113,6 +113,33 @@ pg_array_bytea(struct pg_array *a, const void *data, size_t length)
         memcpy(at, data, length);
 }
 
+uint32_t
+pg_array_type(enum pg_oid element)
+{
+    switch (element) {
+    case PG_BOOL:
+        return PG_BOOL_ARRAY;
+    case PG_BYTEA:
+        return PG_BYTEA_ARRAY;
+    case PG_INT8:
+        return PG_INT8_ARRAY;
+    case PG_INT2:
+        return PG_INT2_ARRAY;
+    case PG_INT4:
+        return PG_INT4_ARRAY;
+    case PG_TEXT:
+        return PG_TEXT_ARRAY;
+    case PG_BYTEA_ARRAY:
+    case PG_BOOL_ARRAY:
+    case PG_INT2_ARRAY:
+    case PG_INT4_ARRAY:
+    case PG_TEXT_ARRAY:
+    case PG_INT8_ARRAY:
+        break;
+    }
+    CHECK(false);
+}
+
 const char *
 pg_array_value(struct pg_array *a)
 {

@@ -50,6 +50,8 @@ void pg_array_int8(struct pg_array *a, int64_t value);
 void pg_array_text(struct pg_array *a, const char *text);
 void pg_array_bytea(struct pg_array *a, const void *data, size_t length);
 
+/* The array type of an element type. */
+uint32_t pg_array_type(enum pg_oid element);
 /* The finished parameter; lent until the array changes. */
 const char *pg_array_value(struct pg_array *a);
 int pg_array_length(const struct pg_array *a);

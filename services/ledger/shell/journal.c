@@ -59,7 +59,7 @@ struct journal {
     bool is_there; /* what asking found */
     bool is_other;
     bool hurry;
-    uint64_t commits, sends;
+    uint64_t sends, sends_durable;
     struct metric *m_commits, *m_records, *m_latency, *m_pending, *m_held, *m_retries;
 };
 
@@ -95,7 +95,7 @@ struct journal *
 journal_new(const struct journal_options *o)
 {
     CHECK(o->records_max >= 2 && o->bytes_max >= 16 * PAYLOAD_MAX);
-    CHECK(o->held_max >= 3 * LEDGER_OUT_MAX);
+    CHECK(o->held_max >= 4 * LEDGER_OUT_MAX);
     struct journal *j = calloc(1, sizeof *j);
     CHECK(j != NULL);
     j->o = *o;
@@ -154,14 +154,17 @@ journal_head_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTE
     memcpy(out, j->heads[shard].hash, HASH_BYTES);
 }
 
+/* Reads are held by the batch that is sent, so both must have room for a command's output. */
 static bool
 batch_fits(const struct journal *j, uint32_t share)
 {
     const struct batch *b = j->filling;
+    for (int i = 0; i < 2; i++)
+        if (j->batches[i].held_count + LEDGER_OUT_MAX > j->o.held_max / share ||
+            j->batches[i].held_bytes.length + HELD_BYTES_ROOM > HELD_BYTES_MAX / share)
+            return false;
     return b->count < j->o.records_max / share &&
-           b->payloads.length + PAYLOAD_MAX <= j->o.bytes_max / share &&
-           b->held_count + LEDGER_OUT_MAX <= j->o.held_max / share &&
-           b->held_bytes.length + HELD_BYTES_ROOM <= HELD_BYTES_MAX / share;
+           b->payloads.length + PAYLOAD_MAX <= j->o.bytes_max / share;
 }
 
 bool
@@ -204,15 +207,15 @@ journal_is_empty(const struct journal *j)
 }
 
 uint64_t
-journal_commits(const struct journal *j)
-{
-    return j->commits;
-}
-
-uint64_t
 journal_sends(const struct journal *j)
 {
     return j->sends;
+}
+
+uint64_t
+journal_sends_durable(const struct journal *j)
+{
+    return j->sends_durable;
 }
 
 void
@@ -308,7 +311,7 @@ committed(struct journal *j)
     struct batch *b = j->sent;
     for (uint32_t i = 0; i < b->count; i++)
         j->heads[b->records[i].shard].committed = b->records[i].seq;
-    j->commits++;
+    j->sends_durable = j->sends;
     j->conflicts = 0;
     j->state = JOURNAL_IDLE;
     metric_add(j->m_commits, 1);

@@ -35,7 +35,7 @@ struct journal_options {
     struct store *store;
     uint32_t records_max; /* of one batch */
     uint32_t bytes_max;   /* payloads of one batch; at least 1 MB */
-    uint32_t held_max;    /* replies and events of one batch; at least 4096 */
+    uint32_t held_max;    /* replies and events of one batch; at least 4 * LEDGER_OUT_MAX */
     int64_t delay_us;     /* how long a batch may wait when nobody waits for it */
     int64_t stall_us;     /* a commit that takes longer means: not writable */
     void *arg;
@@ -66,11 +66,12 @@ bool journal_is_writable(const struct journal *j, int64_t steady_us);
 enum journal_state journal_state_now(const struct journal *j);
 /* Nothing waits for a commit and nothing is held. */
 bool journal_is_empty(const struct journal *j);
-/* Records that are not yet durable, and the number of batches that ever were. */
+/* Records that are not yet durable. */
 uint32_t journal_pending(const struct journal *j);
-uint64_t journal_commits(const struct journal *j);
-/* A number that rises when a batch is sent: work finished before it is in the commits after it. */
+/* How often a batch was sent, and which of these sendings the last commit had. What the database
+ * had taken in before sending n + 1 is on its disk when that one is durable. */
 uint64_t journal_sends(const struct journal *j);
+uint64_t journal_sends_durable(const struct journal *j);
 
 /* Appends the command to the filling batch. CHECKs for room. */
 void journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,

@@ -1,0 +1,394 @@
+/*
+ * rows.c - the lists of columns and what they expand to; see rows.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/shell/rows.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * C(kind, column, field): `field` of the row struct. Kinds: I8 I4 I2 BOOL for numbers, AMT for the
+ * one-field structs of money.h, CODE and CID for short texts, HASH for 32 bytes, COMMANDS for an
+ * account's commands, SHARD for the shard that the id in `field` belongs to (written, not read).
+ */
+#define COLUMNS_stamp(C)                                                                           \
+    C(I2, shard, shard.shard)                                                                      \
+    C(I8, seq, seq)                                                                                \
+    C(HASH, hash, hash)                                                                            \
+    C(I8, order_sequence, shard.order_sequence)                                                    \
+    C(I8, trade_sequence, shard.trade_sequence)                                                    \
+    C(I8, change_sequence, shard.change_sequence)
+
+#define COLUMNS_account(C)                                                                         \
+    C(I8, account_id, account_id)                                                                  \
+    C(SHARD, shard, account_id)                                                                    \
+    C(I8, user_id, user_id)                                                                        \
+    C(I4, tier, tier)                                                                              \
+    C(I8, event_sequence, event_sequence)                                                          \
+    C(I8, orders_placed, orders_placed)                                                            \
+    C(I4, commands_next, commands_next)                                                            \
+    C(COMMANDS, commands, commands)
+
+#define COLUMNS_settings(C)                                                                        \
+    C(I8, account_id, account_id)                                                                  \
+    C(I2, wallet, wallet)                                                                          \
+    C(I2, mode, settings.mode)                                                                     \
+    C(BOOL, dry_run_mode, settings.dry_run_mode)                                                   \
+    C(BOOL, auto_trading, settings.auto_trading)                                                   \
+    C(AMT, margin_per_trade, settings.margin_per_trade)                                            \
+    C(I4, leverage, settings.leverage)
+
+#define COLUMNS_limits(C)                                                                          \
+    C(I8, account_id, account_id)                                                                  \
+    C(I2, wallet, wallet)                                                                          \
+    C(AMT, paper_balance, balance)                                                                 \
+    C(AMT, balance_min, balance_min)                                                               \
+    C(AMT, balance_max, balance_max)
+
+#define COLUMNS_balance(C)                                                                         \
+    C(I8, account_id, account_id)                                                                  \
+    C(I2, wallet, wallet)                                                                          \
+    C(CODE, asset, asset)                                                                          \
+    C(SHARD, shard, account_id)                                                                    \
+    C(AMT, free, free)                                                                             \
+    C(AMT, held, held)
+
+#define COLUMNS_order(C)                                                                           \
+    C(I8, order_id, order.order_id)                                                                \
+    C(I8, account_id, order.account_id)                                                            \
+    C(CID, client_order_id, order.client_order_id)                                                 \
+    C(CODE, symbol, order.symbol)                                                                  \
+    C(I2, side, order.side)                                                                        \
+    C(I2, type, order.type)                                                                        \
+    C(I2, time_in_force, order.time_in_force)                                                      \
+    C(I2, status, order.status)                                                                    \
+    C(I2, end_reason, order.end_reason)                                                            \
+    C(I2, mode, order.mode)                                                                        \
+    C(AMT, price, order.price)                                                                     \
+    C(AMT, quantity, order.quantity)                                                               \
+    C(AMT, quote_order_quantity, order.quote_order_quantity)                                       \
+    C(AMT, executed_quantity, order.executed_quantity)                                             \
+    C(AMT, executed_quote_quantity, order.executed_quote_quantity)                                 \
+    C(AMT, hold, hold)                                                                             \
+    C(AMT, held, order.held)                                                                       \
+    C(I8, created_us, order.created_us)                                                            \
+    C(I8, updated_us, order.updated_us)                                                            \
+    C(CODE, base_asset, base_asset)                                                                \
+    C(CODE, quote_asset, quote_asset)                                                              \
+    C(BOOL, id_was_made, id_was_made)                                                              \
+    C(AMT, worst_price, worst_price)                                                               \
+    C(AMT, reference_price, reference_price)                                                       \
+    C(AMT, step_size, step_size)                                                                   \
+    C(AMT, maker_fee_rate, maker_fee_rate)                                                         \
+    C(AMT, taker_fee_rate, taker_fee_rate)                                                         \
+    C(I8, rank, rank)                                                                              \
+    C(I4, fills, fills)
+
+#define COLUMNS_trade(C)                                                                           \
+    C(I8, trade_id, trade.trade_id)                                                                \
+    C(I8, order_id, trade.order_id)                                                                \
+    C(I8, account_id, account_id)                                                                  \
+    C(CODE, symbol, trade.symbol)                                                                  \
+    C(I2, side, trade.side)                                                                        \
+    C(AMT, price, trade.price)                                                                     \
+    C(AMT, quantity, trade.quantity)                                                               \
+    C(AMT, quote_quantity, trade.quote_quantity)                                                   \
+    C(AMT, fee, trade.fee)                                                                         \
+    C(CODE, fee_asset, trade.fee_asset)                                                            \
+    C(BOOL, is_maker, trade.is_maker)                                                              \
+    C(I8, time_us, trade.time_us)                                                                  \
+    C(I2, evidence_source, trade.evidence.source)                                                  \
+    C(I8, evidence_sequence, trade.evidence.sequence)                                              \
+    C(AMT, evidence_price, trade.evidence.price)                                                   \
+    C(AMT, evidence_quantity, trade.evidence.quantity)                                             \
+    C(I8, evidence_time_us, trade.evidence.time_us)
+
+#define COLUMNS_change(C)                                                                          \
+    C(I8, change_id, change.change_id)                                                             \
+    C(I8, account_id, account_id)                                                                  \
+    C(I2, wallet, wallet)                                                                          \
+    C(I8, time_us, change.time_us)                                                                 \
+    C(AMT, old_balance, change.old_balance)                                                        \
+    C(AMT, new_balance, change.new_balance)                                                        \
+    C(I2, source, change.source)                                                                   \
+    C(I8, changed_by, change.changed_by)
+
+/* ---- Columns as data ---------------------------------------------------------------------- */
+
+#define OID_I8       PG_INT8
+#define OID_I4       PG_INT4
+#define OID_I2       PG_INT2
+#define OID_AMT      PG_INT8
+#define OID_BOOL     PG_BOOL
+#define OID_CODE     PG_TEXT
+#define OID_CID      PG_TEXT
+#define OID_HASH     PG_BYTEA
+#define OID_COMMANDS PG_BYTEA
+#define OID_SHARD    PG_INT2
+
+struct column {
+    const char *name;
+    enum pg_oid oid;
+};
+
+#define AS_COLUMN(kind, name, field) {#name, OID_##kind},
+static const struct column columns_stamp[] = {COLUMNS_stamp(AS_COLUMN)};
+static const struct column columns_account[] = {COLUMNS_account(AS_COLUMN)};
+static const struct column columns_settings[] = {COLUMNS_settings(AS_COLUMN)};
+static const struct column columns_limits[] = {COLUMNS_limits(AS_COLUMN)};
+static const struct column columns_balance[] = {COLUMNS_balance(AS_COLUMN)};
+static const struct column columns_order[] = {COLUMNS_order(AS_COLUMN)};
+static const struct column columns_trade[] = {COLUMNS_trade(AS_COLUMN)};
+static const struct column columns_change[] = {COLUMNS_change(AS_COLUMN)};
+
+struct table_info {
+    const char *name;
+    const char *key; /* of ON CONFLICT */
+    bool is_written_once;
+    const struct column *columns;
+    int count;
+};
+
+#define INFO(columns) columns, (int)(sizeof columns / sizeof columns[0])
+static const struct table_info tables[TABLES] = {
+    [TABLE_SHARD] = {"ledger.shard", "shard", false, INFO(columns_stamp)},
+    [TABLE_ACCOUNT] = {"ledger.account", "account_id", false, INFO(columns_account)},
+    [TABLE_SETTINGS] = {"ledger.settings", "account_id, wallet", false, INFO(columns_settings)},
+    [TABLE_LIMITS] = {"ledger.settings", "account_id, wallet", false, INFO(columns_limits)},
+    [TABLE_BALANCE] = {"ledger.balance", "account_id, wallet, asset", false, INFO(columns_balance)},
+    [TABLE_ORDER] = {"ledger.\"order\"", "order_id", false, INFO(columns_order)},
+    [TABLE_TRADE] = {"ledger.trade", "order_id, trade_id", true, INFO(columns_trade)},
+    [TABLE_CHANGE] = {"ledger.balance_change", "account_id, wallet, change_id", true,
+                      INFO(columns_change)},
+};
+
+int
+rows_columns(enum table table)
+{
+    return tables[table].count;
+}
+
+void
+rows_types(enum table table, Oid types[ROWS_COLUMNS_MAX])
+{
+    for (int i = 0; i < tables[table].count; i++)
+        types[i] = pg_array_type(tables[table].columns[i].oid);
+}
+
+/* ---- SQL ---------------------------------------------------------------------------------- */
+
+/* Appends; the buffer is large enough for every table, which each start proves. */
+static void PRINTF(3, 4) add(char sql[ROWS_SQL_BYTES], size_t *at, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(sql + *at, ROWS_SQL_BYTES - *at, format, args);
+    va_end(args);
+    CHECK(length >= 0 && *at + (size_t)length < ROWS_SQL_BYTES);
+    *at += (size_t)length;
+}
+
+static void
+add_list(char sql[ROWS_SQL_BYTES], size_t *at, const struct table_info *t, const char *format)
+{
+    for (int i = 0; i < t->count; i++) {
+        add(sql, at, "%s", i == 0 ? "" : ", ");
+        for (const char *f = format; *f != '\0'; f++)
+            if (*f == '#')
+                add(sql, at, "%d", i + 1);
+            else if (*f == '@')
+                add(sql, at, "%s", t->columns[i].name);
+            else
+                add(sql, at, "%c", *f);
+    }
+}
+
+/* The settings row is there already: account_open made it in this transaction or before. */
+static const char limits_sql[] =
+    "UPDATE ledger.settings AS s SET paper_balance = r.paper_balance, balance_min = r.balance_min, "
+    "balance_max = r.balance_max FROM unnest($1, $2, $3, $4, $5) "
+    "AS r (account_id, wallet, paper_balance, balance_min, balance_max) "
+    "WHERE s.account_id = r.account_id AND s.wallet = r.wallet";
+
+void
+rows_write_sql(enum table table, char sql[ROWS_SQL_BYTES])
+{
+    const struct table_info *t = &tables[table];
+    size_t at = 0;
+    if (table == TABLE_LIMITS) {
+        add(sql, &at, "%s", limits_sql);
+        return;
+    }
+    add(sql, &at, "INSERT INTO %s (", t->name);
+    add_list(sql, &at, t, "@");
+    add(sql, &at, ") SELECT * FROM unnest(");
+    add_list(sql, &at, t, "$#");
+    add(sql, &at, ") ON CONFLICT (%s) DO ", t->key);
+    if (t->is_written_once) {
+        add(sql, &at, "NOTHING");
+        return;
+    }
+    add(sql, &at, "UPDATE SET ");
+    add_list(sql, &at, t, "@ = excluded.@");
+}
+
+void
+rows_select_list(enum table table, const char *alias, char sql[ROWS_SQL_BYTES])
+{
+    const struct table_info *t = &tables[table];
+    size_t at = 0;
+    for (int i = 0; i < t->count; i++)
+        add(sql, &at, "%s%s.%s", i == 0 ? "" : ", ", alias, t->columns[i].name);
+}
+
+/* ---- Rows to arrays ----------------------------------------------------------------------- */
+
+void
+rows_init(struct rows *r, enum table table)
+{
+    memset(r, 0, sizeof *r);
+    r->table = table;
+    CHECK(tables[table].count <= ROWS_COLUMNS_MAX);
+    for (int i = 0; i < tables[table].count; i++)
+        pg_array_init(&r->columns[i], tables[table].columns[i].oid);
+}
+
+void
+rows_fini(struct rows *r)
+{
+    for (int i = 0; i < tables[r->table].count; i++)
+        pg_array_fini(&r->columns[i]);
+}
+
+void
+rows_clear(struct rows *r)
+{
+    for (int i = 0; i < tables[r->table].count; i++)
+        pg_array_clear(&r->columns[i]);
+    r->count = 0;
+}
+
+size_t
+rows_bytes(const struct rows *r)
+{
+    size_t sum = 0;
+    for (int i = 0; i < tables[r->table].count; i++)
+        sum += (size_t)pg_array_length(&r->columns[i]);
+    return sum;
+}
+
+static void
+put_commands(struct pg_array *a, const struct ledger_command commands[LEDGER_COMMANDS_MAX])
+{
+    char bytes[ROWS_COMMANDS];
+    size_t used = 0;
+    for (size_t i = 0; i < LEDGER_COMMANDS_MAX; i++) {
+        pg_write_int8((int64_t)commands[i].id, bytes + i * 16);
+        pg_write_int8((int64_t)commands[i].hash, bytes + i * 16 + 8);
+        if (commands[i].id != 0 || commands[i].hash != 0)
+            used = (i + 1) * 16;
+    }
+    pg_array_bytea(a, bytes, used);
+}
+
+#define PUT_I8(a, value)       pg_array_int8(a, (int64_t)(value));
+#define PUT_I4(a, value)       pg_array_int4(a, (int32_t)(value));
+#define PUT_I2(a, value)       pg_array_int2(a, (int16_t)(value));
+#define PUT_AMT(a, value)      pg_array_int8(a, (value).v);
+#define PUT_BOOL(a, value)     pg_array_bool(a, value);
+#define PUT_CODE(a, value)     pg_array_text(a, (value).text);
+#define PUT_CID(a, value)      pg_array_text(a, (value).text);
+#define PUT_HASH(a, value)     pg_array_bytea(a, value, HASH_BYTES);
+#define PUT_COMMANDS(a, value) put_commands(a, value);
+#define PUT_SHARD(a, value)    pg_array_int2(a, (int16_t)ledger_shard_of(value));
+
+#define AS_PUT(kind, name, field) PUT_##kind(&r->columns[column++], row->field)
+
+#define ROWS_ADD(noun, TABLE)                                                                      \
+    void rows_add_##noun(struct rows *r, const struct noun##_row *row)                             \
+    {                                                                                              \
+        CHECK(r->table == (TABLE));                                                                \
+        int column = 0;                                                                            \
+        COLUMNS_##noun(AS_PUT);                                                                    \
+        r->count++;                                                                                \
+    }
+
+ROWS_ADD(stamp, TABLE_SHARD)
+ROWS_ADD(account, TABLE_ACCOUNT)
+ROWS_ADD(settings, TABLE_SETTINGS)
+ROWS_ADD(limits, TABLE_LIMITS)
+ROWS_ADD(balance, TABLE_BALANCE)
+ROWS_ADD(order, TABLE_ORDER)
+ROWS_ADD(trade, TABLE_TRADE)
+ROWS_ADD(change, TABLE_CHANGE)
+
+/* ---- Results to rows ---------------------------------------------------------------------- */
+
+static int64_t
+get_int(const PGresult *r, int i, int column)
+{
+    if (PQgetisnull(r, i, column))
+        return 0;
+    return pg_read_int(PQgetvalue(r, i, column), PQgetlength(r, i, column));
+}
+
+/* Texts that do not fit were not written by this program; they are cut. */
+static void
+get_text(const PGresult *r, int i, int column, char *out, size_t size)
+{
+    size_t length = (size_t)PQgetlength(r, i, column);
+    memset(out, 0, size);
+    memcpy(out, PQgetvalue(r, i, column), length < size ? length : size - 1);
+}
+
+static void
+get_hash(const PGresult *r, int i, int column, uint8_t out[HASH_BYTES])
+{
+    memset(out, 0, HASH_BYTES);
+    if (PQgetlength(r, i, column) == HASH_BYTES)
+        memcpy(out, PQgetvalue(r, i, column), HASH_BYTES);
+}
+
+static void
+get_commands(const PGresult *r, int i, int column, struct ledger_command out[LEDGER_COMMANDS_MAX])
+{
+    const char *bytes = PQgetvalue(r, i, column);
+    int used = PQgetlength(r, i, column) / 16;
+    memset(out, 0, LEDGER_COMMANDS_MAX * sizeof *out);
+    for (int k = 0; k < used && k < LEDGER_COMMANDS_MAX; k++) {
+        out[k].id = (uint64_t)pg_read_int(bytes + k * 16, 8);
+        out[k].hash = (uint64_t)pg_read_int(bytes + k * 16 + 8, 8);
+    }
+}
+
+#define GET_NUMBER(field)   field = (__typeof__(field))get_int(r, i, (*column)++);
+#define GET_I8(field)       GET_NUMBER(field)
+#define GET_I4(field)       GET_NUMBER(field)
+#define GET_I2(field)       GET_NUMBER(field)
+#define GET_AMT(field)      GET_NUMBER((field).v)
+#define GET_BOOL(field)     field = PQgetvalue(r, i, (*column)++)[0] != 0;
+#define GET_CODE(field)     get_text(r, i, (*column)++, (field).text, sizeof(field).text);
+#define GET_CID(field)      get_text(r, i, (*column)++, (field).text, sizeof(field).text);
+#define GET_HASH(field)     get_hash(r, i, (*column)++, field);
+#define GET_COMMANDS(field) get_commands(r, i, (*column)++, field);
+#define GET_SHARD(field)    (*column)++;
+
+#define AS_GET(kind, name, field) GET_##kind(out->field)
+
+#define ROWS_GET(noun)                                                                             \
+    void rows_get_##noun(const PGresult *r, int i, int *column, struct noun##_row *out)            \
+    {                                                                                              \
+        memset(out, 0, sizeof *out);                                                               \
+        COLUMNS_##noun(AS_GET);                                                                    \
+    }
+
+ROWS_GET(stamp)
+ROWS_GET(account)
+ROWS_GET(settings)
+ROWS_GET(balance)
+ROWS_GET(order)
+ROWS_GET(trade)
+ROWS_GET(change)
