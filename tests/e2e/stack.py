@@ -58,12 +58,16 @@ class Stack:
         os.chmod(self.dir, 0o711)
         base = self.free_ports()
         self.url_port = base + 9
-        self.market = market
+        # `market` writes a recording: recording.write.
+        self.market = [market(os.path.join(self.dir, "market.txt"))] if market else None
         self.environment = dict(
             os.environ, SCRIP_VAR=self.dir, SCRIP_PORT_BASE=str(base),
             SCRIP_HTTP_PORT=str(self.url_port), SCRIP_PG_BUFFERS="64MB",
             SCRIP_BUILD=os.environ.get("SCRIP_BUILD", os.path.join(ROOT, "build", "release")))
-        for service, text in (settings or {}).items():
+        settings = dict(settings or {})
+        # Stories sign up many users from one address.
+        settings["gateway"] = settings.get("gateway", "") + "\nlogins_burst = 100000"
+        for service, text in settings.items():
             self.environment["SCRIP_SETTINGS_" + service.upper()] = text
         self.port_base = base
         self.users_made = 0

@@ -18,16 +18,9 @@ ports_choose() {
     redis_port=$((port_base + 6))
     if ! part_runs gateway &&
         [ "$("$python" "$dev_dir/ports" "$http_port" 1)" != "$http_port" ]; then
-        die "port $http_port is taken by another program: SCRIP_HTTP_PORT=$((http_port + 1)) ./scrip up"
+        die "port $http_port is taken by another program; name one with SCRIP_HTTP_PORT=8090"
     fi
     printf 'http_port=%s\nport_base=%s\n' "$http_port" "$port_base" >"$etc_dir/stack.env"
-}
-
-# A random key as hexadecimal text, made once.
-key_once() {
-    local file=$etc_dir/$1
-    [ -s "$file" ] || (umask 077 && openssl rand -hex 32 >"$file")
-    cat "$file"
 }
 
 # Where the market comes from; see services/marketdata/README.md for the form of a source.
@@ -50,6 +43,7 @@ publish_endpoint = $sockets/market.pub
 serve_endpoint = $sockets/market
 redis = 127.0.0.1:$redis_port
 database = $pg_conninfo
+rules_file = $SCRIP_ROOT/config/symbols.json
 sources = $market_source
 EOT
         ;;
@@ -68,6 +62,7 @@ matcher_endpoints = $sockets/matcher
 market_endpoint = $sockets/market.pub
 market_ask_endpoint = $sockets/market
 database = $pg_conninfo
+rules_file = $SCRIP_ROOT/config/symbols.json
 shards = 0-63
 group = 0
 EOT
@@ -84,6 +79,7 @@ market_ask_endpoint = $sockets/market
 bridge_endpoint = $sockets/bridge
 redis = 127.0.0.1:$redis_port
 database = $pg_conninfo
+jwt_key_file = $etc_dir/jwt-keys
 EOT
         ;;
     esac
@@ -92,7 +88,9 @@ EOT
     [ -z "${!extra:-}" ] || printf '%s\n' "${!extra}"
 }
 
-service_stamp() { { cat "$etc_dir/$1.conf" && stat -c '%Y %s %i' "$(service_program "$1")"; } | cksum; }
+service_stamp() {
+    { cat "$etc_dir/$1.conf" && stat -c '%Y %s %i' "$(service_program "$1")"; } | cksum
+}
 
 service_start() {
     local name=$1 program

@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""A client order id makes retries safe: the same order is answered again, another is refused.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import threading
+
+import recording
+from books import check_account
+from client import flat
+from stack import Stack, check, tell
+
+ORDERS = "/api/paper-trading/orders"
+
+
+def same_id(user):
+    body = user.order("BUY", "MARKET", quantity="0.01", client_order_id="retry-1")
+    status, first = user.ask("POST", ORDERS, body)
+    check(status in (200, 201), "the order is placed", status, first)
+    status, again = user.ask("POST", ORDERS, body)
+    check(status == 200, "the same id with the same body answers 200", status, again)
+    check(flat(again)["order_id"] == flat(first)["order_id"], "the existing order", first, again)
+    status, other = user.ask("POST", ORDERS, {**body, "quantity": "0.02"})
+    check(status == 409, "the same id with another body answers 409", status, other)
+    check(other["error"]["code"] == "ORDER_DIFFERS", "and says why", other)
+    check(len(user.orders()) == 1, "there is one order", user.orders())
+
+
+def at_the_same_time(stack, user):
+    """Many connections send one order at once: one order comes of it."""
+    answers = []
+
+    def send():
+        other = stack.client()
+        other.token = user.token
+        answers.append(other.place("BUY", "MARKET", quantity="0.01", client_order_id="retry-2"))
+        other.close()
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check(len(answers) == 12, "all are answered", answers)
+    check(len({a["order_id"] for a in answers}) == 1, "with the same order", answers)
+
+
+def after_a_restart(stack, user):
+    """The record itself is the memory: a retry after a crash still finds it."""
+    body = user.order("BUY", "LIMIT", quantity="0.01", price="40000", client_order_id="retry-3")
+    first = flat(user.call("POST", ORDERS, body))
+    stack.kill("ledger", "gateway", "matcher")
+    stack.wait_ready()
+    again = flat(user.call("POST", ORDERS, body))
+    check(again["order_id"] == first["order_id"], "the order from before the crash", first, again)
+
+
+def story():
+    """A client order id makes retries safe"""
+    with Stack(market=recording.write) as stack:
+        user = stack.user()
+        same_id(user)
+        at_the_same_time(stack, user)
+        after_a_restart(stack, user)
+        check(len(user.orders()) == 3, "three orders in all", user.orders())
+        check_account(user, "100000")
+
+
+if __name__ == "__main__":
+    tell(story)
