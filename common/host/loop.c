@@ -70,6 +70,7 @@ struct loop {
     struct hooks turn, flush;
     struct loop_watch *sockets;
     bool soon, running, stopped;
+    bool settled; /* stopped, and the hooks have run since */
     int64_t now_us, steady_us;
     struct metric *turn_us;
 };
@@ -167,6 +168,7 @@ turn_finish(struct loop *l)
 {
     hooks_run(&l->turn);
     hooks_run(&l->flush);
+    l->settled = l->stopped;
     bool wait = !l->soon;
     l->soon = false;
     for (struct loop_watch *s = l->sockets; wait && s != NULL; s = s->next)
@@ -241,8 +243,9 @@ loop_run(struct loop *l)
     while (!l->stopped)
         ev_run(l->ev, 0);
     /* The turn that stopped the loop ends like every other: what it queued goes out. */
-    turn_finish(l);
-    l->running = l->stopped = false;
+    if (!l->settled)
+        turn_finish(l);
+    l->running = l->stopped = l->settled = false;
 }
 
 void

@@ -1,0 +1,2 @@
+# Unit tests of base, wire and host.
+include(${CMAKE_CURRENT_LIST_DIR}/host/tests.cmake OPTIONAL)
