@@ -9,6 +9,7 @@
  */
 #include "host/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,8 +57,6 @@ struct pg_store {
     /* The lease_take in flight. */
     store_lease *lease_done;
     void *lease_arg;
-    uint64_t lease_epoch;
-    enum store_outcome lease_outcome;
 };
 
 /* A read in flight; reads happen at start and after a lost connection only. */
@@ -65,7 +64,6 @@ struct read_call {
     store_record *each;
     store_done *done;
     void *arg;
-    enum store_outcome outcome;
 };
 
 /* What a refusal means for the transaction. When the server ends the session nobody knows how far
@@ -185,43 +183,43 @@ pg_append(struct store *base, const struct journal_record *records, uint32_t cou
 }
 
 static void
-read_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+read_row(const PGresult *result, int i, struct journal_record *r)
 {
-    struct read_call *call = arg;
-    outcome_note(&call->outcome, outcome, result);
-    if (outcome != PG_ROWS)
-        return;
-    int rows = PQntuples(result);
-    for (int i = 0; i < rows; i++) {
-        struct journal_record r = {0};
-        int64_t number[COLUMNS];
-        for (int c = 0; c < COLUMNS; c++)
-            if (c != C_SOURCE && c < C_PAYLOAD)
-                number[c] = pg_read_int(PQgetvalue(result, i, c), PQgetlength(result, i, c));
-        r.shard = (uint16_t)number[C_SHARD];
-        r.seq = (uint64_t)number[C_SEQ];
-        r.time_us = number[C_TIME];
-        r.kind = (uint32_t)number[C_KIND];
-        r.corr = (uint64_t)number[C_CORR];
-        r.payload = (const uint8_t *)PQgetvalue(result, i, C_PAYLOAD);
-        r.payload_length = (uint32_t)PQgetlength(result, i, C_PAYLOAD);
-        /* What somebody else wrote into the table must not stop the process here: a source that
-         * does not fit reads as empty, and then the hash will not agree. */
-        if (code_from(PQgetvalue(result, i, C_SOURCE), (size_t)PQgetlength(result, i, C_SOURCE),
-                      &r.source) != OK)
-            r.source = (code_t){{0}};
-        if (PQgetlength(result, i, C_HASH) == HASH_BYTES)
-            memcpy(r.hash, PQgetvalue(result, i, C_HASH), HASH_BYTES);
-        call->each(call->arg, &r);
-    }
+    int64_t number[COLUMNS];
+    for (int c = 0; c < C_PAYLOAD; c++)
+        if (c != C_SOURCE)
+            number[c] = pg_read_int(PQgetvalue(result, i, c), PQgetlength(result, i, c));
+    *r = (struct journal_record){
+        .shard = (uint16_t)number[C_SHARD],
+        .seq = (uint64_t)number[C_SEQ],
+        .time_us = number[C_TIME],
+        .kind = (uint32_t)number[C_KIND],
+        .corr = (uint64_t)number[C_CORR],
+        .payload = (const uint8_t *)PQgetvalue(result, i, C_PAYLOAD),
+        .payload_length = (uint32_t)PQgetlength(result, i, C_PAYLOAD),
+    };
+    /* What somebody else wrote into the table must not stop the process here: a source that does
+     * not fit reads as empty, and then the hash will not agree. */
+    if (code_from(PQgetvalue(result, i, C_SOURCE), (size_t)PQgetlength(result, i, C_SOURCE),
+                  &r->source) != OK)
+        r->source = (code_t){{0}};
+    if (PQgetlength(result, i, C_HASH) == HASH_BYTES)
+        memcpy(r->hash, PQgetvalue(result, i, C_HASH), HASH_BYTES);
 }
 
 static void
-read_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
+read_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct read_call *call = arg;
-    outcome_note(&call->outcome, outcome, result);
-    call->done(call->arg, call->outcome);
+    if (outcome == PG_ROWS) {
+        int rows = PQntuples(result);
+        for (int i = 0; i < rows; i++) {
+            struct journal_record r;
+            read_row(result, i, &r);
+            call->each(call->arg, &r);
+        }
+    }
+    call->done(call->arg, outcome_of(outcome, result));
     free(call);
 }
 
@@ -245,7 +243,8 @@ pg_read(struct store *base, uint16_t shard, uint64_t after, uint32_t max, store_
         free(call);
         return false;
     }
-    CHECK(pg_sync(s->pg, read_synced, call));
+    /* Should this fail, the connection is broken and the read is answered as lost. */
+    (void)pg_sync(s->pg, NULL, NULL);
     return true;
 }
 
@@ -253,21 +252,11 @@ static void
 lease_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct pg_store *s = arg;
-    outcome_note(&s->lease_outcome, outcome, result);
     if (outcome == PG_ROWS && !PQgetisnull(result, 0, 0))
-        s->lease_epoch = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
-}
-
-static void
-lease_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
-{
-    struct pg_store *s = arg;
-    outcome_note(&s->lease_outcome, outcome, result);
-    uint64_t epoch = s->lease_outcome == STORE_DONE ? s->lease_epoch : 0;
-    s->epoch = epoch;
+        s->epoch = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
     store_lease *done = s->lease_done;
     s->lease_done = NULL;
-    done(s->lease_arg, s->lease_outcome, epoch);
+    done(s->lease_arg, outcome_of(outcome, result), s->epoch);
 }
 
 static bool
@@ -286,9 +275,7 @@ pg_lease_take(struct store *base, int64_t now_us, store_lease *done, void *arg)
         return false;
     s->lease_done = done;
     s->lease_arg = arg;
-    s->lease_epoch = 0;
-    s->lease_outcome = STORE_DONE;
-    CHECK(pg_sync(s->pg, lease_synced, s));
+    (void)pg_sync(s->pg, NULL, NULL);
     return true;
 }
 
@@ -328,8 +315,9 @@ keep_ask(void *arg)
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)s->epoch);
     const char *values[] = {group, epoch};
     s->keep_asked = pg_send(s->pg, "SELECT ledger.lease_keep($1::int, $2::bigint)", 2, NULL, values,
-                            NULL, NULL, false, keep_answer, s) &&
-                    pg_sync(s->pg, NULL, NULL);
+                            NULL, NULL, false, keep_answer, s);
+    if (s->keep_asked)
+        (void)pg_sync(s->pg, NULL, NULL);
 }
 
 static void
