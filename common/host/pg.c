@@ -35,7 +35,8 @@ enum entry_kind { ENTRY_QUERY, ENTRY_PREPARE, ENTRY_SYNC };
 
 struct entry {
     enum entry_kind kind;
-    bool answered; /* its result came; the NULL that ends it is still to come */
+    bool answered; /* a statement's result came; the NULL that ends it is still to come */
+    bool failed;   /* a sync: the error of its commit came, and the NULL behind it is to come */
     pg_answer *answer;
     void *arg;
     int64_t sent_us;
@@ -81,7 +82,7 @@ ring_push(struct pg *p, enum entry_kind kind, pg_answer *answer, void *arg)
 {
     CHECK(p->count < QUEUE_MAX);
     struct entry *e = &p->ring[(p->head + p->count) & (QUEUE_MAX - 1)];
-    *e = (struct entry){kind, false, answer, arg, loop_steady_us(p->loop)};
+    *e = (struct entry){kind, false, false, answer, arg, loop_steady_us(p->loop)};
     p->count++;
     metric_set(p->outstanding, p->count);
 }
@@ -358,7 +359,8 @@ result_take(struct pg *p, PGresult *result)
         PQclear(result);
         return false;
     }
-    if (e->kind == ENTRY_SYNC) { /* the commit itself failed */
+    if (e->kind == ENTRY_SYNC) { /* the commit itself failed: a NULL, then the sync will follow */
+        e->failed = true;
         failure_keep(p, e, result);
         return true;
     }
@@ -381,6 +383,8 @@ results_take(struct pg *p)
                 return false;
         } else if (ring_front(p)->answered) {
             ring_pop(p);
+        } else if (ring_front(p)->failed) {
+            ring_front(p)->failed = false;
         } else {
             break;
         }

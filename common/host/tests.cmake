@@ -4,3 +4,4 @@ foreach(noun loop bus)
   scrip_unit_test(${noun}_test ${unit}/${noun}_test.c LIBS scrip_host PkgConfig::libzmq
                   Threads::Threads)
 endforeach()
+scrip_unit_test(pg_test ${unit}/pg_test.c LIBS scrip_host LABELS postgres)
