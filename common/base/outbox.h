@@ -20,6 +20,7 @@ enum out_to {
     OUT_LEDGER,  /* the ledger `peer` */
     OUT_EVENT,   /* subscribers of the account in the message */
     OUT_PUBLISH, /* subscribers of the symbol in the message */
+    OUT_MARKET,  /* the marketdata of the message's symbol */
 };
 
 struct out {
