@@ -52,7 +52,7 @@ def wait_for(condition, what, seconds=60.0):
 class Stack:
     """One running Scrip. Use as a context manager."""
 
-    def __init__(self, settings=None, market=None):
+    def __init__(self, settings=None, market=None, buffers="64MB"):
         self.dir = tempfile.mkdtemp(prefix="scrip-e2e-", dir=os.environ.get("SCRIP_E2E_DIR"))
         # PostgreSQL may run as another user, who must be able to pass through.
         os.chmod(self.dir, 0o711)
@@ -62,11 +62,11 @@ class Stack:
         self.market = [market(os.path.join(self.dir, "market.txt"))] if market else None
         self.environment = dict(
             os.environ, SCRIP_VAR=self.dir, SCRIP_PORT_BASE=str(base),
-            SCRIP_HTTP_PORT=str(self.url_port), SCRIP_PG_BUFFERS="64MB",
+            SCRIP_HTTP_PORT=str(self.url_port), SCRIP_PG_BUFFERS=buffers,
             SCRIP_BUILD=os.environ.get("SCRIP_BUILD", os.path.join(ROOT, "build", "release")))
         settings = dict(settings or {})
-        # Stories sign up many users from one address.
-        settings["gateway"] = settings.get("gateway", "") + "\nlogins_burst = 100000"
+        # Many users sign up from one address.
+        settings["gateway"] = "logins_burst = 100000\n" + settings.get("gateway", "")
         for service, text in settings.items():
             self.environment["SCRIP_SETTINGS_" + service.upper()] = text
         self.port_base = base

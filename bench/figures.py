@@ -1,0 +1,69 @@
+"""figures - what every measurement does the same way: runs, medians, the table, the JSON file.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("SCRIP_BUILD", os.path.join(ROOT, "build", "release"))
+OUT = os.path.join(os.environ.get("SCRIP_VAR", os.path.join(ROOT, "var")), "bench")
+RUNS = max(5, int(os.environ.get("SCRIP_BENCH_RUNS", "5")))
+
+
+class Failed(Exception):
+    pass
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def medians(rows):
+    """One row of medians from rows with the same numeric keys."""
+    return {key: median([row[key] for row in rows]) for key in rows[0]
+            if isinstance(rows[0][key], (int, float))}
+
+
+def run(words, **more):
+    """Standard output of a command; Failed with its errors."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False, **more)
+    if done.returncode != 0:
+        raise Failed("%s: exit status %d\n%s%s" % (" ".join(words), done.returncode,
+                                                   done.stdout[-2000:], done.stderr[-2000:]))
+    if done.stderr.strip():
+        say("    " + done.stderr.strip().replace("\n", "\n    "))
+    return done.stdout
+
+
+def program(name):
+    path = os.path.join(BUILD, "bench", name)
+    if not os.access(path, os.X_OK):
+        raise Failed("%s is missing: ./scrip build" % path)
+    return path
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def settle(name, ratio, aim, unit, raw, sentence):
+    """Prints the figure and writes its file."""
+    machine = {"processors": os.cpu_count(), "load_1m": os.getloadavg()[0]}
+    os.makedirs(OUT, exist_ok=True)
+    path = os.path.join(OUT, name + ".json")
+    figure = {"name": name, "ratio": round(ratio, 4) if ratio is not None else None, "aim": aim,
+              "unit": unit, "runs": RUNS, "raw": raw, "machine": machine}
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(figure, file, indent=1)
+        file.write("\n")
+    os.rename(path + ".new", path)
+    if ratio is None:
+        verdict = "no ratio"
+    else:
+        verdict = "ratio %.3f, aim %s: %s" % (ratio, aim, "met" if ratio >= aim else "MISSED")
+    say("%s: %s   (%s)\n  -> %s" % (name, verdict, sentence, os.path.relpath(path, ROOT)))
+    sys.stdout.flush()

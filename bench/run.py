@@ -1,0 +1,39 @@
+#!/usr/bin/python3
+"""run - measures what is named, or all: e2e, journal, match, tick.
+
+Prints each figure as a ratio with the medians it comes from and writes BENCH/NAME.json with
+`name`, `ratio` (bigger is better), `aim`, `unit` and the raw figures. The exit status is 0
+whatever the figures are.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import importlib
+import sys
+import traceback
+
+from figures import Failed, say
+
+NAMES = ("e2e", "journal", "match", "tick")
+
+
+def main():
+    names = sys.argv[1:] or NAMES
+    for name in names:
+        if name not in NAMES:
+            print("bench: there is no '%s'; there are %s" % (name, ", ".join(NAMES)),
+                  file=sys.stderr)
+            return 2
+    for name in names:
+        say("== %s" % name)
+        try:
+            importlib.import_module(name).main()
+        except Failed as failure:
+            say("%s could not be measured: %s" % (name, failure))
+        except Exception:  # one that breaks must not take the others with it
+            traceback.print_exc(file=sys.stdout)
+            say("%s could not be measured" % name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+# bench.sh - `./scrip bench`: builds the release and measures it.
+#
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+. "$dev_dir/packages.sh"
+. "$dev_dir/build.sh"
+
+bench_usage() {
+    cat <<'TXT'
+usage: ./scrip bench [e2e] [journal] [match] [tick]
+
+Measures what is named, or everything: at least five runs each, medians, one ratio. Writes
+var/bench/NAME.json with name, ratio (bigger is better), aim, unit and the raw figures. Needs no
+root when everything is installed, starts its own servers and stops them, and exits 0 whatever
+the figures are.
+
+  SCRIP_BENCH       folder of recorded order streams for `match` (its own generator without)
+  SCRIP_BENCH_RUNS  runs of each measurement, at least 5
+TXT
+}
+
+bench_main() {
+    case ${1:-} in
+    --help | -h) bench_usage && return ;;
+    esac
+    packages_install run bench
+    build_preset release "$SCRIP_ROOT/build/release"
+    SCRIP_BUILD=$SCRIP_ROOT/build/release "$python" "$SCRIP_ROOT/bench/run.py" "$@"
+}
+
+bench_main "$@"
