@@ -20,8 +20,9 @@ from stack import Stack, wait_for  # noqa: E402
 ORDERS = "/api/paper-trading/orders"
 USERS = 64
 SECONDS = int(os.environ.get("SCRIP_BENCH_SECONDS", "4"))
-NO_LIMITS = ("account_requests_per_second = 1000000\naccount_requests_burst = 10000000\npublic_requests_per_second = 10000000\n"
-             "public_requests_burst = 10000000")
+NO_LIMITS = "\n".join([
+    "account_requests_per_second = 1000000", "account_requests_burst = 10000000",
+    "public_requests_per_second = 10000000", "public_requests_burst = 10000000"])
 
 
 class Bench:
