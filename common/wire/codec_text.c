@@ -74,8 +74,10 @@ read_quoted_char(struct reader *r, char *out)
     if (escape != 'x' || hex_digit(r->at[2]) < 0 || hex_digit(r->at[3]) < 0)
         return false;
     *out = (char)(hex_digit(r->at[2]) * 16 + hex_digit(r->at[3]));
+    if (*out == 0)
+        return false;
     r->at += 4;
-    return *out != 0;
+    return true;
 }
 
 /* A bare or quoted word, unescaped. */
