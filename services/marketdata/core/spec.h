@@ -1,0 +1,50 @@
+/*
+ * spec.h - the configuration line that names the sources of market data.
+ *
+ *     sources = SOURCE[;SOURCE...]
+ *     SOURCE  = synthetic[:OPTION...] | playback:FILES[:OPTION...]
+ *     FILES   = paths or patterns (*, ?), joined by commas, played one after the other
+ *     OPTION  = name=value; a list of symbols is joined by commas
+ *
+ *     synthetic   seed=N (7)    symbols=A,B (needed)    rate=N updates a second and symbol (20)
+ *                 levels=N a side (20)
+ *     playback    speed=N or max (1)    clock=now or kept (now)    loop=1 or 0 (0)
+ *                 symbols=A (the symbol of CSV files; of a raw recording, which symbols to take)
+ *
+ *     playback:/data/btcusdt_*.txt.xz:speed=10:loop=1;synthetic:seed=3:symbols=ETHUSDT
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_MARKETDATA_SPEC_H
+#define SCRIP_MARKETDATA_SPEC_H
+
+#include "base/code.h"
+#include "base/money.h"
+
+#define SPEC_SYMBOLS_MAX 64u
+#define SPEC_FILES_BYTES 2048u
+#define SPEC_SOURCES_MAX 16u
+#define SPEC_WHY_BYTES   256u
+
+enum spec_kind { SPEC_SYNTHETIC, SPEC_PLAYBACK };
+
+struct spec {
+    enum spec_kind kind;
+    code_t symbols[SPEC_SYMBOLS_MAX];
+    uint32_t symbol_count;
+    char files[SPEC_FILES_BYTES]; /* playback: as written */
+    rate_t speed;                 /* playback: 0 = as fast as it goes */
+    bool clock_now;               /* playback: times are shifted so that it begins now */
+    bool loop;                    /* playback */
+    uint64_t seed;                /* synthetic */
+    uint32_t rate;                /* synthetic: updates a second and symbol */
+    uint32_t levels;              /* synthetic: a side */
+};
+
+/* Reads the whole line. Refuses with CONFIG_BAD_VALUE and says why in one sentence. */
+MUST_USE enum err spec_read(const char *text, struct spec out[SPEC_SOURCES_MAX], uint32_t *count,
+                            char why[SPEC_WHY_BYTES]);
+/* Whether the source gives this symbol: named, or any where none are named. */
+bool spec_takes(const struct spec *s, code_t symbol);
+
+#endif

@@ -1,0 +1,269 @@
+/*
+ * playback.c - recorded files as a source: raw recordings of Binance's streams, and public CSVs.
+ *
+ * Which of the two a file is, its first line tells: a raw recording begins `<time> {`. Lines that
+ * cannot be read are counted and passed over, with a log line at most every ten seconds.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "host/log.h"
+#include "market/rules.h"
+#include "marketdata/core/binance.h"
+#include "marketdata/core/csv.h"
+#include "marketdata/shell/reader.h"
+#include "marketdata/shell/source.h"
+
+#define LEVELS_MAX        5000u
+#define LOG_EVERY_SECONDS 10
+
+enum format { FORMAT_UNKNOWN, FORMAT_RAW, FORMAT_CSV, FORMAT_NEITHER };
+
+struct playback {
+    const struct spec *spec;
+    const struct symbol_rules *rules;
+    uint32_t rules_count;
+    struct source_counts *counts;
+    struct reader *reader;
+    enum format format; /* of the current file */
+    struct csv_layout layout;
+    /* Whose lines these are: CSV files and REST snapshots do not say. */
+    code_t symbol; /* of the current CSV file, or the only one seen in the recording so far */
+    bool has_many; /* more than one symbol was seen */
+    price_t tick;
+    struct binance_room room;
+    struct md_event rows[CSV_EVENTS_MAX];
+    uint32_t row_count, row_at;
+    time_t logged_at;
+};
+
+/* A file with a thousand bad lines gets one log line every ten seconds; the metric has them all. */
+static void
+skip(struct playback *p, const char *what)
+{
+    p->counts->skipped++;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    if (p->logged_at != 0 && now.tv_sec - p->logged_at < LOG_EVERY_SECONDS)
+        return;
+    p->logged_at = now.tv_sec;
+    log_line(LOG_WARN, "line_skipped", "file=\"%s\" why=\"%s\" skipped=%llu",
+             reader_path(p->reader), what, (unsigned long long)p->counts->skipped);
+}
+
+/* The symbol in a file's name, such as BTCUSDT-trades-2024-08.csv: the only part of the name that
+ * has rules. */
+static bool
+symbol_of_name(const struct playback *p, const char *path, code_t *out)
+{
+    const char *at = strrchr(path, '/');
+    at = at == NULL ? path : at + 1;
+    uint32_t found = 0;
+    while (*at != '\0') {
+        size_t length = 0;
+        while (isalnum((unsigned char)at[length]))
+            length++;
+        code_t symbol;
+        if (length > 0 && code_from(at, length, &symbol) == OK &&
+            rules_find(p->rules, p->rules_count, symbol) != NULL) {
+            *out = symbol;
+            found++;
+        }
+        at += length + (at[length] != '\0');
+    }
+    return found == 1;
+}
+
+static bool
+csv_symbol(struct playback *p)
+{
+    if (p->spec->symbol_count == 1)
+        p->symbol = p->spec->symbols[0];
+    else if (!symbol_of_name(p, reader_path(p->reader), &p->symbol) ||
+             !spec_takes(p->spec, p->symbol))
+        return false;
+    const struct symbol_rules *r = rules_find(p->rules, p->rules_count, p->symbol);
+    if (r == NULL)
+        return false;
+    p->tick = r->tick_size;
+    return true;
+}
+
+static bool
+is_raw(const char *line, size_t length)
+{
+    const char *blank = memchr(line, ' ', length < 32 ? length : 32);
+    return blank != NULL && blank + 1 < line + length && blank[1] == '{';
+}
+
+/* The first line of a file. Gives whether the line is spent. */
+static bool
+format_find(struct playback *p, const char *line, size_t length)
+{
+    bool is_header = false;
+    if (is_raw(line, length)) {
+        p->format = FORMAT_RAW;
+    } else if (csv_layout_read(line, length, &p->layout, &is_header) != OK) {
+        p->format = FORMAT_NEITHER;
+        skip(p, "the file is neither a raw recording nor a CSV of trades, aggTrades or klines");
+    } else if (!csv_symbol(p)) {
+        p->format = FORMAT_NEITHER;
+        skip(p, "a CSV file needs symbols=, or one symbol with rules in its name");
+    } else {
+        p->format = FORMAT_CSV;
+    }
+    return is_header || p->format == FORMAT_NEITHER;
+}
+
+/* A snapshot without a name belongs to the recording's only symbol. */
+static bool
+symbol_settle(struct playback *p, struct md_event *e)
+{
+    if (!code_empty(e->symbol)) {
+        if (code_empty(p->symbol))
+            p->symbol = e->symbol;
+        else if (!code_same(p->symbol, e->symbol))
+            p->has_many = true;
+        return true;
+    }
+    if (p->spec->symbol_count == 1)
+        e->symbol = p->spec->symbols[0];
+    else if (!p->has_many)
+        e->symbol = p->symbol;
+    return !code_empty(e->symbol);
+}
+
+static enum source_step
+raw_line(struct playback *p, const char *line, size_t length, struct md_event *out)
+{
+    if (binance_line(line, length, &p->room, out) != OK) {
+        skip(p, "the line is malformed");
+        return SOURCE_MORE;
+    }
+    if (out->kind == MD_EVENT_NONE || !symbol_settle(p, out) || !spec_takes(p->spec, out->symbol)) {
+        p->counts->ignored++;
+        return SOURCE_MORE;
+    }
+    return SOURCE_EVENT;
+}
+
+static enum source_step
+csv_line(struct playback *p, const char *line, size_t length)
+{
+    p->row_at = 0;
+    if (length > 0 && csv_row(&p->layout, line, length, p->tick, p->rows, &p->row_count) != OK) {
+        p->row_count = 0;
+        skip(p, "the line is malformed");
+    }
+    return SOURCE_MORE;
+}
+
+static enum source_step
+take_line(struct playback *p, const char *line, size_t length, struct md_event *out)
+{
+    if (reader_is_first_line(p->reader)) {
+        p->format = FORMAT_UNKNOWN;
+        if (format_find(p, line, length))
+            return SOURCE_MORE;
+    }
+    switch (p->format) {
+    case FORMAT_RAW:
+        return raw_line(p, line, length, out);
+    case FORMAT_CSV:
+        return csv_line(p, line, length);
+    case FORMAT_UNKNOWN:
+    case FORMAT_NEITHER:
+        p->counts->skipped++;
+        break;
+    }
+    return SOURCE_MORE;
+}
+
+static enum source_step
+playback_next(void *self, struct md_event *out)
+{
+    struct playback *p = self;
+    if (p->row_at < p->row_count) {
+        *out = p->rows[p->row_at++];
+        out->symbol = p->symbol;
+        return SOURCE_EVENT;
+    }
+    const char *line;
+    size_t length;
+    switch (reader_next(p->reader, &line, &length)) {
+    case READER_LINE:
+        return take_line(p, line, length, out);
+    case READER_MORE:
+        return SOURCE_MORE;
+    case READER_LONG:
+        skip(p, "the line is longer than 1 MiB");
+        return SOURCE_MORE;
+    case READER_BAD:
+        p->counts->skipped++;
+        log_line(LOG_ERROR, "file_unreadable", "why=\"%s\"", reader_why(p->reader));
+        return SOURCE_MORE;
+    case READER_END:
+        break;
+    }
+    return SOURCE_END;
+}
+
+static void
+playback_close(void **self)
+{
+    struct playback *p = *self;
+    if (p == NULL)
+        return;
+    reader_close(&p->reader);
+    free(p->room.levels);
+    free(p);
+    *self = NULL;
+}
+
+static enum err
+playback_open(const struct spec *spec, const struct source_env *env, void **self,
+              char why[SOURCE_WHY_BYTES])
+{
+    for (uint32_t i = 0; i < spec->symbol_count; i++) {
+        if (rules_find(env->rules, env->rules_count, spec->symbols[i]) == NULL) {
+            snprintf(why, SOURCE_WHY_BYTES, "there are no rules for %s", spec->symbols[i].text);
+            return ERR_SYMBOL_UNKNOWN;
+        }
+    }
+    struct playback *p = calloc(1, sizeof(*p));
+    CHECK(p != NULL);
+    p->spec = spec;
+    p->rules = env->rules;
+    p->rules_count = env->rules_count;
+    p->counts = env->counts;
+    enum err e = reader_open(spec->files, &p->reader, why);
+    if (e != OK) {
+        free(p);
+        return e;
+    }
+    p->room.levels_max = LEVELS_MAX;
+    p->room.levels = calloc(2 * (size_t)LEVELS_MAX, sizeof(*p->room.levels));
+    CHECK(p->room.levels != NULL);
+    *self = p;
+    return OK;
+}
+
+static const char *
+playback_where(const void *self)
+{
+    const struct playback *p = self;
+    return reader_path(p->reader);
+}
+
+const struct source_ops source_playback = {
+    .kind = "playback",
+    .open = playback_open,
+    .next = playback_next,
+    .close = playback_close,
+    .where = playback_where,
+};

@@ -1,0 +1,60 @@
+/*
+ * source.h - where market data comes from: one interface, one file per kind.
+ *
+ * A source is pulled: next() gives its next event, with the time that paces it, or says that
+ * there is none yet. A source that hears from outside (a live stream) calls on_ready when next()
+ * has something to give; one that reads a file never waits and never needs it.
+ *
+ * To add a kind: a row in spec.h's table of kinds, one file with its struct source_ops, and a
+ * line in source.c.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_MARKETDATA_SOURCE_H
+#define SCRIP_MARKETDATA_SOURCE_H
+
+#include "host/loop.h"
+#include "marketdata/core/event.h"
+#include "marketdata/core/spec.h"
+
+#define SOURCE_WHY_BYTES 256u
+
+enum source_step {
+    SOURCE_EVENT, /* *out is the next event; its lists are lent until the next call */
+    SOURCE_MORE,  /* worked without a result; call again */
+    SOURCE_WAIT,  /* nothing now; on_ready will be called */
+    SOURCE_END,   /* nothing more, ever */
+};
+
+/* What every source counts; owned by the feed, which shows it as metrics. */
+struct source_counts {
+    uint64_t skipped; /* lines that could not be read */
+    uint64_t ignored; /* well-formed, but nothing for us */
+};
+
+struct source_env {
+    struct loop *loop; /* for sources with sockets */
+    const struct symbol_rules *rules;
+    uint32_t rules_count;
+    struct source_counts *counts;
+    void *arg;
+    void (*on_ready)(void *arg);
+};
+
+struct source_ops {
+    const char *kind; /* "playback" */
+    /* Opens, or opens anew for another round. Refuses with a sentence in `why`. */
+    enum err (*open)(const struct spec *spec, const struct source_env *env, void **self,
+                     char why[SOURCE_WHY_BYTES]);
+    enum source_step (*next)(void *self, struct md_event *out);
+    void (*close)(void **self);
+    /* Where it stands, for logs: a file's name. */
+    const char *(*where)(const void *self);
+};
+
+extern const struct source_ops source_playback;
+extern const struct source_ops source_synthetic;
+
+const struct source_ops *source_of(enum spec_kind kind);
+
+#endif
