@@ -78,8 +78,8 @@ balance_take(struct ledger *l, uint32_t account, enum trading_type wallet, uint3
 }
 
 struct ledger_balance *
-balance_system(struct ledger *l, enum system_account kind, uint32_t shard,
-               enum trading_type wallet, uint32_t asset)
+balance_system(struct ledger *l, enum system_account kind, uint32_t shard, enum trading_type wallet,
+               uint32_t asset)
 {
     struct ledger_account *a = account_find_any(l, ledger_system_id(kind, shard));
     CHECK(a != NULL);

@@ -2,7 +2,8 @@
  * balance.h - one asset of one wallet of one account, and the postings that move it.
  *
  * A posting takes from one balance and gives the same to another of the same asset, so that the
- * sum over all accounts never changes. Within a balance, hold_open() and hold_release() move between free and held.
+ * sum over all accounts never changes. Within a balance, hold_open() and hold_release() move
+ * between free and held.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

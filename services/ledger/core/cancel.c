@@ -21,27 +21,49 @@ order_pull_put(struct ledger *l, struct ledger_order *o, struct outbox *out)
     m->order_pull.symbol = l->symbols[o->symbol].code;
 }
 
-enum ledger_outcome
-cancel_one(struct ledger *l, struct asker who, const struct order_cancel *cmd, bool looked_up,
-           struct outbox *out)
+static enum ledger_outcome
+cancel_refuse(struct outbox *out, struct asker who, enum err e, uint64_t order_id)
+{
+    struct refused why = refusal(e);
+    why.order_id = order_id;
+    reply_refused(out, who, &why);
+    return LEDGER_ANSWERED;
+}
+
+static enum ledger_outcome
+cancel_seek(struct ledger *l, struct asker who, const struct order_cancel *cmd, bool looked_up,
+            struct outbox *out)
 {
     struct ledger_order *o;
     const struct order_key key = {cmd->account_id, cmd->order_id, &cmd->client_order_id};
     enum err e = order_seek(l, &key, looked_up, &o);
-    if (e == OK && o == NULL)
+    if (e != OK)
+        return cancel_refuse(out, who, e, 0);
+    if (o == NULL)
         return LEDGER_LOOKUP;
-    struct refused why = refusal(e);
-    if (e == OK && !order_is_open(o)) {
-        why = refusal(ERR_ORDER_DONE);
-        why.order_id = o->id;
-    } else if (e == OK && !waiter_add(l, o, WAITER_CANCEL, who)) {
-        why = refusal(ERR_LEDGER_BUSY);
-    }
-    if (why.error != OK)
-        reply_refused(out, who, &why);
-    else
-        order_pull_put(l, o, out);
+    if (!order_is_open(o))
+        return cancel_refuse(out, who, ERR_ORDER_DONE, o->id);
+    if (!waiter_add(l, o, WAITER_CANCEL, who))
+        return cancel_refuse(out, who, ERR_LEDGER_BUSY, o->id);
+    order_pull_put(l, o, out);
     return LEDGER_ANSWERED;
+}
+
+enum ledger_outcome
+cancel_one(struct ledger *l, struct asker who, const struct order_cancel *cmd, struct outbox *out)
+{
+    return cancel_seek(l, who, cmd, false, out);
+}
+
+enum ledger_outcome
+cancel_found(struct ledger *l, struct asker who, const struct order_cancel *cmd,
+             const struct order_view *row, struct outbox *out)
+{
+    enum ledger_outcome outcome = cancel_seek(l, who, cmd, row == NULL, out);
+    if (outcome != LEDGER_LOOKUP)
+        return outcome;
+    /* It is in the tables and not in memory: only finished orders are. */
+    return cancel_refuse(out, who, ERR_ORDER_DONE, row->order.order_id);
 }
 
 void

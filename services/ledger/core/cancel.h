@@ -12,9 +12,12 @@
 #include "ledger/core/ledger.h"
 #include "ledger/core/reply.h"
 
-/* LEDGER_LOOKUP when the order may be in the tables; `looked_up` says that they were asked. */
+/* LEDGER_LOOKUP when the order may be in the tables. */
 enum ledger_outcome cancel_one(struct ledger *l, struct asker who, const struct order_cancel *cmd,
-                               bool looked_up, struct outbox *out);
+                               struct outbox *out);
+/* After the tables were asked; NULL when they have nothing. */
+enum ledger_outcome cancel_found(struct ledger *l, struct asker who, const struct order_cancel *cmd,
+                                 const struct order_view *row, struct outbox *out);
 void cancel_all(struct ledger *l, struct asker who, const struct order_cancel_all *cmd,
                 struct outbox *out);
 

@@ -51,8 +51,7 @@ static const struct asker nobody = {0, 0};
 void
 event_of_order(struct ledger *l, const struct ledger_order *o, struct outbox *out)
 {
-    struct ledger_event *e =
-        event_put(l, &l->accounts[o->account], MSG_event_order, o->updated_us);
+    struct ledger_event *e = event_put(l, &l->accounts[o->account], MSG_event_order, o->updated_us);
     e->order = order_say(l, o);
     event_say(e, out, OUT_EVENT, nobody);
 }

@@ -92,23 +92,25 @@ struct lot {
     const char *min_part, *max_part, *step_part;
 };
 
+/* Bounds and step of a quantity; an order by quote amount has its quantity cut later. */
 static enum err
-filter_lot(const struct lot *lot, qty_t quantity, struct refused *why)
+filter_lot(const struct lot *lot, qty_t quantity, bool is_cut, struct refused *why)
 {
     if (quantity.v < lot->min.v)
-        return filter_fail(lot->why, "quantity", lot->min_part, lot->min.v, "quantity",
-                           quantity.v, why);
+        return filter_fail(lot->why, "quantity", lot->min_part, lot->min.v, "quantity", quantity.v,
+                           why);
     if (lot->max.v > 0 && quantity.v > lot->max.v)
-        return filter_fail(lot->why, "quantity", lot->max_part, lot->max.v, "quantity",
-                           quantity.v, why);
-    if (lot->step.v > 0 && quantity.v % lot->step.v != 0)
+        return filter_fail(lot->why, "quantity", lot->max_part, lot->max.v, "quantity", quantity.v,
+                           why);
+    if (!is_cut && lot->step.v > 0 && quantity.v % lot->step.v != 0)
         return filter_fail(lot->why, "quantity", lot->step_part, lot->step.v, "quantity",
                            quantity.v, why);
     return OK;
 }
 
 static enum err
-filter_lots(const struct symbol_rules *r, const struct order_place *cmd, struct refused *why)
+filter_lots(const struct symbol_rules *r, price_t last, const struct order_place *cmd,
+            struct refused *why)
 {
     const struct lot all = {ERR_FILTER_LOT_SIZE, r->quantity_min,   r->quantity_max,
                             r->step_size,        "LOT_SIZE minQty", "LOT_SIZE maxQty",
@@ -117,11 +119,16 @@ filter_lots(const struct symbol_rules *r, const struct order_place *cmd, struct 
                                r->market_quantity_max,     r->market_step_size,
                                "MARKET_LOT_SIZE minQty",   "MARKET_LOT_SIZE maxQty",
                                "MARKET_LOT_SIZE stepSize"};
-    if (cmd->quantity.v == 0)
+    qty_t quantity = cmd->quantity;
+    bool by_quote = quantity.v == 0;
+    if (by_quote && last.v == 0)
         return OK;
-    enum err e = filter_lot(&all, cmd->quantity, why);
+    /* What the quote amount buys at the last price: past int64 it is past every bound. */
+    if (by_quote && decimal_div_floor(cmd->quote_order_quantity.v, last.v, &quantity.v) != OK)
+        quantity.v = INT64_MAX;
+    enum err e = filter_lot(&all, quantity, by_quote, why);
     if (e == OK && cmd->type == ORDER_TYPE_MARKET)
-        e = filter_lot(&market, cmd->quantity, why);
+        e = filter_lot(&market, quantity, by_quote, why);
     return e;
 }
 
@@ -156,7 +163,7 @@ filter_order(const struct symbol_rules *rules, const struct filter_prices *price
     if (e == OK)
         e = filter_percent(rules, reference, cmd, why);
     if (e == OK)
-        e = filter_lots(rules, cmd, why);
+        e = filter_lots(rules, prices->last, cmd, why);
     if (e == OK)
         e = filter_notional(rules, reference, cmd, why);
     return e;

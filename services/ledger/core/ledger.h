@@ -253,11 +253,11 @@ struct ledger {
     uint32_t groups_free;
 
     struct ledger_list dirty_accounts, dirty_balances, dirty_orders;
-    uint64_t generation; /* of the last drain */
-    uint64_t projected;  /* generation known to be in the tables */
-    uint32_t *scratch;   /* for walks in canonical order */
-    int64_t *holds;      /* for ledger_check(): per balance */
-    ledger_sum *sums;    /* for ledger_check(): per shard and asset */
+    uint64_t generation;                  /* of the last drain */
+    uint64_t projected;                   /* generation known to be in the tables */
+    uint32_t *scratch, *scratch_balances; /* for walks in canonical order */
+    int64_t *holds;                       /* for ledger_check(): per balance */
+    ledger_sum *sums;                     /* for ledger_check(): per shard and asset */
 
     /* counters for the shell's metrics */
     uint64_t reports_refused;

@@ -114,7 +114,8 @@ list_fills(const struct ledger *l, struct outbox *out, const struct ledger_order
     const struct ledger_fill *first = fill_at(l, o->first_fill);
     uint32_t kept = o->fills_kept;
     uint32_t before = 0;
-    while (before < older_count && (first == NULL || older[before].trade_id < first->trade.trade_id))
+    while (before < older_count &&
+           (first == NULL || older[before].trade_id < first->trade.trade_id))
         before++;
     uint32_t total = before + kept < LEDGER_VIEW_FILLS ? before + kept : LEDGER_VIEW_FILLS;
     struct trade *list = arena_take(&out->lists, total, sizeof(*list));

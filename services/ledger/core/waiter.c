@@ -173,11 +173,10 @@ void
 group_add(struct ledger *l, struct ledger_group *g, struct ledger_order *o)
 {
     uint32_t self = waiter_take(l);
-    l->waiters[self] =
-        (struct ledger_waiter){.kind = WAITER_GROUP,
-                               .who = g->who,
-                               .group = (uint32_t)(g - l->groups),
-                               .next_member = LEDGER_NONE};
+    l->waiters[self] = (struct ledger_waiter){.kind = WAITER_GROUP,
+                                              .who = g->who,
+                                              .group = (uint32_t)(g - l->groups),
+                                              .next_member = LEDGER_NONE};
     waiter_append(l, o, self);
     /* Orders are added newest first, and the page lists them so. */
     uint32_t *link = &g->first_member;

@@ -44,8 +44,7 @@ uint32_t groups_max(const struct ledger_limits *limits);
 void waiters_init(struct ledger *l);
 
 /* Makes `who` wait for the order; false when the pool is full. */
-bool waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind,
-                struct asker who);
+bool waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind, struct asker who);
 /* Answers whom this order's state answers, after a report. `is_first`: it rested or ended. */
 void waiters_answer(struct ledger *l, struct ledger_order *o, bool is_first, struct outbox *out);
 

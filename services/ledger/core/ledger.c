@@ -1,0 +1,388 @@
+/*
+ * ledger.c - the ledger's memory, and its doors: which function a message goes to.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/core/ledger.h"
+
+#include <string.h>
+
+#include "ledger/core/account.h"
+#include "ledger/core/balance.h"
+#include "ledger/core/cancel.h"
+#include "ledger/core/events.h"
+#include "ledger/core/order.h"
+#include "ledger/core/paper.h"
+#include "ledger/core/place.h"
+#include "ledger/core/query.h"
+#include "ledger/core/settings.h"
+#include "ledger/core/settle.h"
+#include "ledger/core/waiter.h"
+
+#define SYSTEM_KINDS    3
+#define REPORT_FILLS    64 /* limit of order_report's list */
+#define CHANGES_AT_ONCE 2  /* an account_open records two */
+
+/* ---- Memory --------------------------------------------------------------------------------- */
+
+/* The pools hold the system accounts and their cash on top of what was asked for. */
+static struct ledger_limits
+limits_with_system(const struct ledger_limits *limits)
+{
+    struct ledger_limits own = *limits;
+    own.accounts_max += SYSTEM_KINDS * LEDGER_SHARDS;
+    own.balances_max += LEDGER_WALLETS * LEDGER_SHARDS;
+    CHECK(own.symbols_max <= UINT16_MAX && own.assets_max < UINT16_MAX && own.assets_max > 0);
+    CHECK(own.fills_max >= 1024 && own.changes_max >= 1024 && own.events_max > 0);
+    CHECK(own.orders_high <= own.orders_max);
+    return own;
+}
+
+static void *
+carve(uint8_t **at, size_t count, size_t size)
+{
+    uint8_t *here = *at;
+    *at += (count * size + 15) & ~(size_t)15;
+    return here;
+}
+
+/* Lays the pools out from `at`; returns where they end. Also run on NULL, to learn the size. */
+static uint8_t *
+ledger_carve(struct ledger *l, const struct ledger_limits *m, uint8_t *at, bool init_maps)
+{
+    struct {
+        struct map *map;
+        uint32_t max;
+    } maps[] = {{&l->account_by_id, m->accounts_max}, {&l->order_by_id, m->orders_max},
+                {&l->order_by_client, m->orders_max}, {&l->balance_by_key, m->balances_max},
+                {&l->symbol_by_code, m->symbols_max}, {&l->asset_by_code, m->assets_max}};
+    uint32_t walk = m->accounts_max > m->orders_max ? m->accounts_max : m->orders_max;
+
+    l->accounts = carve(&at, m->accounts_max, sizeof(*l->accounts));
+    l->balances = carve(&at, m->balances_max, sizeof(*l->balances));
+    l->symbols = carve(&at, m->symbols_max, sizeof(*l->symbols));
+    l->assets = carve(&at, m->assets_max, sizeof(*l->assets));
+    l->orders = carve(&at, m->orders_max, sizeof(*l->orders));
+    l->fills = carve(&at, m->fills_max, sizeof(*l->fills));
+    l->changes = carve(&at, m->changes_max, sizeof(*l->changes));
+    l->events = carve(&at, m->events_max, sizeof(*l->events));
+    l->waiters = carve(&at, m->waiters_max, sizeof(*l->waiters));
+    l->groups = carve(&at, groups_max(m), sizeof(*l->groups));
+    l->dirty_accounts.items = carve(&at, m->accounts_max, sizeof(uint32_t));
+    l->dirty_balances.items = carve(&at, m->balances_max, sizeof(uint32_t));
+    l->dirty_orders.items = carve(&at, m->orders_max, sizeof(uint32_t));
+    l->scratch = carve(&at, walk, sizeof(*l->scratch));
+    l->scratch_balances = carve(&at, m->assets_max * LEDGER_WALLETS, sizeof(uint32_t));
+    l->holds = carve(&at, m->balances_max, sizeof(*l->holds));
+    l->sums = carve(&at, (size_t)LEDGER_SHARDS * m->assets_max, sizeof(*l->sums));
+    for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+        void *bytes = carve(&at, map_bytes(maps[i].max), 1);
+        if (init_maps)
+            map_init(maps[i].map, maps[i].max, bytes);
+    }
+    return at;
+}
+
+size_t
+ledger_bytes(const struct ledger_limits *limits)
+{
+    const struct ledger_limits own = limits_with_system(limits);
+    struct ledger l = {.generation = 0};
+    uint8_t base[16];
+    return (size_t)(ledger_carve(&l, &own, base, false) - base);
+}
+
+/* System accounts and their cash are there from the start and cost no row until they are used. */
+static void
+system_accounts_open(struct ledger *l)
+{
+    uint32_t cash = asset_take(l, code_of(LEDGER_CASH));
+    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++) {
+        for (enum system_account kind = SYSTEM_ISSUANCE; kind <= SYSTEM_FEES; kind++)
+            account_add(l, ledger_system_id(kind, shard), 0, 0);
+        balance_system(l, SYSTEM_ISSUANCE, shard, TRADING_TYPE_spot, cash);
+        balance_system(l, SYSTEM_ISSUANCE, shard, TRADING_TYPE_futures, cash);
+    }
+    for (uint32_t i = 0; i < l->balances_count; i++)
+        l->balances[i].dirty = false;
+    l->dirty_balances.count = 0;
+}
+
+static void
+ledger_empty(struct ledger *l, const struct ledger_limits *own, void *memory)
+{
+    l->limits = *own;
+    ledger_carve(l, own, memory, true);
+    l->fill_ring.max = own->fills_max;
+    l->change_ring.max = own->changes_max;
+    l->event_ring.max = own->events_max;
+    l->orders_free = l->finished_oldest = l->finished_newest = LEDGER_NONE;
+    waiters_init(l);
+    system_accounts_open(l);
+}
+
+void
+ledger_init(struct ledger *l, const struct ledger_limits *limits,
+            const struct ledger_policy *policy, void *memory)
+{
+    const struct ledger_limits own = limits_with_system(limits);
+    memset(l, 0, sizeof(*l));
+    ledger_set_policy(l, policy);
+    ledger_empty(l, &own, memory);
+}
+
+void
+ledger_clear(struct ledger *l)
+{
+    const struct ledger_limits own = l->limits;
+    const struct ledger_policy policy = l->policy;
+    uint64_t refused = l->reports_refused, diverged = l->reports_diverged;
+    uint64_t evicted = l->orders_evicted;
+    uint32_t symbols = l->symbols_count;
+    void *memory = l->accounts;
+    memset(l, 0, sizeof(*l));
+    l->policy = policy;
+    ledger_empty(l, &own, memory);
+    /* The symbols keep their places, and with them the rules and prices. */
+    for (uint32_t i = 0; i < symbols; i++)
+        map_set(&l->symbol_by_code, map_hash(&l->symbols[i].code, sizeof(code_t)), i);
+    l->symbols_count = symbols;
+    l->reports_refused = refused;
+    l->reports_diverged = diverged;
+    l->orders_evicted = evicted;
+}
+
+/* ---- Configuration and market --------------------------------------------------------------- */
+
+void
+ledger_set_policy(struct ledger *l, const struct ledger_policy *policy)
+{
+    CHECK(policy->tiers_count >= 1 && policy->tiers_count <= LEDGER_TIERS_MAX);
+    CHECK(policy->orders_per_account_max >= 1 && policy->orders_per_account_max <= LEDGER_OPEN_MAX);
+    CHECK(policy->slippage_max.v >= 0 && policy->slippage_max.v < DECIMAL_ONE);
+    for (uint32_t i = 0; i < policy->tiers_count; i++) {
+        const struct ledger_tier *tier = &policy->tiers[i];
+        CHECK(tier->maker_fee_rate.v >= 0 && tier->maker_fee_rate.v < DECIMAL_ONE);
+        CHECK(tier->taker_fee_rate.v >= 0 && tier->taker_fee_rate.v < DECIMAL_ONE);
+        CHECK(tier->balance_min.v >= 0);
+    }
+    l->policy = *policy;
+}
+
+enum err
+ledger_set_rules(struct ledger *l, const struct symbol_rules *rules)
+{
+    uint32_t i = symbol_take(l, rules->symbol);
+    if (i == LEDGER_NONE)
+        return ERR_SYMBOL_UNKNOWN;
+    l->symbols[i].rules = *rules;
+    l->symbols[i].is_known = true;
+    return OK;
+}
+
+void
+ledger_set_price(struct ledger *l, const struct md_price *price)
+{
+    uint32_t i = symbol_find(l, price->symbol);
+    if (i == LEDGER_NONE)
+        return;
+    l->symbols[i].last = price->last;
+    l->symbols[i].average = price->average;
+}
+
+void
+ledger_set_matcher_away(struct ledger *l, const code_t *symbol, bool away)
+{
+    for (uint32_t i = 0; i < l->symbols_count; i++)
+        if (symbol == NULL || code_same(l->symbols[i].code, *symbol))
+            l->symbols[i].matcher_away = away;
+}
+
+/* ---- Doors ------------------------------------------------------------------------------------
+ */
+
+bool
+ledger_ready(const struct ledger *l, const struct outbox *out)
+{
+    return outbox_room(out) >= LEDGER_OUT_MAX &&
+           out->lists.size - out->lists.used >= LEDGER_OUT_BYTES &&
+           l->fill_ring.max - (l->fill_ring.put - l->fill_ring.drained) >= REPORT_FILLS &&
+           l->change_ring.max - (l->change_ring.put - l->change_ring.drained) >= CHANGES_AT_ONCE;
+}
+
+/* Commands that mutate, apart from order_place, which is judged live and only applied again. */
+static enum ledger_outcome
+ledger_apply(struct ledger *l, const struct turn *t, const struct msg *cmd)
+{
+    switch (cmd->type) {
+    case MSG_account_open:
+        return account_open_apply(l, t, &cmd->account_open);
+    case MSG_balance_set:
+        return balance_set_apply(l, t, &cmd->balance_set);
+    case MSG_settings_set:
+        return settings_set_apply(l, t, &cmd->settings_set);
+    case MSG_tier_set:
+        return tier_set_apply(l, t, &cmd->tier_set);
+    case MSG_order_report:
+        return order_report_apply(l, t, &cmd->order_report);
+    default:
+        return turn_refuse_plain(t, ERR_WIRE_UNKNOWN);
+    }
+}
+
+static enum ledger_outcome
+ledger_read(struct ledger *l, struct asker who, const struct msg *ask, struct outbox *out)
+{
+    switch (ask->type) {
+    case MSG_account_get:
+        query_account(l, who, &ask->account_get, out);
+        return LEDGER_ANSWERED;
+    case MSG_balance_get:
+        query_balance(l, who, &ask->balance_get, out);
+        return LEDGER_ANSWERED;
+    case MSG_settings_get:
+        query_settings(l, who, &ask->settings_get, out);
+        return LEDGER_ANSWERED;
+    case MSG_order_open_list:
+        query_open_orders(l, who, &ask->order_open_list, out);
+        return LEDGER_ANSWERED;
+    case MSG_event_resume:
+        events_resume(l, who, &ask->event_resume, out);
+        return LEDGER_ANSWERED;
+    case MSG_order_cancel_all:
+        cancel_all(l, who, &ask->order_cancel_all, out);
+        return LEDGER_ANSWERED;
+    case MSG_order_cancel:
+        return cancel_one(l, who, &ask->order_cancel, out);
+    case MSG_order_get:
+        return query_order(l, who, &ask->order_get, out);
+    case MSG_order_list:
+        return query_tables(l, who, ask->order_list.account_id, ask->order_list.limit, out);
+    case MSG_trade_list:
+        return query_tables(l, who, ask->trade_list.account_id, ask->trade_list.limit, out);
+    case MSG_balance_history:
+        return query_tables(l, who, ask->balance_history.account_id, ask->balance_history.limit,
+                            out);
+    default: {
+        struct refused why = refusal(ERR_WIRE_UNKNOWN);
+        reply_refused(out, who, &why);
+        return LEDGER_ANSWERED;
+    }
+    }
+}
+
+enum ledger_outcome
+ledger_request(struct ledger *l, uint32_t peer, struct msg *cmd, int64_t now_us, struct outbox *out)
+{
+    CHECK(ledger_ready(l, out));
+    const struct turn t = {{peer, cmd->corr}, true, now_us, out};
+    switch (cmd->type) {
+    case MSG_order_place:
+        return order_place_request(l, &t, &cmd->order_place);
+    case MSG_account_open:
+        account_open_enrich(l, &cmd->account_open);
+        return ledger_apply(l, &t, cmd);
+    case MSG_balance_set:
+        balance_set_enrich(l, &cmd->balance_set);
+        return ledger_apply(l, &t, cmd);
+    case MSG_settings_set:
+    case MSG_tier_set:
+    case MSG_order_report:
+        return ledger_apply(l, &t, cmd);
+    default:
+        return ledger_read(l, t.who, cmd, out);
+    }
+}
+
+enum ledger_outcome
+ledger_found(struct ledger *l, uint32_t peer, struct msg *cmd, const struct order_view *row,
+             int64_t now_us, struct outbox *out)
+{
+    CHECK(ledger_ready(l, out));
+    const struct turn t = {{peer, cmd->corr}, true, now_us, out};
+    if (cmd->type == MSG_order_place)
+        return order_place_found(l, &t, &cmd->order_place, row);
+    if (cmd->type == MSG_order_cancel)
+        return cancel_found(l, t.who, &cmd->order_cancel, row, out);
+    CHECK(cmd->type == MSG_order_get);
+    query_order_found(l, t.who, &cmd->order_get, row, out);
+    return LEDGER_ANSWERED;
+}
+
+enum err
+ledger_replay(struct ledger *l, const struct msg *cmd, int64_t now_us, struct outbox *out)
+{
+    CHECK(ledger_ready(l, out));
+    const struct turn t = {{0, 0}, false, now_us, out};
+    enum ledger_outcome outcome = cmd->type == MSG_order_place
+                                      ? order_place_apply(l, &t, &cmd->order_place)
+                                      : ledger_apply(l, &t, cmd);
+    return outcome == LEDGER_CHANGED ? OK : ERR_INTERNAL;
+}
+
+uint32_t
+ledger_shard_of_cmd(const struct msg *cmd)
+{
+    switch (cmd->type) {
+    case MSG_order_report:
+        return ledger_shard_of_id(cmd->order_report.order_id);
+    case MSG_account_open:
+        return ledger_shard_of(cmd->account_open.account_id);
+    case MSG_account_get:
+        return ledger_shard_of(cmd->account_get.account_id);
+    case MSG_balance_get:
+        return ledger_shard_of(cmd->balance_get.account_id);
+    case MSG_balance_set:
+        return ledger_shard_of(cmd->balance_set.account_id);
+    case MSG_balance_history:
+        return ledger_shard_of(cmd->balance_history.account_id);
+    case MSG_settings_get:
+        return ledger_shard_of(cmd->settings_get.account_id);
+    case MSG_settings_set:
+        return ledger_shard_of(cmd->settings_set.account_id);
+    case MSG_tier_set:
+        return ledger_shard_of(cmd->tier_set.account_id);
+    case MSG_order_place:
+        return ledger_shard_of(cmd->order_place.account_id);
+    case MSG_order_cancel:
+        return ledger_shard_of(cmd->order_cancel.account_id);
+    case MSG_order_cancel_all:
+        return ledger_shard_of(cmd->order_cancel_all.account_id);
+    case MSG_order_get:
+        return ledger_shard_of(cmd->order_get.account_id);
+    case MSG_order_list:
+        return ledger_shard_of(cmd->order_list.account_id);
+    case MSG_order_open_list:
+        return ledger_shard_of(cmd->order_open_list.account_id);
+    case MSG_trade_list:
+        return ledger_shard_of(cmd->trade_list.account_id);
+    case MSG_event_resume:
+        return ledger_shard_of(cmd->event_resume.account_id);
+    default:
+        return LEDGER_SHARDS; /* not a message to the ledger */
+    }
+}
+
+/* ---- Links to matchers ------------------------------------------------------------------------
+ */
+
+uint32_t
+ledger_next_open(const struct ledger *l, uint32_t from)
+{
+    for (uint32_t i = from; i < l->orders_reached; i++)
+        if (order_is_open(&l->orders[i]))
+            return i;
+    return LEDGER_NONE;
+}
+
+void
+ledger_order_work(const struct ledger *l, uint32_t order, struct order_work *out)
+{
+    order_ask_matcher(l, &l->orders[order], out);
+}
+
+bool
+ledger_is_pulled(const struct ledger *l, uint32_t order)
+{
+    return l->orders[order].is_pulled;
+}

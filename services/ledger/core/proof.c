@@ -1,0 +1,279 @@
+/*
+ * proof.c - the walks that prove the books: ledger_check() and ledger_digest().
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/core/account.h"
+#include "ledger/core/balance.h"
+#include "ledger/core/order.h"
+
+#include <string.h>
+
+/* ---- ledger_check ------------------------------------------------------------------------------
+ */
+
+static bool
+broken(text_t *why, text_t what)
+{
+    *why = what;
+    return false;
+}
+
+static bool
+check_balances(const struct ledger *l, text_t *why)
+{
+    memset(l->sums, 0, (size_t)LEDGER_SHARDS * l->limits.assets_max * sizeof(*l->sums));
+    for (uint32_t i = 0; i < l->balances_count; i++) {
+        const struct ledger_balance *b = &l->balances[i];
+        const struct ledger_account *a = &l->accounts[b->account];
+        if (b->held.v < 0 || (b->free.v < 0 && !account_is_system(a)))
+            return broken(why, text_of("account %llu: %s is below zero", (unsigned long long)a->id,
+                                       l->assets[b->asset].text));
+        l->sums[a->shard * l->limits.assets_max + b->asset] += (ledger_sum)b->free.v + b->held.v;
+        l->holds[i] = 0;
+    }
+    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
+        for (uint32_t asset = 0; asset < l->assets_count; asset++)
+            if (l->sums[shard * l->limits.assets_max + asset] != 0)
+                return broken(why, text_of("shard %u: the sum of %s is not zero", shard,
+                                           l->assets[asset].text));
+    return true;
+}
+
+static bool
+check_order(const struct ledger *l, const struct ledger_order *o, text_t *why)
+{
+    unsigned long long id = o->id;
+    if (order_find(l, o->id) != o || order_find_client(l, o->account, &o->client_order_id) != o)
+        return broken(why, text_of("order %llu is not found by its ids", id));
+    if (!order_is_open(o)) {
+        if (o->held.v != 0 || o->end == ORDER_END_NONE)
+            return broken(why, text_of("order %llu is finished and still holds", id));
+        return true;
+    }
+    if (o->held.v != order_hold_needed(o).v)
+        return broken(why, text_of("order %llu does not hold what it needs", id));
+    if (o->quantity.v > 0 && o->executed.v >= o->quantity.v)
+        return broken(why, text_of("order %llu is filled and still open", id));
+    l->holds[o->side == SIDE_BUY ? o->quote_balance : o->base_balance] += o->held.v;
+    return true;
+}
+
+static bool
+check_orders(const struct ledger *l, text_t *why)
+{
+    uint32_t in_use = 0;
+    for (uint32_t i = 0; i < l->orders_reached; i++) {
+        if (l->orders[i].id == 0)
+            continue;
+        in_use++;
+        if (!check_order(l, &l->orders[i], why))
+            return false;
+    }
+    if (in_use != l->orders_count)
+        return broken(why,
+                      text_of("%u orders are in use, counted are %u", in_use, l->orders_count));
+    for (uint32_t i = 0; i < l->balances_count; i++)
+        if (l->balances[i].held.v != l->holds[i])
+            return broken(why, text_of("account %llu: %s held is not what its orders hold",
+                                       (unsigned long long)l->accounts[l->balances[i].account].id,
+                                       l->assets[l->balances[i].asset].text));
+    return true;
+}
+
+static bool
+check_lists(const struct ledger *l, text_t *why)
+{
+    uint32_t open[LEDGER_SHARDS] = {0};
+    uint32_t accounts[LEDGER_SHARDS] = {0};
+    uint64_t orders = 0;
+    for (uint32_t i = 0; i < l->accounts_count; i++) {
+        const struct ledger_account *a = &l->accounts[i];
+        uint32_t listed = 0;
+        for (uint32_t k = a->newest_open; k != LEDGER_NONE; k = l->orders[k].older) {
+            const struct ledger_order *o = &l->orders[k];
+            bool in_order = o->older == LEDGER_NONE || l->orders[o->older].id < o->id;
+            if (o->account != i || !order_is_open(o) || !in_order)
+                return broken(why, text_of("account %llu: its list of open orders is wrong",
+                                           (unsigned long long)a->id));
+            listed++;
+        }
+        if (listed != a->open_orders || a->orders < listed || a->orders_placed < a->orders)
+            return broken(
+                why, text_of("account %llu: its orders are miscounted", (unsigned long long)a->id));
+        open[a->shard] += listed;
+        accounts[a->shard] += !account_is_system(a);
+        orders += a->orders;
+    }
+    for (uint32_t s = 0; s < LEDGER_SHARDS; s++)
+        if (open[s] != l->shards[s].open_orders || accounts[s] != l->shards[s].accounts)
+            return broken(why, text_of("shard %u is miscounted", s));
+    if (orders != l->orders_count)
+        return broken(why, text_of("the accounts' orders are not all orders"));
+    return true;
+}
+
+bool
+ledger_check(const struct ledger *l, text_t *why)
+{
+    *why = text_of("%s", "");
+    return check_balances(l, why) && check_orders(l, why) && check_lists(l, why);
+}
+
+/* ---- ledger_digest -----------------------------------------------------------------------------
+ */
+
+struct digest {
+    const struct ledger *l;
+    ledger_digest_sink *sink;
+    void *arg;
+};
+
+static void
+digest_word(const struct digest *d, uint64_t word)
+{
+    uint8_t bytes[8];
+    for (uint32_t i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(word >> (8 * i));
+    d->sink(d->arg, bytes, sizeof(bytes));
+}
+
+static void
+digest_words(const struct digest *d, const uint64_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        digest_word(d, words[i]);
+}
+#define DIGEST(d, ...)                                                                             \
+    do {                                                                                           \
+        const uint64_t words_[] = {__VA_ARGS__};                                                   \
+        digest_words(d, words_, sizeof(words_) / sizeof(words_[0]));                               \
+    } while (0)
+
+typedef int digest_compare(const struct ledger *l, uint32_t a, uint32_t b);
+
+static int
+by_account(const struct ledger *l, uint32_t a, uint32_t b)
+{
+    return (l->accounts[a].id > l->accounts[b].id) - (l->accounts[a].id < l->accounts[b].id);
+}
+
+static int
+by_order(const struct ledger *l, uint32_t a, uint32_t b)
+{
+    return (l->orders[a].id > l->orders[b].id) - (l->orders[a].id < l->orders[b].id);
+}
+
+static int
+by_balance(const struct ledger *l, uint32_t a, uint32_t b)
+{
+    const struct ledger_balance *x = &l->balances[a];
+    const struct ledger_balance *y = &l->balances[b];
+    if (x->wallet != y->wallet)
+        return (x->wallet > y->wallet) - (x->wallet < y->wallet);
+    return memcmp(&l->assets[x->asset], &l->assets[y->asset], sizeof(code_t));
+}
+
+static void
+sift_down(const struct ledger *l, uint32_t *items, uint32_t root, uint32_t count,
+          digest_compare *compare)
+{
+    for (uint32_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
+        if (child + 1 < count && compare(l, items[child], items[child + 1]) < 0)
+            child++;
+        if (compare(l, items[root], items[child]) >= 0)
+            return;
+        uint32_t moved = items[root];
+        items[root] = items[child];
+        items[child] = moved;
+        root = child;
+    }
+}
+
+/* Heap sort: libc's qsort may allocate. */
+static void
+sort(const struct ledger *l, uint32_t *items, uint32_t count, digest_compare *compare)
+{
+    for (uint32_t i = count / 2; i > 0; i--)
+        sift_down(l, items, i - 1, count, compare);
+    for (uint32_t last = count; last > 1; last--) {
+        uint32_t moved = items[0];
+        items[0] = items[last - 1];
+        items[last - 1] = moved;
+        sift_down(l, items, 0, last - 1, compare);
+    }
+}
+
+static void
+digest_account(const struct digest *d, const struct ledger_account *a)
+{
+    DIGEST(d, a->id, a->user_id, a->event_sequence, a->orders_placed, a->tier, a->commands_next);
+    for (uint32_t i = 0; i < LEDGER_WALLETS; i++) {
+        const struct ledger_settings *s = &a->settings[i];
+        DIGEST(d, s->mode, s->dry_run_mode, s->auto_trading, (uint64_t)s->margin_per_trade.v,
+               s->leverage);
+    }
+    for (uint32_t i = 0; i < LEDGER_COMMANDS_MAX; i++)
+        DIGEST(d, a->commands[i].id, a->commands[i].hash);
+}
+
+/* An empty balance says nothing: whether it was ever opened may differ after loading rows. */
+static void
+digest_balances(const struct digest *d, const struct ledger_account *a, uint32_t *items)
+{
+    const struct ledger *l = d->l;
+    uint32_t count = 0;
+    for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next)
+        if (l->balances[i].free.v != 0 || l->balances[i].held.v != 0)
+            items[count++] = i;
+    sort(l, items, count, by_balance);
+    DIGEST(d, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ledger_balance *b = &l->balances[items[i]];
+        d->sink(d->arg, &l->assets[b->asset], sizeof(code_t));
+        DIGEST(d, b->wallet, (uint64_t)b->free.v, (uint64_t)b->held.v);
+    }
+}
+
+static void
+digest_order(const struct digest *d, const struct ledger_order *o)
+{
+    const struct ledger *l = d->l;
+    d->sink(d->arg, &o->client_order_id, sizeof(o->client_order_id));
+    d->sink(d->arg, &l->symbols[o->symbol].code, sizeof(code_t));
+    DIGEST(d, o->id, l->accounts[o->account].id, o->side, o->type, o->time_in_force, o->status,
+           o->id_was_made, (uint64_t)o->price.v, (uint64_t)o->worst_price.v,
+           (uint64_t)o->reference_price.v, (uint64_t)o->quantity.v, (uint64_t)o->quote_quantity.v,
+           (uint64_t)o->step_size.v, (uint64_t)o->executed.v, (uint64_t)o->executed_quote.v,
+           (uint64_t)o->hold.v, (uint64_t)o->held.v, (uint64_t)o->maker_fee_rate.v,
+           (uint64_t)o->taker_fee_rate.v, o->rank, o->fills, (uint64_t)o->created_us,
+           (uint64_t)o->updated_us);
+}
+
+void
+ledger_digest(const struct ledger *l, uint32_t shard, ledger_digest_sink *sink, void *arg)
+{
+    const struct digest d = {l, sink, arg};
+    const struct ledger_shard *s = &l->shards[shard];
+    DIGEST(&d, shard, s->order_sequence, s->trade_sequence, s->change_sequence, s->accounts,
+           s->open_orders);
+
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < l->accounts_count; i++)
+        if (l->accounts[i].shard == shard)
+            l->scratch[count++] = i;
+    sort(l, l->scratch, count, by_account);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ledger_account *a = &l->accounts[l->scratch[i]];
+        digest_account(&d, a);
+        digest_balances(&d, a, l->scratch_balances);
+    }
+    count = 0;
+    for (uint32_t i = 0; i < l->orders_reached; i++)
+        if (l->orders[i].id != 0 && order_is_open(&l->orders[i]) &&
+            l->accounts[l->orders[i].account].shard == shard)
+            l->scratch[count++] = i;
+    sort(l, l->scratch, count, by_order);
+    for (uint32_t i = 0; i < count; i++)
+        digest_order(&d, &l->orders[l->scratch[i]]);
+}

@@ -1,0 +1,298 @@
+/*
+ * settle.c - fills, ends and ranks from the matcher.
+ *
+ * Each fill is two postings against the shard's house account (what is paid, what is received) and
+ * one to the fees account, so the shard sums to zero whoever traded with whom. The quote amount
+ * is price times quantity rounded down for both sides; the fee is rounded up and taken from what
+ * is received. After the fills the hold is cut to what the remainder needs.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/core/settle.h"
+
+#include "ledger/core/account.h"
+#include "ledger/core/balance.h"
+#include "ledger/core/events.h"
+#include "ledger/core/order.h"
+#include "ledger/core/waiter.h"
+
+/* What all fills of a report come to. */
+struct fill_sums {
+    qty_t quantity;
+    money_t quote, fee;
+};
+
+/* ---- Judging ------------------------------------------------------------------------------ */
+
+/* Amounts of one fill; false when they do not fit int64. */
+static bool
+fill_amounts(const struct ledger_order *o, const struct match_fill *f, money_t *quote, money_t *fee)
+{
+    if (f->price.v <= 0 || f->quantity.v <= 0 || notional_floor(f->price, f->quantity, quote) != OK)
+        return false;
+    money_t received = o->side == SIDE_BUY ? money_of_qty(f->quantity) : *quote;
+    *fee = fee_ceil(received, f->is_maker ? o->maker_fee_rate : o->taker_fee_rate);
+    return true;
+}
+
+static bool
+price_is_worse(const struct ledger_order *o, price_t price)
+{
+    return o->side == SIDE_BUY ? price.v > o->worst_price.v : price.v < o->worst_price.v;
+}
+
+/* NULL, or what is wrong with the fills. */
+static const char *
+judge_fills(const struct ledger_order *o, const struct order_report *r, struct fill_sums *sums)
+{
+    *sums = (struct fill_sums){.fee = {0}};
+    money_t quote_left = money_sub(o->quote_quantity, o->executed_quote);
+    for (uint32_t i = 0; i < r->fills_count; i++) {
+        const struct match_fill *f = &r->fills[i];
+        money_t quote, fee;
+        if (!fill_amounts(o, f, &quote, &fee))
+            return "a fill's amount is out of range";
+        if (price_is_worse(o, f->price))
+            return "a fill is worse than the limit";
+        /* Comparing with what is left keeps the sums from overflowing. */
+        bool sells_or_counts = o->side == SIDE_SELL || o->quantity.v > 0;
+        if (sells_or_counts && f->quantity.v > order_remaining(o).v - sums->quantity.v)
+            return "the fills are more than the remaining quantity";
+        if (o->quantity.v == 0 && quote.v > quote_left.v - sums->quote.v)
+            return "the fills are more than the remaining quote amount";
+        if (money_try_add(sums->quote, quote, &sums->quote) != OK ||
+            money_try_add(sums->fee, fee, &sums->fee) != OK ||
+            __builtin_add_overflow(sums->quantity.v, f->quantity.v, &sums->quantity.v))
+            return "a fill's amount is out of range";
+    }
+    return NULL;
+}
+
+/* NULL, or why the order cannot end so. `executed` counts this report's fills. */
+static const char *
+judge_end(const struct ledger_order *o, const struct order_report *r, qty_t executed)
+{
+    bool all = o->quantity.v > 0 && executed.v == o->quantity.v;
+    bool none = executed.v == 0;
+    if (all && r->end != ORDER_END_COMPLETE)
+        return "everything is filled but the order has not ended";
+    switch (r->end) {
+    case ORDER_END_NONE:
+    case ORDER_END_CLIENT_CANCEL:
+    case ORDER_END_BOOK_FULL:
+    case ORDER_END_SYMBOL_REMOVED:
+        return NULL;
+    case ORDER_END_COMPLETE:
+        return all || (o->quantity.v == 0 && !none) ? NULL : "it is not completely filled";
+    case ORDER_END_IOC_REMAINDER:
+        return o->type == ORDER_TYPE_LIMIT && o->time_in_force == TIME_IN_FORCE_IOC
+                   ? NULL
+                   : "only an IOC order ends so";
+    case ORDER_END_FOK_UNFILLABLE:
+        return o->time_in_force == TIME_IN_FORCE_FOK && none ? NULL
+                                                             : "only an untouched FOK order "
+                                                               "ends so";
+    case ORDER_END_INSUFFICIENT_LIQUIDITY:
+        return o->type == ORDER_TYPE_MARKET ? NULL : "only a MARKET order ends so";
+    case ORDER_END_WOULD_TAKE:
+        return o->type == ORDER_TYPE_LIMIT_MAKER && none && o->rank == 0
+                   ? NULL
+                   : "only a new LIMIT_MAKER order ends so";
+    }
+    return "an unknown end";
+}
+
+static const char *
+judge_rank(const struct ledger_order *o, const struct order_report *r)
+{
+    if (r->rank == 0 || r->rank == o->rank)
+        return NULL;
+    if (o->rank != 0)
+        return "the order has another rank";
+    if (o->time_in_force != TIME_IN_FORCE_GTC)
+        return "this order never rests";
+    return NULL;
+}
+
+static const char *
+judge_room(struct ledger *l, const struct ledger_order *o, const struct fill_sums *sums)
+{
+    const struct ledger_balance *pays = order_pays(l, o);
+    const struct ledger_balance *gets = order_gets(l, o);
+    uint32_t shard = l->accounts[o->account].shard;
+    bool buys = o->side == SIDE_BUY;
+    money_t base = money_of_qty(sums->quantity);
+    const struct ledger_balance *house_in =
+        balance_system(l, SYSTEM_HOUSE, shard, TRADING_TYPE_spot, pays->asset);
+    const struct ledger_balance *house_out =
+        balance_system(l, SYSTEM_HOUSE, shard, TRADING_TYPE_spot, gets->asset);
+    const struct ledger_balance *fees =
+        balance_system(l, SYSTEM_FEES, shard, TRADING_TYPE_spot, gets->asset);
+    bool fits = posting_fits(pays, house_in, buys ? sums->quote : base) &&
+                posting_fits(house_out, gets, buys ? base : sums->quote) &&
+                posting_fits(gets, fees, sums->fee);
+    return fits ? NULL : "the balances would overflow";
+}
+
+static const char *
+judge(struct ledger *l, const struct ledger_order *o, const struct order_report *r,
+      struct fill_sums *sums)
+{
+    const char *wrong = judge_rank(o, r);
+    if (wrong == NULL)
+        wrong = judge_fills(o, r, sums);
+    if (wrong == NULL)
+        wrong = judge_end(o, r, (qty_t){o->executed.v + sums->quantity.v});
+    if (wrong == NULL && r->fills_count > 0)
+        wrong = judge_room(l, o, sums);
+    return wrong;
+}
+
+/* ---- Settling ----------------------------------------------------------------------------- */
+
+/* The three balances every fill of an order is settled against. */
+struct counter_side {
+    struct ledger_balance *house_in, *house_out, *fees;
+};
+
+static struct counter_side
+counter_side_of(struct ledger *l, const struct ledger_order *o)
+{
+    uint32_t shard = l->accounts[o->account].shard;
+    uint32_t pays = order_pays(l, o)->asset;
+    uint32_t gets = order_gets(l, o)->asset;
+    return (struct counter_side){balance_system(l, SYSTEM_HOUSE, shard, TRADING_TYPE_spot, pays),
+                                 balance_system(l, SYSTEM_HOUSE, shard, TRADING_TYPE_spot, gets),
+                                 balance_system(l, SYSTEM_FEES, shard, TRADING_TYPE_spot, gets)};
+}
+
+static void
+fill_settle(struct ledger *l, const struct turn *t, struct ledger_order *o,
+            const struct counter_side *counter, const struct match_fill *f)
+{
+    struct ledger_account *a = &l->accounts[o->account];
+    struct ledger_balance *gets = order_gets(l, o);
+    money_t quote, fee;
+    CHECK(fill_amounts(o, f, &quote, &fee));
+    bool buys = o->side == SIDE_BUY;
+    money_t paid = buys ? quote : money_of_qty(f->quantity);
+    money_t received = buys ? money_of_qty(f->quantity) : quote;
+
+    ledger_post_held(l, order_pays(l, o), counter->house_in, paid);
+    ledger_post(l, counter->house_out, gets, received);
+    ledger_post(l, gets, counter->fees, fee);
+    o->held = money_sub(o->held, paid);
+    o->executed = qty_add(o->executed, f->quantity);
+    o->executed_quote = money_add(o->executed_quote, quote);
+    o->fills++;
+
+    const struct trade trade = {.trade_id =
+                                    (uint64_t)a->shard << 47 | ++l->shards[a->shard].trade_sequence,
+                                .order_id = o->id,
+                                .symbol = l->symbols[o->symbol].code,
+                                .side = (enum side)o->side,
+                                .price = f->price,
+                                .quantity = f->quantity,
+                                .quote_quantity = quote,
+                                .fee = fee,
+                                .fee_asset = l->assets[gets->asset],
+                                .is_maker = f->is_maker,
+                                .time_us = t->now_us,
+                                .evidence = f->evidence};
+    fill_keep(l, o, &trade);
+    event_of_trade(l, a, &trade, t->out);
+}
+
+static enum order_status
+status_after(const struct ledger_order *o, enum order_end end)
+{
+    switch (end) {
+    case ORDER_END_NONE:
+        return o->executed.v > 0 ? ORDER_STATUS_PARTIALLY_FILLED : ORDER_STATUS_NEW;
+    case ORDER_END_COMPLETE:
+        return ORDER_STATUS_FILLED;
+    case ORDER_END_CLIENT_CANCEL:
+        return ORDER_STATUS_CANCELED;
+    case ORDER_END_IOC_REMAINDER:
+    case ORDER_END_FOK_UNFILLABLE:
+    case ORDER_END_INSUFFICIENT_LIQUIDITY:
+    case ORDER_END_SYMBOL_REMOVED:
+        return ORDER_STATUS_EXPIRED;
+    case ORDER_END_WOULD_TAKE:
+        return ORDER_STATUS_REJECTED;
+    case ORDER_END_BOOK_FULL: /* what it had taken before stays taken */
+        return o->executed.v > 0 ? ORDER_STATUS_EXPIRED : ORDER_STATUS_REJECTED;
+    }
+    CHECK(false);
+    return ORDER_STATUS_NONE;
+}
+
+static void
+report_settle(struct ledger *l, const struct turn *t, struct ledger_order *o,
+              const struct order_report *r)
+{
+    struct ledger_balance *pays = order_pays(l, o);
+    if (r->rank != 0)
+        o->rank = r->rank;
+    o->updated_us = t->now_us;
+    if (r->fills_count > 0) {
+        const struct counter_side counter = counter_side_of(l, o);
+        for (uint32_t i = 0; i < r->fills_count; i++)
+            fill_settle(l, t, o, &counter, &r->fills[i]);
+    }
+    order_set_status(l, o, status_after(o, r->end), r->end);
+    money_t needed = order_is_open(o) ? order_hold_needed(o) : (money_t){0};
+    money_t over = money_sub(o->held, needed);
+    hold_release(l, pays, over);
+    o->held = needed;
+
+    event_of_order(l, o, t->out);
+    if (r->fills_count > 0 || over.v > 0)
+        event_of_balance(l, pays, t->now_us, t->out);
+    if (r->fills_count > 0)
+        event_of_balance(l, order_gets(l, o), t->now_us, t->out);
+}
+
+/* To nobody: the shell logs it. */
+static enum ledger_outcome
+report_refuse(struct ledger *l, const struct turn *t, const struct order_report *r,
+              const char *wrong)
+{
+    l->reports_refused++;
+    struct msg *m = outbox_put(t->out, OUT_REPLY, 0, MSG_refused, 0);
+    m->refused = refusal(ERR_REPORT_REFUSED);
+    m->refused.order_id = r->order_id;
+    m->refused.detail = text_of("%s", wrong);
+    return LEDGER_ANSWERED;
+}
+
+enum ledger_outcome
+order_report_apply(struct ledger *l, const struct turn *t, const struct order_report *r)
+{
+    bool says_nothing = r->fills_count == 0 && r->rank == 0 && r->end == ORDER_END_NONE;
+    struct ledger_order *o = order_find(l, r->order_id);
+    if (o == NULL)
+        return report_refuse(l, t, r, "there is no such order");
+    /* A pull that met an order already gone from the book is no mistake of anybody's. */
+    if (!order_is_open(o) && r->was_pulled && r->fills_count == 0 && r->rank == 0)
+        return LEDGER_ANSWERED;
+    if (!order_is_open(o))
+        return report_refuse(l, t, r, "the order is finished");
+    if (says_nothing) {
+        o->is_pulled = o->is_pulled && !r->was_pulled; /* the next cancel pulls again */
+        return LEDGER_ANSWERED;
+    }
+    struct fill_sums sums;
+    const char *wrong = judge(l, o, r, &sums);
+    if (wrong != NULL) {
+        l->reports_diverged++;
+        return report_refuse(l, t, r, wrong);
+    }
+
+    /* Nothing below can fail. */
+    report_settle(l, t, o, r);
+    if (r->was_pulled)
+        o->is_pulled = false;
+    waiters_answer(l, o, o->rank != 0 || !order_is_open(o), t->out);
+    return LEDGER_CHANGED;
+}
