@@ -32,7 +32,7 @@ ledger_shard_row(const struct ledger *l, uint32_t shard)
 }
 
 static void
-account_drain(struct ledger *l, struct ledger_account *a, const struct ledger_sink *sink)
+account_drain(struct ledger_account *a, const struct ledger_sink *sink)
 {
     struct account_row row = {.account_id = a->id,
                               .user_id = a->user_id,
@@ -84,7 +84,7 @@ ledger_drain(struct ledger *l, const struct ledger_sink *sink)
 {
     l->generation++;
     for (uint32_t i = 0; i < l->dirty_accounts.count; i++)
-        account_drain(l, &l->accounts[l->dirty_accounts.items[i]], sink);
+        account_drain(&l->accounts[l->dirty_accounts.items[i]], sink);
     for (uint32_t i = 0; i < l->dirty_balances.count; i++)
         balance_drain(l, &l->balances[l->dirty_balances.items[i]], sink);
     for (uint32_t i = 0; i < l->dirty_orders.count; i++)
