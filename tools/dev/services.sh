@@ -23,12 +23,31 @@ ports_choose() {
     printf 'http_port=%s\nport_base=%s\n' "$http_port" "$port_base" >"$etc_dir/stack.env"
 }
 
-# Where the market comes from; see services/marketdata/README.md for the form of a source.
-market_sources() {
-    case ${1:-synthetic} in
-    synthetic) printf 'synthetic' ;;
-    *) printf 'playback:%s' "$1" ;;
+# A path that the list of sources can hold: a link to it where a character has a meaning there.
+market_path() {
+    case $1 in
+    *[!A-Za-z0-9._/+-]*)
+        local link
+        link=$etc_dir/market-$(basename "$1" | tr -c 'A-Za-z0-9._\n-' _)
+        ln -sfn "$1" "$link"
+        printf '%s' "$link"
+        ;;
+    *) printf '%s' "$1" ;;
     esac
+}
+
+# The sources of market data, in the form of services/marketdata/core/spec.h: synthetic without
+# arguments, otherwise these files one after the other.
+market_sources() {
+    if [ $# -eq 0 ]; then
+        printf 'synthetic:seed=7:symbols=BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT'
+        return
+    fi
+    local file files=()
+    for file in "$@"; do
+        files+=("$(market_path "$file")")
+    done
+    (IFS=, && printf 'playback:%s:clock=now:loop=1' "${files[*]}")
 }
 
 service_settings() {

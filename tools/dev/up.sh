@@ -57,7 +57,7 @@ up_options() {
     mkdir -p "$SCRIP_VAR"
     private_dir "$etc_dir"
     if [ -n "$market" ] || [ ! -s "$etc_dir/market" ]; then
-        (IFS=' ' && market_sources "${files[@]}") >"$etc_dir/market"
+        market_sources "${files[@]}" >"$etc_dir/market"
     fi
     market_source=$(cat "$etc_dir/market")
 }
