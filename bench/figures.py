@@ -28,13 +28,13 @@ def medians(rows):
             if isinstance(rows[0][key], (int, float))}
 
 
-def run(words, **more):
-    """Standard output of a command; Failed with its errors."""
+def run(words, quiet=False, **more):
+    """Standard output of a command; Failed with its errors. Shows what it says on the side."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, **more)
     if done.returncode != 0:
         raise Failed("%s: exit status %d\n%s%s" % (" ".join(words), done.returncode,
                                                    done.stdout[-2000:], done.stderr[-2000:]))
-    if done.stderr.strip():
+    if done.stderr.strip() and not quiet:
         say("    " + done.stderr.strip().replace("\n", "\n    "))
     return done.stdout
 
