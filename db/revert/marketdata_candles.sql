@@ -1,0 +1,4 @@
+BEGIN;
+DROP TABLE marketdata.candle;
+DROP SCHEMA marketdata;
+COMMIT;
