@@ -1,0 +1,32 @@
+/*
+ * ledger_tables.h - the ledger's tables as plain arrays, for tests: rows drained into them, rows
+ * loaded back from them, orders found in them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_TESTS_LEDGER_TABLES_H
+#define SCRIP_TESTS_LEDGER_TABLES_H
+
+#include "ledger/core/ledger.h"
+
+struct tables {
+    struct shard_row shards[LEDGER_SHARDS];
+    struct account_row *accounts;
+    struct balance_row *balances;
+    struct order_row *orders;
+    struct trade_row *trades;
+    struct change_row *changes;
+    uint32_t accounts_count, balances_count, orders_count, trades_count, changes_count;
+    struct trade found[LEDGER_VIEW_FILLS]; /* of the order found last */
+};
+
+void tables_free(struct tables *t);
+/* Drains the ledger into the tables and tells it that they have it. */
+void tables_project(struct tables *t, struct ledger *l);
+/* Everything back into an empty ledger, finished orders too. */
+MUST_USE enum err tables_load(const struct tables *t, struct ledger *l);
+/* As the shell's look-up: by order id, or by client order id when that is 0. */
+bool tables_find(struct tables *t, uint64_t account_id, uint64_t order_id, const cid_t *cid,
+                 struct order_view *out);
+
+#endif
