@@ -29,9 +29,9 @@ enum config_flag { CONFIG_SECRET = 1, CONFIG_NEEDED = 2 };
 struct config_row {
     const char *key;
     enum config_kind kind;
-    size_t offset;          /* int64_t, const char *, bool or int64_t in the struct */
-    const char *fallback;   /* the default as text */
-    const char *min, *max;  /* as text; NULL = none */
+    size_t offset;         /* int64_t, const char *, bool or int64_t in the struct */
+    const char *fallback;  /* the default as text */
+    const char *min, *max; /* as text; NULL = none */
     const char *unit;
     int flags;
     const char *sentence;

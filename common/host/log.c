@@ -233,6 +233,8 @@ line_corr(struct line *l, uint64_t corr)
 static void
 line_write(struct line *l)
 {
+    if (l->text[l->length - 1] == ' ') /* there were no pairs */
+        l->length--;
     l->text[l->length++] = '\n';
     /* A log that nobody reads must not stop the service: what cannot be written is lost. */
     ssize_t wrote = write(STDERR_FILENO, l->text, l->length);
@@ -261,8 +263,7 @@ log_line(enum log_level level, const char *event, const char *format, ...)
     line_head(&l, level, event);
     va_list arguments;
     va_start(arguments, format);
-    if (format[0] != '\0')
-        line_byte(&l, ' ');
+    line_byte(&l, ' ');
     line_pairs(&l, format, &arguments);
     va_end(arguments);
     line_write(&l);
@@ -278,8 +279,7 @@ log_corr(enum log_level level, uint64_t corr, const char *event, const char *for
     line_corr(&l, corr);
     va_list arguments;
     va_start(arguments, format);
-    if (format[0] != '\0')
-        line_byte(&l, ' ');
+    line_byte(&l, ' ');
     line_pairs(&l, format, &arguments);
     va_end(arguments);
     line_write(&l);
@@ -292,8 +292,6 @@ log_msg(const char *event, const struct msg *m)
         return;
     struct line l;
     line_head(&l, LOG_DEBUG, event);
-    if (m->corr != 0)
-        line_corr(&l, m->corr);
     char text[LINE_BYTES / 2];
     msg_print(m, text, sizeof text);
     line_byte(&l, ' ');

@@ -120,7 +120,10 @@ metric_value(const struct metric *m)
     return m->type == METRIC_HISTOGRAM ? m->count : m->value;
 }
 
-static void PRINTF(2, 3) text_add(struct bytes *out, const char *format, ...)
+static void text_add(struct bytes *out, const char *format, ...) PRINTF(2, 3);
+
+static void
+text_add(struct bytes *out, const char *format, ...)
 {
     char text[512];
     va_list arguments;

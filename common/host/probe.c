@@ -104,7 +104,7 @@ endpoint_split(const char *endpoint, char address[64], int *port)
     if (strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5)
         return false;
     snprintf(address, 64, "%.*s", (int)(colon - endpoint), endpoint);
-    *port = atoi(colon + 1);
+    *port = (int)strtol(colon + 1, NULL, 10); /* at most five digits */
     return *port > 0 && *port < 65536;
 }
 

@@ -27,7 +27,6 @@
 #include "host/config_rows.h"
 
 #define HOST_ROW_COUNT (sizeof host_rows / sizeof host_rows[0])
-#define DRAIN_MS       10000
 
 struct run {
     const struct service *service;
@@ -124,7 +123,8 @@ static void
 on_drain_limit(void *arg)
 {
     struct run *r = arg;
-    log_line(LOG_WARN, "drain_ended", "reason=%s limit_ms=%d", "it took too long", DRAIN_MS);
+    log_line(LOG_WARN, "drain_ended", "reason=%s limit_ms=%ld", "it took too long",
+             (long)run_host_config(r)->drain_ms);
     loop_stop(r->host.loop);
 }
 
@@ -139,7 +139,8 @@ on_signal(struct ev_loop *ev, ev_signal *w, int events)
     }
     r->draining = true;
     log_line(LOG_INFO, "draining", "signal=%d", w->signum);
-    r->drain_limit = loop_timer_new(r->host.loop, DRAIN_MS, 0, on_drain_limit, r);
+    r->drain_limit =
+        loop_timer_new(r->host.loop, run_host_config(r)->drain_ms, 0, on_drain_limit, r);
     r->service->drain(r->state);
 }
 
@@ -165,8 +166,8 @@ run_log_config(const struct run *r)
     CHECK(f != NULL);
     config_print(r->rows, r->row_count, r->config, f);
     fclose(f);
-    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
-        log_line(LOG_DEBUG, "setting", "line=%s", line);
+    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+        log_line(LOG_DEBUG, "setting", "line=%.*s", (int)strcspn(line, "\n"), line);
     free(text);
 }
 

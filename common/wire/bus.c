@@ -17,7 +17,7 @@
 
 #define QUEUE_MAX          10000
 #define FRAMES_MAX         256
-#define LINGER_MS          500 /* answers still under way at the end; peers that are gone cost this */
+#define LINGER_MS          500 /* for answers still under way at the end */
 #define RECONNECT_MS       20
 #define RECONNECT_MAX_MS   500
 #define HEARTBEAT_MS       500

@@ -142,7 +142,7 @@ row_count(void)
     send(sql);
     pg_sync(pg, NULL, NULL);
     await(1);
-    return atoi(last_value);
+    return (int)strtol(last_value, NULL, 10);
 }
 
 TestSuite(pg, .init = set_up, .fini = tear_down);
@@ -235,7 +235,7 @@ victim_find(void)
     send("select pg_backend_pid()");
     pg_sync(pg, NULL, NULL);
     await(1);
-    victim = atoi(last_value);
+    victim = (int)strtol(last_value, NULL, 10);
     forget();
 }
 
