@@ -14,7 +14,7 @@
 #include "host/pg.h"
 #include "ledger/shell/rows.h"
 
-#define LIMITS_MAX 1024   /* paper balances set between two drains */
+#define LIMITS_MAX 4096   /* paper balances set between two drains */
 #define RETRY_US   200000 /* after a refusal */
 #define SETTLE_US  20000  /* written, but the journal rests: make it durable by itself */
 
@@ -387,9 +387,9 @@ project_note(struct project *p, const struct msg *cmd)
 }
 
 bool
-project_has_room(const struct project *p)
+project_has_room(const struct project *p, uint32_t commands)
 {
-    return p->limits_count < LIMITS_MAX;
+    return LIMITS_MAX - p->limits_count >= commands;
 }
 
 void

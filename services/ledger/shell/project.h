@@ -46,8 +46,8 @@ uint64_t project_stamp(const struct project *p, uint16_t shard);
 /* Keeps what the core does not: the limits a paper balance was set under. After every command
  * that changed the state. */
 void project_note(struct project *p, const struct msg *cmd);
-/* Whether project_note() has room. */
-bool project_has_room(const struct project *p);
+/* Whether project_note() has room for so many commands. */
+bool project_has_room(const struct project *p, uint32_t commands);
 /* Makes the next drain due at once: somebody waits for the tables. */
 void project_hurry(struct project *p);
 /* Everything that was ever applied is in the tables. */
