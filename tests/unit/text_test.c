@@ -4,8 +4,6 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "random_msg.h"
@@ -147,15 +145,15 @@ Test(text, refusals_name_the_field)
 
 Test(text, lists_past_their_limit_are_too_large)
 {
-    char *long_line = malloc(65 * 32 + 64);
-    size_t length = (size_t)sprintf(long_line, "order_report order_id=1 fills=[");
+    struct bytes b = {NULL, 0, 0};
+    bytes_add(&b, "order_report order_id=1 fills=[", 31);
     for (int i = 0; i < 65; i++)
-        length += (size_t)sprintf(long_line + length, "{price=1 quantity=1}");
-    sprintf(long_line + length, "]");
+        bytes_add(&b, "{price=1 quantity=1}", 20);
+    bytes_add(&b, "]", 2);
     struct msg m;
     code_t field;
     arenas();
-    cr_assert_eq(msg_read_text(long_line, &got, &m, &field), ERR_WIRE_TOO_LARGE);
+    cr_assert_eq(msg_read_text((const char *)b.data, &got, &m, &field), ERR_WIRE_TOO_LARGE);
     cr_assert_str_eq(field.text, "fills");
-    free(long_line);
+    bytes_free(&b);
 }
