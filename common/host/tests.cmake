@@ -5,3 +5,7 @@ foreach(noun config log metrics loop bus service)
                   Threads::Threads)
 endforeach()
 scrip_unit_test(pg_test ${unit}/pg_test.c LIBS scrip_host LABELS postgres)
+
+# The bus next to bare libzmq; see docs/decisions/0003-loop-and-bus.md.
+add_executable(bus_bench EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/bus_bench.c)
+target_link_libraries(bus_bench PRIVATE scrip_host PkgConfig::libzmq)
