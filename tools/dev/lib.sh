@@ -23,7 +23,7 @@ python=/usr/bin/python3
 service_names=(marketdata matcher ledger bridge gateway)
 part_names=(postgres redis "${service_names[@]}")
 
-started_at=$SECONDS
+started_at=${started_at:-$SECONDS}
 say() { printf '%s\n' "$*"; }
 # A line of progress: what is being done now.
 step() { printf '[%3ds] %s\n' $((SECONDS - started_at)) "$*"; }
