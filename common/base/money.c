@@ -79,22 +79,23 @@ decimal_read(const char *text, size_t length, int64_t *out)
 size_t
 decimal_write(int64_t value, char out[DECIMAL_BYTES])
 {
-    char reversed[DECIMAL_BYTES];
-    size_t count = 0;
-    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    while (left > 0 || count <= DECIMAL_PLACES) {
-        if (count == DECIMAL_PLACES)
-            reversed[count++] = '.';
-        reversed[count++] = (char)('0' + left % 10);
-        left /= 10;
-    }
-    size_t length = 0;
+    char digits[DECIMAL_BYTES];
+    size_t at = sizeof(digits);
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    uint32_t fraction = (uint32_t)(magnitude % (uint64_t)DECIMAL_ONE);
+    uint64_t whole = magnitude / (uint64_t)DECIMAL_ONE;
+    digits[--at] = 0;
+    for (int i = 0; i < DECIMAL_PLACES; i++, fraction /= 10)
+        digits[--at] = (char)('0' + fraction % 10);
+    digits[--at] = '.';
+    do {
+        digits[--at] = (char)('0' + whole % 10);
+        whole /= 10;
+    } while (whole > 0);
     if (value < 0)
-        out[length++] = '-';
-    while (count > 0)
-        out[length++] = reversed[--count];
-    out[length] = 0;
-    return length;
+        digits[--at] = '-';
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at - 1;
 }
 
 size_t

@@ -12,6 +12,12 @@
 enum { REQ = MSG_FLAG_REQ, POS = MSG_FLAG_POS, IN = MSG_FLAG_IN };
 enum { OPT = MSG_FLAG_OPT, HID = MSG_FLAG_HID, SEC = MSG_FLAG_SEC };
 
+/* Bytes to look at to see whether a field is zero: of a text the first one. */
+enum { WIDTH_BOOL = 1, WIDTH_CODE = 1, WIDTH_CID = 1, WIDTH_TEXT = 1 };
+enum { WIDTH_U32 = 4, WIDTH_ERR = 4, WIDTH_TRI = 4 };
+enum { WIDTH_U64 = 8, WIDTH_I64 = 8, WIDTH_ID = 8, WIDTH_TIME = 8 };
+enum { WIDTH_MONEY = 8, WIDTH_PRICE = 8, WIDTH_QTY = 8, WIDTH_RATE = 8 };
+
 /* ---- Field tables ----------------------------------------------------------------------- */
 
 /*
@@ -23,16 +29,16 @@ enum { OPT = MSG_FLAG_OPT, HID = MSG_FLAG_HID, SEC = MSG_FLAG_SEC };
 #define AT(record) {.offset = (uint16_t)(uintptr_t) & ((struct record *)NULL)
 
 #define ROW_F(t, k, n, f, s)                                                                       \
-    ->n, .tag = t, .kind = KIND_##k, .flags = f, .name = #n, .sentence = s},
+    ->n, .tag = t, .kind = KIND_##k, .width = WIDTH_##k, .flags = f, NAMED(n, s)},
 #define ROW_E(t, e, n, f, s)                                                                       \
-    ->n, .tag = t, .kind = KIND_ENUM, .flags = f, .enum_id = MSG_ENUM_##e, .name = #n,             \
-         .sentence = s},
+    ->n, .tag = t, .kind = KIND_ENUM, .width = 4, .flags = f, .enum_id = MSG_ENUM_##e, NAMED(n, s)},
 #define ROW_R(t, r, n, f, s)                                                                       \
-    ->n, .tag = t, .kind = KIND_RECORD, .flags = f, .items = &layout_##r, .name = #n,              \
-         .sentence = s},
+    ->n, .tag = t, .kind = KIND_RECORD, .flags = f, .items = &layout_##r, NAMED(n, s)},
 #define ROW_L(t, r, n, m, s)                                                                       \
-    ->n, .tag = t, .kind = KIND_LIST, .max = m, .items = &layout_##r, .name = #n, .sentence = s},
+    ->n, .tag = t, .kind = KIND_LIST, .max = m, .items = &layout_##r, NAMED(n, s)},
 /* clang-format on */
+
+#define NAMED(n, s) .name = #n, .name_length = sizeof(#n) - 1, .sentence = s
 
 #define FIELDS(x)                                                                                  \
     static const struct msg_field fields_##x[] = {                                                 \
@@ -127,36 +133,11 @@ msg_record_zero(const struct msg_layout *l, const void *body)
 }
 
 bool
-msg_field_zero(const struct msg_field *f, const void *body)
+msg_part_zero(const struct msg_field *f, const void *body)
 {
-    const void *at = (const uint8_t *)body + f->offset;
-    switch ((enum msg_kind)f->kind) {
-    case KIND_BOOL:
-        return !*(const bool *)at;
-    case KIND_U32:
-    case KIND_ERR:
-    case KIND_TRI:
-    case KIND_ENUM:
-        return *(const uint32_t *)at == 0;
-    case KIND_U64:
-    case KIND_I64:
-    case KIND_ID:
-    case KIND_TIME:
-    case KIND_MONEY:
-    case KIND_PRICE:
-    case KIND_QTY:
-    case KIND_RATE:
-        return *(const uint64_t *)at == 0;
-    case KIND_CODE:
-    case KIND_CID:
-    case KIND_TEXT:
-        return *(const char *)at == 0;
-    case KIND_RECORD:
-        return msg_record_zero(f->items, at);
-    case KIND_LIST:
+    if (f->kind == KIND_LIST)
         return msg_list_count(f, body) == 0;
-    }
-    return true;
+    return msg_record_zero(f->items, (const uint8_t *)body + f->offset);
 }
 
 /* ---- Enums ------------------------------------------------------------------------------ */

@@ -148,10 +148,12 @@ struct msg_layout;
 
 struct msg_field {
     uint8_t tag;
-    uint8_t kind;                   /* enum msg_kind */
-    uint8_t flags;                  /* of enum msg_flag */
-    uint8_t enum_id;                /* KIND_ENUM: enum msg_enum */
-    uint16_t offset;                /* in the struct; of a list's pointer, its count is behind it */
+    uint8_t kind;    /* enum msg_kind */
+    uint8_t flags;   /* of enum msg_flag */
+    uint8_t enum_id; /* KIND_ENUM: enum msg_enum */
+    uint16_t offset; /* in the struct; of a list's pointer, its count is behind it */
+    uint8_t width;   /* bytes that tell whether it is zero; 0: records and lists */
+    uint8_t name_length;
     uint32_t max;                   /* KIND_LIST: items at most */
     const struct msg_layout *items; /* KIND_RECORD, KIND_LIST */
     const char *name;
@@ -205,8 +207,25 @@ msg_list_set(const struct msg_field *f, void *body, const void *items, uint32_t 
     *(uint32_t *)((uint8_t *)body + f->offset + sizeof(void *)) = count;
 }
 
+/* A record without a field that is not zero, or an empty list. */
+bool msg_part_zero(const struct msg_field *f, const void *body);
+
 /* Whether a field holds nothing but zeros: such a field is not sent. */
-bool msg_field_zero(const struct msg_field *f, const void *body);
+static inline bool
+msg_field_zero(const struct msg_field *f, const void *body)
+{
+    const uint8_t *at = (const uint8_t *)body + f->offset;
+    switch (f->width) {
+    case 1: /* a text is empty when its first byte is */
+        return *at == 0;
+    case 4:
+        return *(const uint32_t *)at == 0;
+    case 8:
+        return *(const uint64_t *)at == 0;
+    default:
+        return msg_part_zero(f, body);
+    }
+}
 
 /* NULL for a number that is in no row. */
 const struct msg_layout *msg_layout(enum msg_type type);

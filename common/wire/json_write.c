@@ -7,24 +7,39 @@
 
 #include "wire/json.h"
 
+/* A place for `room` bytes at the end; what was written there is then kept. */
+static char *
+begin(struct bytes *out, size_t room)
+{
+    if (__builtin_expect(room > out->room - out->length, 0))
+        bytes_reserve(out, room);
+    return (char *)out->data + out->length;
+}
+
+static void
+put(struct bytes *out, const char *text, size_t length)
+{
+    memcpy(begin(out, length), text, length);
+    out->length += length;
+}
+
 static void
 put_char(struct bytes *out, char c)
 {
-    bytes_add(out, &c, 1);
+    *begin(out, 1) = c;
+    out->length++;
 }
 
 static void
 put_unsigned(struct bytes *out, uint64_t value)
 {
-    char reversed[20], text[20];
-    size_t length = 0;
+    char digits[20];
+    size_t at = sizeof(digits);
     do {
-        reversed[length++] = (char)('0' + value % 10);
+        digits[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    for (size_t i = 0; i < length; i++)
-        text[i] = reversed[length - 1 - i];
-    bytes_add(out, text, length);
+    put(out, digits + at, sizeof(digits) - at);
 }
 
 static void
@@ -38,20 +53,23 @@ put_signed(struct bytes *out, int64_t value)
 static void
 put_decimal(struct bytes *out, int64_t value)
 {
-    char text[DECIMAL_BYTES + 2];
-    size_t length = decimal_write(value, text + 1);
-    text[0] = '"';
-    text[length + 1] = '"';
-    bytes_add(out, text, length + 2);
+    char *at = begin(out, DECIMAL_BYTES + 2);
+    size_t length = decimal_write(value, at + 1);
+    at[0] = '"';
+    at[length + 1] = '"';
+    out->length += length + 2;
 }
 
 /* For names of our own tables, which need no escapes. */
 static void
 put_name(struct bytes *out, const char *name)
 {
-    put_char(out, '"');
-    bytes_add(out, name, strlen(name));
-    put_char(out, '"');
+    size_t length = strlen(name);
+    char *at = begin(out, length + 2);
+    at[0] = '"';
+    memcpy(at + 1, name, length);
+    at[length + 1] = '"';
+    out->length += length + 2;
 }
 
 /* Length of the well-formed UTF-8 sequence at `at` (RFC 3629), 0 when it is none. */
@@ -80,9 +98,9 @@ put_escape(struct bytes *out, unsigned char c)
     char wide[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
     char plain[2] = {'\\', (char)c};
     if (c == '"' || c == '\\')
-        bytes_add(out, plain, 2);
+        put(out, plain, 2);
     else
-        bytes_add(out, wide, 6);
+        put(out, wide, 6);
 }
 
 void
@@ -94,16 +112,16 @@ json_write_text(struct bytes *out, const char *text)
         const unsigned char *plain = at;
         while (*at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
             at++;
-        bytes_add(out, plain, (size_t)(at - plain));
+        put(out, (const char *)plain, (size_t)(at - plain));
         if (*at == 0)
             break;
         size_t length = *at < 0x80 ? 0 : utf8_length(at);
         if (length > 0)
-            bytes_add(out, at, length);
+            put(out, (const char *)at, length);
         else if (*at < 0x80)
             put_escape(out, *at);
         else
-            bytes_add(out, "\\ufffd", 6);
+            put(out, "\\ufffd", 6);
         at += length > 0 ? length : 1;
     }
     put_char(out, '"');
@@ -126,7 +144,7 @@ put_list(struct bytes *out, const struct msg_field *f, const void *body)
 static void
 put_truth(struct bytes *out, bool truth)
 {
-    bytes_add(out, truth ? "true" : "false", truth ? 4 : 5);
+    put(out, truth ? "true" : "false", truth ? 4 : 5);
 }
 
 static void
@@ -179,6 +197,19 @@ put_value(struct bytes *out, const struct msg_field *f, const uint8_t *body)
     }
 }
 
+/* {"name": or ,"name": */
+static void
+put_key(struct bytes *out, char before, const struct msg_field *f)
+{
+    char *at = begin(out, f->name_length + 4u);
+    at[0] = before;
+    at[1] = '"';
+    memcpy(at + 2, f->name, f->name_length);
+    at[f->name_length + 2] = '"';
+    at[f->name_length + 3] = ':';
+    out->length += f->name_length + 4u;
+}
+
 /* Choices have no name for "absent", so they are left out as if they were optional. */
 static bool
 is_left_out(const struct msg_field *f, const void *body)
@@ -197,10 +228,8 @@ json_write_body(struct bytes *out, const struct msg_layout *l, const void *body)
         const struct msg_field *f = &l->fields[i];
         if (is_left_out(f, body))
             continue;
-        put_char(out, before);
+        put_key(out, before, f);
         before = ',';
-        put_name(out, f->name);
-        put_char(out, ':');
         put_value(out, f, body);
     }
     if (before == '{')
