@@ -54,13 +54,14 @@ struct bus_options {
     void (*on_msg)(void *arg, const struct bus_in *in);
     /* BUS_PUBLISH: a topic gained its first or lost its last follower. May be NULL. */
     void (*on_topic)(void *arg, const char *topic, bool followed);
-    /* A frame that cannot be read; counted and logged already. May be NULL. */
+    /* A frame that cannot be read; counted and logged already. What stood before the fault has
+     * been handed over, the rest is dropped. May be NULL. */
     void (*on_bad_frame)(void *arg, uint32_t peer, enum err why);
 };
 
 /* Opens on the loop. NULL with a logged reason when the endpoint cannot be bound. */
 struct bus *bus_open(struct loop *l, const struct bus_options *o);
-/* Sends what is buffered, then closes; nulls the pointer. */
+/* Sends what is buffered, then closes; nulls the pointer. Not from within a call of this bus. */
 void bus_close(struct bus **b);
 
 /* Epoch and session that head every frame from now on. A new session counts frames from 1. */
@@ -83,7 +84,7 @@ void bus_follow(struct bus *b, const char *topic);
 void bus_unfollow(struct bus *b, const char *topic);
 /* Sends what is buffered now; the loop does it at the end of each turn. */
 void bus_flush(struct bus *b);
-/* Stops or resumes taking frames (back-pressure). */
+/* Stops or resumes taking frames (back-pressure). A frame under way is handed over to its end. */
 void bus_pause(struct bus *b, bool paused);
 /* The identity behind a peer number; "" when it was given away. */
 const char *bus_peer_name(const struct bus *b, uint32_t peer);
