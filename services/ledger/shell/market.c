@@ -1,0 +1,139 @@
+/*
+ * market.c - see market.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ledger/shell/market.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host/log.h"
+#include "host/metrics.h"
+#include "market/rules.h"
+#include "wire/bus.h"
+
+#define ASK_MS  500
+#define ASK_MAX 256 /* symbols asked about at once */
+
+struct market {
+    struct market_options o;
+    struct bus *follow, *ask;
+    struct loop_timer *timer;
+    uint32_t next; /* symbol to ask about */
+    struct metric *m_prices, *m_unknown;
+};
+
+enum err
+market_rules(struct ledger *l, const char *path)
+{
+    char why[RULES_WHY_BYTES];
+    uint32_t count = 0;
+    struct symbol_rules *rules = calloc(RULES_MAX, sizeof *rules);
+    CHECK(rules != NULL);
+    enum err e = rules_load(path, rules, RULES_MAX, &count, why);
+    if (e != OK)
+        log_line(LOG_ERROR, "rules_failed", "file=%s why=\"%s\"", path, why);
+    for (uint32_t i = 0; e == OK && i < count; i++) {
+        e = ledger_set_rules(l, &rules[i]);
+        if (e != OK)
+            log_line(LOG_ERROR, "rules_failed", "symbol=%s why=\"symbols_max is too small\"",
+                     rules[i].symbol.text);
+    }
+    free(rules);
+    if (e == OK)
+        log_line(LOG_INFO, "rules", "file=%s symbols=%u", path, count);
+    return e;
+}
+
+static void
+on_price(void *arg, const struct bus_in *in)
+{
+    struct market *m = arg;
+    if (in->msg->type != MSG_md_price)
+        return;
+    ledger_set_price(m->o.ledger, &in->msg->md_price);
+    metric_add(m->m_prices, 1);
+}
+
+/* The answer to md_depth_get; a price that was published meanwhile is newer. */
+static void
+on_book(void *arg, const struct bus_in *in)
+{
+    struct market *m = arg;
+    if (in->msg->type != MSG_md_book || in->msg->md_book.last_price.v <= 0)
+        return;
+    const struct md_book *book = &in->msg->md_book;
+    const struct ledger *l = m->o.ledger;
+    for (uint32_t i = 0; i < l->symbols_count; i++)
+        if (l->symbols[i].last.v == 0 && code_same(l->symbols[i].code, book->symbol)) {
+            const struct md_price price = {
+                .symbol = book->symbol, .last = book->last_price, .time_us = book->time_us};
+            ledger_set_price(m->o.ledger, &price);
+        }
+}
+
+/* Prices are published when they change. In a quiet market one has to ask. */
+static void
+on_tick(void *arg)
+{
+    struct market *m = arg;
+    const struct ledger *l = m->o.ledger;
+    uint32_t unknown = 0, asked = 0;
+    for (uint32_t i = 0; i < l->symbols_count; i++)
+        unknown += l->symbols[i].is_known && l->symbols[i].last.v == 0;
+    metric_set(m->m_unknown, unknown);
+    for (uint32_t i = 0; i < l->symbols_count && unknown > 0 && asked < ASK_MAX; i++) {
+        m->next = (m->next + 1) % l->symbols_count;
+        const struct ledger_symbol *s = &l->symbols[m->next];
+        if (!s->is_known || s->last.v != 0)
+            continue;
+        const struct md_depth_get ask = {.symbol = s->code, .limit = 1};
+        bus_put(m->ask, 0, MSG_md_depth_get, 0, &ask);
+        asked++;
+    }
+    loop_timer_again(m->timer, unknown > 0 ? ASK_MS : 10 * ASK_MS);
+}
+
+struct market *
+market_open(const struct market_options *o)
+{
+    struct market *m = calloc(1, sizeof *m);
+    CHECK(m != NULL);
+    m->o = *o;
+    m->m_prices = metric_counter("scrip_ledger_prices_total", "", "Prices heard.");
+    m->m_unknown =
+        metric_gauge("scrip_ledger_prices_unknown", "", "Symbols whose price nobody has told.");
+    m->follow = bus_open(o->loop, &(struct bus_options){.role = BUS_FOLLOW,
+                                                        .endpoint = o->follow_endpoint,
+                                                        .name = o->name,
+                                                        .arg = m,
+                                                        .on_msg = on_price});
+    /* A short queue: what was asked while nobody was there is asked again. */
+    m->ask = bus_open(o->loop, &(struct bus_options){.role = BUS_ASK,
+                                                     .endpoint = o->ask_endpoint,
+                                                     .name = o->name,
+                                                     .queue_max = 16,
+                                                     .arg = m,
+                                                     .on_msg = on_book});
+    if (m->follow == NULL || m->ask == NULL) {
+        market_close(&m);
+        return NULL;
+    }
+    bus_follow(m->follow, "p.");
+    m->timer = loop_timer_new(o->loop, ASK_MS, 0, on_tick, m);
+    return m;
+}
+
+void
+market_close(struct market **m)
+{
+    if (*m == NULL)
+        return;
+    bus_close(&(*m)->follow);
+    bus_close(&(*m)->ask);
+    if ((*m)->timer != NULL)
+        loop_timer_end(&(*m)->timer);
+    free(*m);
+    *m = NULL;
+}
