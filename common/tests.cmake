@@ -13,3 +13,7 @@ scrip_unit_test(msg_test ${unit}/msg_test.c LIBS scrip_base)
 scrip_unit_test(codec_test ${unit}/codec_test.c LIBS scrip_wire scrip_random_msg ${MSGPACK_LIBRARY})
 scrip_unit_test(text_test ${unit}/text_test.c LIBS scrip_wire scrip_random_msg)
 scrip_unit_test(json_test ${unit}/json_test.c LIBS scrip_wire scrip_random_msg PkgConfig::json_c)
+
+# What a message costs; `ninja codec_bench` in a release build.
+add_executable(codec_bench EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/codec_bench.c)
+target_link_libraries(codec_bench PRIVATE scrip_wire)

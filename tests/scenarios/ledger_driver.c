@@ -3,6 +3,8 @@
  *
  * Inputs are messages to the ledger, `md_price`, and these directives:
  *
+ *   market symbol=S last=P     a symbol with common rules (a name of 3 + the quote asset) and price
+ *   quiet MESSAGE              a command that must be accepted, and whose answers are not told
  *   now US                     the clock (it stands still otherwise)
  *   peer N                     who asks from here on (1 at first)
  *   show WHAT... / hide WHAT.. which answers are told: reply matcher event journal log
@@ -210,18 +212,24 @@ look_up(struct driver *d, struct msg *cmd, struct scenario_out *out)
 }
 
 static void
-command(struct driver *d, const char *line, struct scenario_out *out)
+command(struct driver *d, const char *line, bool quiet, struct scenario_out *out)
 {
     struct msg cmd;
     if (!scenario_read_msg(out, line, &cmd))
         return;
+    unsigned shown = d->shown;
+    if (quiet)
+        d->shown = 0;
     uint32_t peer = cmd.type == MSG_order_report ? 0 : d->peer;
     enum ledger_outcome outcome = ledger_request(&d->ledger, peer, &cmd, d->now_us, &d->out);
     if (outcome == LEDGER_LOOKUP)
         outcome = look_up(d, &cmd, out);
     if (outcome == LEDGER_CHANGED)
         journal(d, &cmd, out);
+    else if (quiet)
+        scenario_fail(out, "this should have changed something: %s", line);
     say_all(d, out);
+    d->shown = shown;
 }
 
 /* ---- Market and configuration
@@ -251,6 +259,29 @@ market(struct driver *d, const char *line, struct scenario_out *out)
     CHECK(d->market != NULL);
     d->market[d->market_count++] = strdup(line);
     market_tell(d, line, out);
+}
+
+/* Rules as Binance has them for its large symbols. */
+static void
+market_common(struct driver *d, const char *line, struct scenario_out *out)
+{
+    char text[512], symbol[CODE_BYTES], last[DECIMAL_BYTES];
+    const char *value = scenario_value(line, "symbol");
+    CHECK(value != NULL && strlen(value) > 3 && strlen(value) < sizeof(symbol));
+    strcpy(symbol, value);
+    value = scenario_value(line, "last");
+    CHECK(value != NULL && strlen(value) < sizeof(last));
+    strcpy(last, value);
+    snprintf(text, sizeof(text),
+             "rules symbol=%s base_asset=%.3s quote_asset=%s is_trading=true price_min=0.01 "
+             "price_max=1000000 tick_size=0.01 quantity_min=0.00001 quantity_max=9000 "
+             "step_size=0.00001 market_quantity_max=50 notional_min=5 notional_min_market=true "
+             "notional_max=9000000 bid_multiplier_up=5 bid_multiplier_down=0.2 "
+             "ask_multiplier_up=5 ask_multiplier_down=0.2 orders_max=200",
+             symbol, symbol, symbol + 3);
+    market(d, text, out);
+    snprintf(text, sizeof(text), "md_price symbol=%s last=%s", symbol, last);
+    market(d, text, out);
 }
 
 static void
@@ -431,6 +462,10 @@ driver_input(void *arg, const char *line, struct scenario_out *out)
         policy(d, line, out);
     else if (scenario_is(line, "rules") || scenario_is(line, "md_price"))
         market(d, line, out);
+    else if (scenario_is(line, "market"))
+        market_common(d, line, out);
+    else if (scenario_is(line, "quiet"))
+        command(d, line + strlen("quiet "), true, out);
     else if (scenario_is(line, "matcher"))
         ledger_set_matcher_away(&d->ledger, NULL, strstr(line, "away") != NULL);
     else if (scenario_is(line, "tables"))
@@ -446,7 +481,7 @@ driver_input(void *arg, const char *line, struct scenario_out *out)
     else if (scenario_is(line, "record") && d->records_count > 0)
         scenario_say(out, "record %s", d->records[d->records_count - 1].text);
     else
-        command(d, line, out);
+        command(d, line, false, out);
 }
 
 const struct scenario_core ledger_scenario = {

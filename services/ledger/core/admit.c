@@ -115,7 +115,7 @@ admit_count(const struct ledger *l, const struct ledger_account *a, uint32_t sym
         return OK;
     uint32_t count = 0;
     for (uint32_t i = a->newest_open; i != LEDGER_NONE; i = l->orders[i].older)
-        count += l->orders[i].symbol == symbol;
+        count += l->orders[i].symbol == symbol && l->orders[i].type != ORDER_TYPE_MARKET;
     if (count < limit)
         return OK;
     return admit_refuse(ERR_FILTER_MAX_ORDERS, "symbol",

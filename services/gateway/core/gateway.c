@@ -1,0 +1,267 @@
+/*
+ * gateway.c - the table of requests in flight.
+ *
+ * Resends and deadlines have one fixed distance each, so both queues are in order of time when
+ * each entry joins at the end. No I/O, no clock, no allocation after init.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/core/gateway.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+static size_t
+map_part(uint32_t max)
+{
+    return (map_bytes(max) + 15) & ~(size_t)15;
+}
+
+size_t
+gw_bytes(uint32_t calls_max)
+{
+    return map_part(calls_max) + calls_max * sizeof(struct gw_call);
+}
+
+void
+gw_init(struct gw *g, const struct gw_options *o, void *bytes)
+{
+    CHECK(o->calls_max > 0 && o->resend_us > 0 && o->timeout_us > 0 && o->silent_us > 0);
+    memset(g, 0, sizeof *g);
+    g->resend_us = o->resend_us;
+    g->timeout_us = o->timeout_us;
+    g->silent_us = o->silent_us;
+    map_init(&g->by_corr, o->calls_max, bytes);
+    g->calls = (struct gw_call *)((char *)bytes + map_part(o->calls_max));
+    g->calls_max = o->calls_max;
+    g->resends = g->deadlines = (struct gw_queue){GW_NONE, GW_NONE};
+    for (uint32_t i = 0; i < o->calls_max; i++) {
+        g->calls[i].corr = 0;
+        g->calls[i].resend_next = i + 1 < o->calls_max ? i + 1 : GW_NONE;
+    }
+    g->free_first = 0;
+}
+
+uint32_t
+gw_add_server(struct gw *g, enum err away_error)
+{
+    CHECK(g->server_count < GW_SERVERS_MAX);
+    g->servers[g->server_count].away_error = away_error;
+    return g->server_count++;
+}
+
+static void
+resend_push(struct gw *g, uint32_t i)
+{
+    struct gw_call *c = &g->calls[i];
+    c->resend_next = GW_NONE;
+    c->resend_prev = g->resends.last;
+    if (g->resends.last == GW_NONE)
+        g->resends.first = i;
+    else
+        g->calls[g->resends.last].resend_next = i;
+    g->resends.last = i;
+}
+
+static void
+resend_unlink(struct gw *g, uint32_t i)
+{
+    struct gw_call *c = &g->calls[i];
+    if (c->resend_prev == GW_NONE)
+        g->resends.first = c->resend_next;
+    else
+        g->calls[c->resend_prev].resend_next = c->resend_next;
+    if (c->resend_next == GW_NONE)
+        g->resends.last = c->resend_prev;
+    else
+        g->calls[c->resend_next].resend_prev = c->resend_prev;
+}
+
+static void
+deadline_push(struct gw *g, uint32_t i)
+{
+    struct gw_call *c = &g->calls[i];
+    c->deadline_next = GW_NONE;
+    c->deadline_prev = g->deadlines.last;
+    if (g->deadlines.last == GW_NONE)
+        g->deadlines.first = i;
+    else
+        g->calls[g->deadlines.last].deadline_next = i;
+    g->deadlines.last = i;
+}
+
+static void
+deadline_unlink(struct gw *g, uint32_t i)
+{
+    struct gw_call *c = &g->calls[i];
+    if (c->deadline_prev == GW_NONE)
+        g->deadlines.first = c->deadline_next;
+    else
+        g->calls[c->deadline_prev].deadline_next = c->deadline_next;
+    if (c->deadline_next == GW_NONE)
+        g->deadlines.last = c->deadline_prev;
+    else
+        g->calls[c->deadline_next].deadline_prev = c->deadline_prev;
+}
+
+static void
+call_free(struct gw *g, uint32_t i)
+{
+    struct gw_call *c = &g->calls[i];
+    resend_unlink(g, i);
+    deadline_unlink(g, i);
+    map_remove(&g->by_corr, c->corr);
+    g->servers[c->server].in_flight--;
+    g->count--;
+    c->corr = 0;
+    c->resend_next = g->free_first;
+    g->free_first = i;
+}
+
+bool
+gw_is_away(const struct gw *g, int64_t now_us, uint32_t server)
+{
+    const struct gw_server *s = &g->servers[server];
+    if (s->asked_us == 0)
+        return false;
+    int64_t since_us = s->heard_us > s->asked_us ? s->heard_us : s->asked_us;
+    /* Once asked and not heard since, it stays away until something comes, in flight or not. */
+    return (s->in_flight > 0 || s->heard_us < s->asked_us) && now_us - since_us >= g->silent_us;
+}
+
+enum err
+gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t owner, bool mutates,
+         const uint8_t *packed, size_t length)
+{
+    CHECK(server < g->server_count && corr != 0);
+    CHECK(length > 0 && length <= GW_PACKED_MAX);
+    struct gw_server *s = &g->servers[server];
+    if (s->in_flight > 0 && gw_is_away(g, now_us, server))
+        return s->away_error;
+    if (g->free_first == GW_NONE)
+        return ERR_GATEWAY_BUSY;
+    CHECK(map_get(&g->by_corr, corr) == MAP_NONE);
+
+    /* Nothing below can fail. */
+    uint32_t i = g->free_first;
+    struct gw_call *c = &g->calls[i];
+    g->free_first = c->resend_next;
+    c->corr = corr;
+    c->owner = owner;
+    c->server = server;
+    c->mutates = mutates;
+    c->resend_at_us = now_us + g->resend_us;
+    c->deadline_us = now_us + g->timeout_us;
+    c->length = (uint32_t)length;
+    memcpy(c->packed, packed, length);
+    resend_push(g, i);
+    deadline_push(g, i);
+    map_set(&g->by_corr, corr, i);
+    g->count++;
+    /* An unheard probe keeps the older time, so that the server stays away while it is probed. */
+    if (s->in_flight++ == 0 && !gw_is_away(g, now_us, server))
+        s->asked_us = now_us;
+    return OK;
+}
+
+void
+gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch)
+{
+    CHECK(server < g->server_count);
+    struct gw_server *s = &g->servers[server];
+    if (epoch < s->epoch)
+        return;
+    s->epoch = epoch;
+    s->heard_us = now_us;
+}
+
+bool
+gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, uint64_t corr,
+          uint64_t *owner)
+{
+    CHECK(server < g->server_count);
+    if (epoch < g->servers[server].epoch) {
+        g->stale++;
+        return false;
+    }
+    gw_heard(g, now_us, server, epoch);
+    uint32_t i = corr == 0 ? MAP_NONE : map_get(&g->by_corr, corr);
+    if (i == MAP_NONE || g->calls[i].server != server) {
+        g->unknown++;
+        return false;
+    }
+    *owner = g->calls[i].owner;
+    call_free(g, i);
+    return true;
+}
+
+void
+gw_forget(struct gw *g, uint64_t corr)
+{
+    uint32_t i = corr == 0 ? MAP_NONE : map_get(&g->by_corr, corr);
+    if (i != MAP_NONE)
+        call_free(g, i);
+}
+
+struct gw_due
+gw_due(struct gw *g, int64_t now_us)
+{
+    struct gw_due due = {.kind = GW_DUE_NOTHING};
+    uint32_t i = g->deadlines.first;
+    if (i != GW_NONE && g->calls[i].deadline_us <= now_us) {
+        const struct gw_call *c = &g->calls[i];
+        due.kind = GW_DUE_EXPIRED;
+        due.server = c->server;
+        due.corr = c->corr;
+        due.owner = c->owner;
+        due.error = c->mutates ? ERR_OUTCOME_UNKNOWN : g->servers[c->server].away_error;
+        g->expired++;
+        call_free(g, i);
+        return due;
+    }
+    i = g->resends.first;
+    if (i != GW_NONE && g->calls[i].resend_at_us <= now_us) {
+        struct gw_call *c = &g->calls[i];
+        resend_unlink(g, i);
+        c->resend_at_us = now_us + g->resend_us;
+        resend_push(g, i);
+        due.kind = GW_DUE_RESEND;
+        due.server = c->server;
+        due.corr = c->corr;
+        due.owner = c->owner;
+        due.packed = c->packed;
+        due.length = c->length;
+        g->resent++;
+    }
+    return due;
+}
+
+void
+gw_check(const struct gw *g)
+{
+    uint32_t count = 0, in_flight = 0, prev = GW_NONE;
+    for (uint32_t i = g->resends.first; i != GW_NONE; i = g->calls[i].resend_next) {
+        const struct gw_call *c = &g->calls[i];
+        CHECK(c->corr != 0 && c->resend_prev == prev);
+        CHECK(prev == GW_NONE || g->calls[prev].resend_at_us <= c->resend_at_us);
+        CHECK(map_get(&g->by_corr, c->corr) == i);
+        prev = i;
+        count++;
+    }
+    CHECK(count == g->count && g->resends.last == prev);
+    count = 0;
+    prev = GW_NONE;
+    for (uint32_t i = g->deadlines.first; i != GW_NONE; i = g->calls[i].deadline_next) {
+        CHECK(g->calls[i].deadline_prev == prev);
+        prev = i;
+        count++;
+    }
+    CHECK(count == g->count && g->deadlines.last == prev);
+    for (uint32_t i = 0; i < g->server_count; i++)
+        in_flight += g->servers[i].in_flight;
+    CHECK(in_flight == g->count);
+    for (uint32_t i = g->free_first; i != GW_NONE; i = g->calls[i].resend_next)
+        count++;
+    CHECK(count == g->calls_max);
+}

@@ -1,0 +1,115 @@
+/*
+ * gateway.h - requests in flight to other services: sent, sent again, answered, given up.
+ *
+ * ZeroMQ delivers at most once, so the same packed command is sent again every resend_us with the
+ * same correlation id until its answer comes or its time is over; the ledger runs it once. What is
+ * in flight is bounded.
+ *
+ *      gw_start ──► WAITING ──gw_answer──► gone, the answer goes to its owner
+ *                    │  ▲
+ *        resend is due  └ sent again
+ *                    └── deadline ──► gone: OUTCOME_UNKNOWN when it changes something,
+ *                                     otherwise the server's own "unavailable" error
+ *
+ * A server that was asked and has not been heard for silent_us is away. While it is, one request
+ * at a time is let through to find out whether it is back; others are refused before they are
+ * sent, so that they certainly changed nothing. Answers of an older epoch than one already heard
+ * come from a deposed owner and are dropped.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_GATEWAY_CORE_GATEWAY_H
+#define SCRIP_GATEWAY_CORE_GATEWAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/map.h"
+
+#define GW_PACKED_MAX  512
+#define GW_SERVERS_MAX 72 /* 64 ledger groups at most, market data, the bridge */
+#define GW_NONE        UINT32_MAX
+
+struct gw_call {
+    uint64_t corr;  /* 0 = free */
+    uint64_t owner; /* the shell's own mark, handed back */
+    uint32_t server;
+    bool mutates;
+    int64_t resend_at_us;
+    int64_t deadline_us;
+    uint32_t resend_next, resend_prev;     /* by resend_at_us */
+    uint32_t deadline_next, deadline_prev; /* by deadline_us */
+    uint32_t length;
+    uint8_t packed[GW_PACKED_MAX];
+};
+
+struct gw_server {
+    enum err away_error;
+    uint64_t epoch;   /* highest heard */
+    int64_t heard_us; /* last time anything came */
+    int64_t asked_us; /* when it was asked something while nothing was in flight */
+    uint32_t in_flight;
+};
+
+struct gw_queue {
+    uint32_t first, last;
+};
+
+struct gw {
+    /* settings */
+    int64_t resend_us, timeout_us, silent_us;
+    /* state */
+    struct gw_server servers[GW_SERVERS_MAX];
+    uint32_t server_count;
+    struct gw_call *calls;
+    uint32_t calls_max, free_first; /* free ones linked by resend_next */
+    uint32_t count;
+    struct map by_corr;
+    struct gw_queue resends, deadlines;
+    /* counted for the metrics */
+    uint64_t resent, expired, stale, unknown;
+};
+
+struct gw_options {
+    uint32_t calls_max;
+    int64_t resend_us, timeout_us, silent_us;
+};
+
+enum gw_due_kind { GW_DUE_NOTHING, GW_DUE_RESEND, GW_DUE_EXPIRED };
+
+struct gw_due {
+    enum gw_due_kind kind;
+    uint32_t server;
+    uint64_t corr, owner;
+    const uint8_t *packed; /* GW_DUE_RESEND: lent until the next call */
+    uint32_t length;
+    enum err error; /* GW_DUE_EXPIRED */
+};
+
+size_t gw_bytes(uint32_t calls_max);
+/* Borrows `bytes`, of gw_bytes(calls_max). */
+void gw_init(struct gw *g, const struct gw_options *o, void *bytes);
+/* Gives the server's number. `away_error` is what its callers hear while it is away. */
+uint32_t gw_add_server(struct gw *g, enum err away_error);
+
+/* Puts a request in flight; the caller sends it. `corr` is new and not 0. Refuses, in this order:
+ * the server's away error, GATEWAY_BUSY. CHECKs the packed length. */
+MUST_USE enum err gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
+                           uint64_t owner, bool mutates, const uint8_t *packed, size_t length);
+/* Something came from a server, whatever it was. */
+void gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch);
+/* An answer. True and its owner when somebody waits for it; late, doubled and stale ones are
+ * counted and dropped. */
+bool gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, uint64_t corr,
+               uint64_t *owner);
+/* Gives up a request whose owner is gone. */
+void gw_forget(struct gw *g, uint64_t corr);
+/* What has to be done at this time, one thing a call; GW_DUE_NOTHING ends it. */
+struct gw_due gw_due(struct gw *g, int64_t now_us);
+bool gw_is_away(const struct gw *g, int64_t now_us, uint32_t server);
+/* Proves the tables: counts, links and order. */
+void gw_check(const struct gw *g);
+
+#endif

@@ -1,0 +1,259 @@
+/*
+ * call.c - the buses to ledger, market data and bridge, and the traffic of requests on them.
+ *
+ * The core decides (sent, sent again, answered, given up); this file owns the sockets and hands
+ * answers to the request or the WebSocket that waits.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "gateway/shell/shell.h"
+#include "gateway/shell/ws.h"
+#include "host/log.h"
+
+#define ENDPOINT_BYTES 256
+
+struct server_arg {
+    struct shell *shell;
+    uint32_t server;
+};
+
+/* Lives as long as the process: the buses keep pointers into it. */
+static struct server_arg *
+server_arg(struct shell *s, uint32_t server)
+{
+    struct server_arg *args = s->memory[6];
+    args[server] = (struct server_arg){s, server};
+    return &args[server];
+}
+
+uint32_t
+call_ledger_of(const struct shell *s, uint64_t account_id)
+{
+    return s->shard_server[map_mix(account_id) % SHARDS];
+}
+
+enum err
+call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr, uint64_t owner,
+          const void *body)
+{
+    const struct msg_layout *l = msg_layout(type);
+    bool mutates = l->effect[0] == 'M' || type == MSG_order_cancel || type == MSG_order_cancel_all;
+    bytes_clear(&s->packed);
+    msg_pack_body(&s->packed, type, corr, body);
+    enum err e = gw_start(&s->gw, loop_steady_us(s->loop), server, corr, owner, mutates,
+                          s->packed.data, s->packed.length);
+    if (e == OK)
+        bus_put_packed(s->servers[server], 0, s->packed.data, s->packed.length);
+    return e;
+}
+
+/* An answer, or why there is none, to the one who waits. */
+static void
+deliver(struct shell *s, uint64_t owner, const struct msg *m, enum err e)
+{
+    if (owner == 0)
+        return;
+    if ((owner & WS_OWNER) != 0) {
+        ws_answer(s->ws, owner, m, e);
+        return;
+    }
+    struct request *r = request_find(s, owner);
+    if (r == NULL) {
+        metric_add(s->late, 1);
+        return;
+    }
+    r->on_answer(s, r, m, e);
+}
+
+static void
+on_answer(void *arg, const struct bus_in *in)
+{
+    const struct server_arg *a = arg;
+    struct shell *s = a->shell;
+    uint64_t owner;
+    log_msg("answer", in->msg);
+    /* The events behind an event_resumed share its correlation id. */
+    if (ws_takes_event(s->ws, a->server, in->msg))
+        return;
+    if (gw_answer(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch, in->msg->corr,
+                  &owner))
+        deliver(s, owner, in->msg, OK);
+    else
+        metric_add(s->late, 1);
+}
+
+static void
+on_event(void *arg, const struct bus_in *in)
+{
+    const struct server_arg *a = arg;
+    struct shell *s = a->shell;
+    if (in->frame->epoch < s->gw.servers[a->server].epoch)
+        return;
+    gw_heard(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch);
+    ws_account_event(s->ws, in->topic, in->msg);
+}
+
+static void
+on_market(void *arg, const struct bus_in *in)
+{
+    struct shell *s = arg;
+    ws_market_event(s->ws, in->topic, in->msg);
+}
+
+static bool
+server_open(struct shell *s, uint32_t server, const char *endpoint)
+{
+    struct bus_options o = {.role = BUS_ASK,
+                            .endpoint = endpoint,
+                            .name = s->host->name,
+                            .queue_max = 100000,
+                            .frames_max = 1024,
+                            .arg = server_arg(s, server),
+                            .on_msg = on_answer};
+    s->servers[server] = bus_open(s->loop, &o);
+    return s->servers[server] != NULL;
+}
+
+/* "0-31=ENDPOINT,32-63=ENDPOINT": calls `take` for each part. */
+static bool
+ranges_read(struct shell *s, const char *text,
+            bool (*take)(struct shell *s, unsigned from, unsigned to, const char *endpoint))
+{
+    while (*text != 0) {
+        char part[ENDPOINT_BYTES], endpoint[ENDPOINT_BYTES];
+        unsigned from, to;
+        size_t length = strcspn(text, ",");
+        if (length >= sizeof part)
+            return false;
+        memcpy(part, text, length);
+        part[length] = 0;
+        if (sscanf(part, "%u-%u=%255s", &from, &to, endpoint) != 3 || from > to || to >= SHARDS)
+            return false;
+        if (!take(s, from, to, endpoint))
+            return false;
+        text += length + (text[length] == ',');
+    }
+    return true;
+}
+
+static bool
+ledger_take(struct shell *s, unsigned from, unsigned to, const char *endpoint)
+{
+    uint32_t server = gw_add_server(&s->gw, ERR_LEDGER_UNAVAILABLE);
+    for (unsigned shard = from; shard <= to; shard++) {
+        if (s->shard_server[shard] != GW_NONE)
+            return false;
+        s->shard_server[shard] = server;
+    }
+    s->ledger_count++;
+    return server_open(s, server, endpoint);
+}
+
+static bool
+events_take(struct shell *s, unsigned from, unsigned to, const char *endpoint)
+{
+    uint32_t server = s->shard_server[from];
+    for (unsigned shard = from; shard <= to; shard++)
+        if (s->shard_server[shard] != server)
+            return false;
+    if (s->events[server] != NULL)
+        return false;
+    struct bus_options o = {.role = BUS_FOLLOW,
+                            .endpoint = endpoint,
+                            .name = s->host->name,
+                            .queue_max = 100000,
+                            .frames_max = 1024,
+                            .arg = server_arg(s, server),
+                            .on_msg = on_event};
+    s->events[server] = bus_open(s->loop, &o);
+    return s->events[server] != NULL;
+}
+
+static bool
+bad_setting(const char *key)
+{
+    log_line(LOG_ERROR, "setting_invalid", "key=%s", key);
+    return false;
+}
+
+static bool
+ledgers_open(struct shell *s)
+{
+    for (uint32_t i = 0; i < SHARDS; i++)
+        s->shard_server[i] = GW_NONE;
+    if (!ranges_read(s, s->config->ledger_endpoints, ledger_take))
+        return bad_setting("ledger_endpoints");
+    for (uint32_t i = 0; i < SHARDS; i++)
+        if (s->shard_server[i] == GW_NONE)
+            return bad_setting("ledger_endpoints");
+    if (!ranges_read(s, s->config->ledger_event_endpoints, events_take))
+        return bad_setting("ledger_event_endpoints");
+    for (uint32_t i = 0; i < s->ledger_count; i++)
+        if (s->events[i] == NULL)
+            return bad_setting("ledger_event_endpoints");
+    return true;
+}
+
+enum err
+call_open(struct shell *s)
+{
+    s->memory[6] = calloc(GW_SERVERS_MAX, sizeof(struct server_arg));
+    CHECK(s->memory[6] != NULL);
+    if (!ledgers_open(s))
+        return ERR_CONFIG_BAD_VALUE;
+    s->market_server = gw_add_server(&s->gw, ERR_MARKET_UNAVAILABLE);
+    s->bridge_server = gw_add_server(&s->gw, ERR_BRIDGE_UNAVAILABLE);
+    struct bus_options o = {.role = BUS_FOLLOW,
+                            .endpoint = s->config->market_endpoint,
+                            .name = s->host->name,
+                            .queue_max = 100000,
+                            .frames_max = 1024,
+                            .arg = s,
+                            .on_msg = on_market};
+    if (!server_open(s, s->market_server, s->config->market_ask_endpoint) ||
+        !server_open(s, s->bridge_server, s->config->bridge_endpoint) ||
+        (s->market = bus_open(s->loop, &o)) == NULL) {
+        bad_setting("market_endpoint");
+        return ERR_CONFIG_BAD_VALUE;
+    }
+    return OK;
+}
+
+void
+call_close(struct shell *s)
+{
+    for (uint32_t i = 0; i < GW_SERVERS_MAX; i++) {
+        if (s->servers[i] != NULL)
+            bus_close(&s->servers[i]);
+        if (s->events[i] != NULL)
+            bus_close(&s->events[i]);
+    }
+    if (s->market != NULL)
+        bus_close(&s->market);
+    bytes_free(&s->packed);
+}
+
+void
+call_tick(struct shell *s)
+{
+    int64_t now_us = loop_steady_us(s->loop);
+    for (;;) {
+        struct gw_due due = gw_due(&s->gw, now_us);
+        if (due.kind == GW_DUE_NOTHING)
+            break;
+        if (due.kind == GW_DUE_RESEND) {
+            metric_add(s->resent, 1);
+            bus_put_packed(s->servers[due.server], 0, due.packed, due.length);
+        } else {
+            metric_add(s->expired, 1);
+            deliver(s, due.owner, NULL, due.error);
+        }
+    }
+    metric_set(s->in_flight, s->gw.count);
+}

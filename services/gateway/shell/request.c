@@ -1,0 +1,262 @@
+/*
+ * request.c - a request's way in: route, rate, token, message, and off to whoever answers it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/shell/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "host/log.h"
+#include "wire/json.h"
+
+uint64_t
+request_handle(const struct request *r)
+{
+    return (uint64_t)r->generation << 32 | (r->index + 1);
+}
+
+struct request *
+request_find(struct shell *s, uint64_t handle)
+{
+    uint32_t index = (uint32_t)handle - 1;
+    if (index >= (uint32_t)s->config->calls_max)
+        return NULL;
+    struct request *r = &s->requests[index];
+    return r->in_use && r->generation == handle >> 32 ? r : NULL;
+}
+
+uint64_t
+corr_new(struct shell *s)
+{
+    uint64_t corr;
+    do
+        corr = map_mix(s->corr_base + s->corr_count++);
+    while (corr == 0);
+    return corr;
+}
+
+void
+request_queue(struct shell *s, struct request *r, enum err late_error)
+{
+    r->late_error = late_error;
+    if (r->is_queued)
+        return;
+    r->is_queued = true;
+    r->deadline_us = loop_steady_us(s->loop) + 2 * s->config->call_timeout_ms * 1000;
+    r->next = GW_NONE;
+    r->prev = s->queue_last;
+    if (s->queue_last == GW_NONE)
+        s->queue_first = r->index;
+    else
+        s->requests[s->queue_last].next = r->index;
+    s->queue_last = r->index;
+}
+
+void
+request_tick(struct shell *s)
+{
+    int64_t now_us = loop_steady_us(s->loop);
+    while (s->queue_first != GW_NONE && s->requests[s->queue_first].deadline_us <= now_us) {
+        struct request *r = &s->requests[s->queue_first];
+        answer_error(s, r, r->late_error);
+    }
+}
+
+/* Answers without a place in the table: it is full, or the request could not be read. */
+static void
+refuse_unheld(struct shell *s, struct http_ref ref, enum err e, const char *detail)
+{
+    struct bytes text = {0};
+    struct refused why = {.error = e,
+                          .detail = text_of("%s", detail == NULL ? "" : detail),
+                          .retry_after_seconds = err_http(e) == 503};
+    struct http_reply reply = {.status = err_http(e),
+                               .corr = corr_new(s),
+                               .retry_after_seconds = why.retry_after_seconds};
+    error_write(&text, &why, reply.corr, NULL);
+    reply.body = (const char *)text.data;
+    reply.length = text.length;
+    metric_add(s->answers[reply.status / 100], 1);
+    http_reply(s->http, ref, &reply);
+    bytes_free(&text);
+}
+
+void
+request_bad(void *arg, struct http_ref ref, enum err why, const char *detail)
+{
+    refuse_unheld(arg, ref, why, detail);
+}
+
+static struct request *
+request_take(struct shell *s, const struct http_request *h)
+{
+    if (s->requests_free == GW_NONE)
+        return NULL;
+    struct request *r = &s->requests[s->requests_free];
+    s->requests_free = r->next;
+    s->requests_count++;
+    uint32_t index = r->index, generation = r->generation;
+    memset(r, 0, sizeof *r);
+    r->index = index;
+    r->generation = generation;
+    r->in_use = true;
+    r->ref = h->ref;
+    r->corr = corr_new(s);
+    r->start_us = loop_steady_us(s->loop);
+    return r;
+}
+
+static enum err
+token_check(struct shell *s, struct request *r, const struct http1_head *head)
+{
+    struct http1_text t = head->authorization;
+    if (t.at == NULL)
+        return ERR_TOKEN_MISSING;
+    static const char scheme[] = "bearer ";
+    for (size_t i = 0; i < sizeof scheme - 1; i++)
+        if (i >= t.length || (t.at[i] | 0x20) != scheme[i])
+            return ERR_TOKEN_INVALID;
+    return tokens_verify(s->tokens, t.at + sizeof scheme - 1, t.length - (sizeof scheme - 1),
+                         loop_now_us(s->loop), &r->who);
+}
+
+/* OK, or RATE_LIMITED and when to come back. */
+static enum err
+rate_check(struct shell *s, const struct request *r, uint64_t address_key, uint32_t *retry)
+{
+    const struct gateway_config *c = s->config;
+    int64_t now_us = loop_steady_us(s->loop);
+    bool ok = true;
+    enum err e = ERR_RATE_LIMITED;
+    switch (r->route->rate) {
+    case RATE_PUBLIC_RATE: {
+        struct limit_rate rate = {(1000000 + c->public_requests_per_second - 1) /
+                                      c->public_requests_per_second,
+                                  c->public_requests_burst};
+        ok = limit_take(&s->by_address, address_key, rate, now_us, retry);
+        break;
+    }
+    case RATE_LOGIN_RATE: {
+        struct limit_rate rate = {60000000 / c->logins_per_minute, c->logins_burst};
+        ok = limit_take(&s->by_login, address_key, rate, now_us, retry);
+        e = ERR_LOGIN_LIMITED;
+        break;
+    }
+    case RATE_ACCOUNT_RATE: {
+        struct limit_rate rate = {(1000000 + c->account_requests_per_second - 1) /
+                                      c->account_requests_per_second,
+                                  c->account_requests_burst};
+        ok = limit_take(&s->by_account, r->who.account_id, rate, now_us, retry);
+        break;
+    }
+    }
+    return ok ? OK : e;
+}
+
+/* What the client may not say itself. */
+static void
+body_fill(const struct request *r, void *body)
+{
+    const struct route_fill *f = &r->route->fill;
+    uint8_t *at = body;
+    if (f->account_id != NO_FIELD)
+        memcpy(at + f->account_id, &r->who.account_id, sizeof(uint64_t));
+    if (f->changed_by != NO_FIELD)
+        memcpy(at + f->changed_by, &r->who.user_id, sizeof(uint64_t));
+    if (f->command_id != NO_FIELD)
+        memcpy(at + f->command_id, &r->corr, sizeof(uint64_t));
+    if (f->id_was_made != NO_FIELD && at[f->client_order_id] == 0) {
+        snprintf((char *)at + f->client_order_id, CID_BYTES, "scrip-%016" PRIx64, r->corr);
+        *(bool *)(at + f->id_was_made) = true;
+    }
+}
+
+static void
+on_ask_answer(struct shell *s, struct request *r, const struct msg *m, enum err e)
+{
+    if (m == NULL) {
+        answer_error(s, r, e);
+    } else if (m->type == MSG_refused) {
+        answer_refused(s, r, &m->refused);
+    } else if (m->type != r->route->answer) {
+        log_corr(LOG_ERROR, r->corr, "answer_unexpected", "type=%d", (int)m->type);
+        answer_error(s, r, ERR_INTERNAL);
+    } else {
+        const struct msg_layout *l = msg_layout(m->type);
+        bool was_known = m->type == MSG_order_view && m->order_view.was_known;
+        /* All members of the union start at the same place. */
+        answer_body(s, r, was_known ? 200 : r->route->status, l, &m->frame);
+    }
+}
+
+static void
+request_ask(struct shell *s, struct request *r, const struct http_request *h)
+{
+    struct msg body; /* as wide as any message */
+    code_t field;
+    const struct route *route = r->route;
+    enum err e = route_read(route, h, &body.frame, &field);
+    if (e != OK) {
+        answer_field(s, r, e, field, route_hint(route->layout, e, field));
+        return;
+    }
+    body_fill(r, &body.frame);
+    if (route->fill.client_order_id != NO_FIELD)
+        memcpy(&r->client_order_id, (uint8_t *)&body.frame + route->fill.client_order_id,
+               sizeof r->client_order_id);
+    uint32_t server = route->to == TO_LEDGER   ? call_ledger_of(s, r->who.account_id)
+                      : route->to == TO_MARKET ? s->market_server
+                                               : s->bridge_server;
+    r->on_answer = on_ask_answer;
+    e = call_send(s, server, route->request, r->corr, request_handle(r), &body.frame);
+    if (e != OK)
+        answer_error(s, r, e);
+}
+
+void
+request_begin(void *arg, const struct http_request *h)
+{
+    struct shell *s = arg;
+    struct request *r = request_take(s, h);
+    if (r == NULL) {
+        refuse_unheld(s, h->ref, ERR_GATEWAY_BUSY, NULL);
+        return;
+    }
+    struct refused why = {.error = route_find(s->routes, h->head->method, h->head->path,
+                                              &r->route, r->allow, sizeof r->allow)};
+    if (why.error == OK) {
+        r->allow[0] = 0;
+        if (r->route->who == WHO_USER)
+            why.error = token_check(s, r, h->head);
+    }
+    if (why.error == OK)
+        why.error = rate_check(s, r, h->address_key, &why.retry_after_seconds);
+    if (why.error != OK) {
+        metric_add(s->limited, why.retry_after_seconds > 0);
+        answer_refused(s, r, &why);
+        return;
+    }
+    if (r->route->to == TO_OWN)
+        r->route->own(s, r, h);
+    else
+        request_ask(s, r, h);
+}
+
+bool
+request_websocket(void *arg, const struct http_request *h, int fd, const char *bytes,
+                  size_t length)
+{
+    struct shell *s = arg;
+    bool is_stream = h->head->path.length == 3 && memcmp(h->head->path.at, "/ws", 3) == 0;
+    if (!is_stream || h->head->method != HTTP1_GET)
+        refuse_unheld(s, h->ref, ERR_ROUTE_UNKNOWN, "WebSockets are at /ws");
+    else if (s->draining || !ws_adopt(s->ws, fd, bytes, length))
+        refuse_unheld(s, h->ref, ERR_CONNECTIONS_FULL, NULL);
+    else
+        return true;
+    return false;
+}

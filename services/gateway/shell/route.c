@@ -1,0 +1,276 @@
+/*
+ * route.c - finds a route and binds a request's path, query and body to its message.
+ *
+ * Binding is driven by the layouts: only fields marked IN are taken, everything else is refused by
+ * name. No decision of what a request means is made here.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/shell/route.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "gateway/shell/shell.h"
+#include "wire/json.h"
+
+#define VALUE_BYTES 256
+
+static const struct route route_rows[] = {
+#define OWN(verb, address, handler, auth, limit, text)                                             \
+    {.method = HTTP1_##verb,                                                                       \
+     .method_name = #verb,                                                                         \
+     .path = address,                                                                              \
+     .sentence = text,                                                                             \
+     .to = TO_OWN,                                                                                 \
+     .who = WHO_##auth,                                                                            \
+     .rate = RATE_##limit,                                                                         \
+     .status = 200,                                                                                \
+     .own = own_##handler,                                                                         \
+     .own_name = #handler},
+#define ASK(verb, address, receiver, message, reply, success, auth, limit, text)                   \
+    {.method = HTTP1_##verb,                                                                       \
+     .method_name = #verb,                                                                         \
+     .path = address,                                                                              \
+     .sentence = text,                                                                             \
+     .to = TO_##receiver,                                                                          \
+     .who = WHO_##auth,                                                                            \
+     .rate = RATE_##limit,                                                                         \
+     .status = success,                                                                            \
+     .request = MSG_##message,                                                                     \
+     .answer = MSG_##reply},
+#include "gateway/routes.def"
+#undef OWN
+#undef ASK
+};
+
+#define ROUTE_COUNT (sizeof route_rows / sizeof route_rows[0])
+
+struct routes {
+    struct route rows[ROUTE_COUNT];
+};
+
+static uint32_t
+fill_of(const struct msg_layout *l, const char *name)
+{
+    for (uint32_t i = 0; i < l->field_count; i++)
+        if (strcmp(l->fields[i].name, name) == 0)
+            return l->fields[i].offset;
+    return NO_FIELD;
+}
+
+static void
+route_prepare(struct route *r)
+{
+    for (const char *at = r->path + 1; *at != 0;) {
+        CHECK(r->part_count < ROUTE_PARTS_MAX);
+        struct route_part *p = &r->parts[r->part_count++];
+        p->length = strcspn(at, "/");
+        p->is_name = *at == '{';
+        p->text = at + p->is_name;
+        at += p->length + (at[p->length] == '/');
+        if (p->is_name)
+            p->length -= 2;
+    }
+    if (r->to == TO_OWN)
+        return;
+    r->layout = msg_layout(r->request);
+    CHECK(r->layout != NULL && msg_layout(r->answer) != NULL);
+    r->fill = (struct route_fill){
+        .account_id = fill_of(r->layout, "account_id"),
+        .changed_by = fill_of(r->layout, "changed_by"),
+        .command_id = fill_of(r->layout, "command_id"),
+        .client_order_id = fill_of(r->layout, "client_order_id"),
+        .id_was_made = fill_of(r->layout, "id_was_made"),
+    };
+    uint32_t in = 0, names = 0;
+    for (uint32_t i = 0; i < r->layout->field_count; i++)
+        in += (r->layout->fields[i].flags & MSG_FLAG_IN) != 0;
+    for (uint32_t i = 0; i < r->part_count; i++)
+        names += r->parts[i].is_name;
+    r->needs_body = in > names;
+    /* A cancel is journaled as what it causes, but its outcome is as unknown as any other's. */
+    r->mutates = r->method != HTTP1_GET;
+}
+
+struct routes *
+routes_new(void)
+{
+    struct routes *r = calloc(1, sizeof *r);
+    CHECK(r != NULL);
+    memcpy(r->rows, route_rows, sizeof route_rows);
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        route_prepare(&r->rows[i]);
+    return r;
+}
+
+void
+routes_destroy(struct routes **r)
+{
+    free(*r);
+    *r = NULL;
+}
+
+const struct route *
+route_at(const struct routes *r, uint32_t index)
+{
+    return index < ROUTE_COUNT ? &r->rows[index] : NULL;
+}
+
+/* Splits a path at its slashes; one at the end is not counted. */
+static uint32_t
+path_split(struct http1_text path, struct http1_text parts[ROUTE_PARTS_MAX + 1])
+{
+    uint32_t count = 0;
+    const char *at = path.at + 1, *end = path.at + path.length;
+    while (at < end && count <= ROUTE_PARTS_MAX) {
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        size_t length = (size_t)((slash == NULL ? end : slash) - at);
+        parts[count++] = (struct http1_text){at, length};
+        at += length + 1;
+    }
+    return count;
+}
+
+static bool
+route_matches(const struct route *r, const struct http1_text *parts, uint32_t count)
+{
+    if (r->part_count != count)
+        return false;
+    for (uint32_t i = count; i-- > 0;) {
+        const struct route_part *p = &r->parts[i];
+        if (p->is_name ? parts[i].length == 0
+                       : p->length != parts[i].length ||
+                             memcmp(p->text, parts[i].at, p->length) != 0)
+            return false;
+    }
+    return true;
+}
+
+enum err
+route_find(const struct routes *r, enum http1_method method, struct http1_text path,
+           const struct route **out, char *allow, size_t allow_size)
+{
+    struct http1_text parts[ROUTE_PARTS_MAX + 1];
+    uint32_t count = path_split(path, parts);
+    size_t length = 0;
+    allow[0] = 0;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        const struct route *row = &r->rows[i];
+        if (!route_matches(row, parts, count))
+            continue;
+        if (row->method == method || (row->method == HTTP1_GET && method == HTTP1_HEAD)) {
+            *out = row;
+            return OK;
+        }
+        if (length < allow_size && strstr(allow, row->method_name) == NULL)
+            length += (size_t)snprintf(allow + length, allow_size - length, "%s%s",
+                                       length > 0 ? ", " : "", row->method_name);
+    }
+    return allow[0] == 0 ? ERR_ROUTE_UNKNOWN : ERR_METHOD_NOT_ALLOWED;
+}
+
+/* One parameter, by name. */
+static enum err
+field_read(const struct msg_layout *l, struct http1_text name, struct http1_text value,
+           bool is_query, void *body, code_t *field)
+{
+    char key[CODE_BYTES], text[VALUE_BYTES];
+    if (!http1_decode(name, is_query, key, sizeof key))
+        return ERR_FIELD_UNKNOWN;
+    *field = code_of("");
+    memcpy(field->text, key, strlen(key));
+    if (!http1_decode(value, is_query, text, sizeof text))
+        return value.length >= sizeof text ? ERR_FIELD_TOO_LONG : ERR_FIELD_TYPE;
+    return json_read_field(key, text, l, body, field);
+}
+
+static enum err
+path_read(const struct route *route, struct http1_text path, void *body, code_t *field)
+{
+    struct http1_text parts[ROUTE_PARTS_MAX + 1];
+    uint32_t count = path_split(path, parts);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct route_part *p = &route->parts[i];
+        if (!p->is_name)
+            continue;
+        struct http1_text name = {p->text, p->length};
+        enum err e = field_read(route->layout, name, parts[i], false, body, field);
+        bool is_trading_type = strncmp(p->text, "trading_type}", 13) == 0;
+        if (e != OK)
+            return is_trading_type ? ERR_TRADING_TYPE_INVALID : e;
+    }
+    return OK;
+}
+
+/* A parameter of the query that stands in the path or in the query already is refused. */
+static bool
+is_repeated(const struct route *route, struct http1_text query, struct http1_text name)
+{
+    for (uint32_t i = 0; i < route->part_count; i++)
+        if (route->parts[i].is_name && route->parts[i].length == name.length &&
+            memcmp(route->parts[i].text, name.at, name.length) == 0)
+            return true;
+    struct http1_text other, value;
+    while (http1_next_pair(&query, &other, &value))
+        if (other.length == name.length && memcmp(other.at, name.at, name.length) == 0)
+            return true;
+    return false;
+}
+
+static enum err
+query_read(const struct route *route, struct http1_text query, void *body, code_t *field)
+{
+    struct http1_text name, value;
+    while (http1_next_pair(&query, &name, &value)) {
+        enum err e = field_read(route->layout, name, value, true, body, field);
+        if (e != OK)
+            return e;
+        if (is_repeated(route, query, name))
+            return ERR_FIELD_REPEATED;
+    }
+    return OK;
+}
+
+/* {"balance": 0} is present and out of range, though zero travels as absent. */
+static enum err
+missing_reason(const struct route *route, const struct http_request *h, code_t field)
+{
+    bool is_balance = route->request == MSG_balance_set && strcmp(field.text, "balance") == 0;
+    if (is_balance && memmem(h->body, h->body_length, "\"balance\"", 9) != NULL)
+        return ERR_BALANCE_OUT_OF_RANGE;
+    return ERR_FIELD_MISSING;
+}
+
+enum err
+route_read(const struct route *route, const struct http_request *h, void *body, code_t *field)
+{
+    const struct msg_layout *l = route->layout;
+    memset(body, 0, l->size);
+    *field = code_of("");
+    bool takes_body = h->head->method == HTTP1_POST || h->head->method == HTTP1_PUT;
+    if (takes_body && (h->body_length > 0 || route->needs_body)) {
+        /* Before the path, so that a body cannot replace what the path says. */
+        enum err e = json_read_body(h->body, h->body_length, l, body, field);
+        if (e != OK)
+            return e;
+    }
+    enum err e = path_read(route, h->head->path, body, field);
+    if (e == OK)
+        e = query_read(route, h->head->query, body, field);
+    if (e == OK)
+        e = json_check_body(l, body, field);
+    return e == ERR_FIELD_MISSING ? missing_reason(route, h, *field) : e;
+}
+
+text_t
+route_hint(const struct msg_layout *l, enum err e, code_t field)
+{
+    if (e == ERR_FIELD_TYPE || e == ERR_CHOICE_UNKNOWN || e == ERR_FIELD_MISSING)
+        for (uint32_t i = 0; l != NULL && i < l->field_count; i++)
+            if (strcmp(l->fields[i].name, field.text) == 0)
+                return text_of("%s", l->fields[i].sentence);
+    return text_of("%s", "");
+}

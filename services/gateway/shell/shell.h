@@ -1,0 +1,143 @@
+/*
+ * shell.h - the gateway process: its parts, and the requests it is working on.
+ *
+ * A request lives from the moment its bytes are whole until it is answered; what it waits for
+ * (another service, the users' database, a password hash, Redis) names it by a handle, which
+ * stays safe when the request was answered in the meantime.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_GATEWAY_SHELL_SHELL_H
+#define SCRIP_GATEWAY_SHELL_SHELL_H
+
+#include "gateway/core/gateway.h"
+#include "gateway/core/limit.h"
+#include "gateway/core/stream.h"
+#include "gateway/shell/config.h"
+#include "gateway/shell/hash_pool.h"
+#include "gateway/shell/http.h"
+#include "gateway/shell/route.h"
+#include "gateway/shell/token.h"
+#include "gateway/shell/users.h"
+#include "host/metrics.h"
+#include "host/service.h"
+#include "wire/bus.h"
+
+#define SHARDS 64
+
+struct shell;
+struct market_cache;
+struct ws;
+struct request;
+
+/* An answer of another service, or (msg NULL) why there is none. */
+typedef void request_answer(struct shell *s, struct request *r, const struct msg *msg, enum err e);
+
+struct request {
+    uint32_t index, generation;
+    bool in_use, is_queued; /* queued: in the list of those with a deadline of their own */
+    struct http_ref ref;
+    const struct route *route; /* NULL when none was found */
+    uint64_t corr;
+    int64_t start_us, deadline_us; /* steady */
+    struct token_holder who;       /* of USER routes; zero elsewhere */
+    char refresh[REFRESH_TEXT_BYTES]; /* of a sign-up that waits for the ledger */
+    cid_t client_order_id;
+    char allow[32]; /* of a method that is not allowed */
+    enum err late_error; /* the answer at the deadline */
+    request_answer *on_answer;
+    uint32_t next, prev; /* queued ones by deadline; next also links the free ones */
+};
+
+struct shell {
+    struct host *host;
+    struct loop *loop;
+    const struct gateway_config *config;
+    uint64_t corr_base, corr_count;
+
+    /* Requests. */
+    struct request *requests;
+    uint32_t requests_free, queue_first, queue_last, requests_count;
+    struct bytes text; /* an answer's body being written */
+
+    /* Other services. */
+    struct gw gw;
+    struct bus *servers[GW_SERVERS_MAX]; /* by the core's server number */
+    struct bus *events[GW_SERVERS_MAX];  /* of the ledger with the same number */
+    uint32_t shard_server[SHARDS];
+    uint32_t ledger_count, market_server, bridge_server;
+    struct bus *market;
+    struct bytes packed;
+
+    /* Own parts. */
+    struct limit by_address, by_login, by_account, by_name;
+    struct routes *routes;
+    struct http *http;
+    struct tokens *tokens;
+    struct users *users;
+    struct hash_pool *hashes;
+    struct market_cache *cache;
+    struct ws *ws;
+    struct bytes openapi;
+    struct loop_timer *tick;
+    uint32_t flows; /* sign-ups and log-ins under way */
+    bool draining;
+    void *memory[8];
+
+    struct metric *answers[6]; /* by the status's first digit */
+    struct metric *latency, *in_flight, *resent, *expired, *late, *limited;
+};
+
+/* ---- Requests ---- */
+
+uint64_t request_handle(const struct request *r);
+/* NULL when it was answered already. */
+struct request *request_find(struct shell *s, uint64_t handle);
+/* Gives a request a deadline of its own, when nobody else keeps one for it. */
+void request_queue(struct shell *s, struct request *r, enum err late_error);
+uint64_t corr_new(struct shell *s);
+
+/* ---- Answers: each ends the request ---- */
+
+void answer_text(struct shell *s, struct request *r, int status, const char *type,
+                 const char *text, size_t length);
+void answer_json(struct shell *s, struct request *r, int status, const struct bytes *body);
+/* A message's body as JSON. */
+void answer_body(struct shell *s, struct request *r, int status, const struct msg_layout *l,
+                 const void *body);
+void answer_refused(struct shell *s, struct request *r, const struct refused *why);
+void answer_error(struct shell *s, struct request *r, enum err e);
+void answer_field(struct shell *s, struct request *r, enum err e, code_t field, text_t detail);
+/* Appends the error object, for the stream too. */
+void error_write(struct bytes *out, const struct refused *why, uint64_t corr,
+                 const cid_t *client_order_id);
+
+/* ---- Other services ---- */
+
+/* Opens the sockets. CONFIG_BAD_VALUE after logging which setting. */
+MUST_USE enum err call_open(struct shell *s);
+void call_close(struct shell *s);
+uint32_t call_ledger_of(const struct shell *s, uint64_t account_id);
+/* Sends a request's message. On refusal nothing was sent. */
+MUST_USE enum err call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr,
+                            uint64_t owner, const void *body);
+/* Resends and gives up what is due. */
+void call_tick(struct shell *s);
+
+/* ---- Handlers of OWN routes ---- */
+
+#define OWN(method, path, handler, who, rate, sentence)                                            \
+    void own_##handler(struct shell *s, struct request *r, const struct http_request *h);
+#define ASK(method, path, to, request, answer, status, who, rate, sentence)
+#include "gateway/routes.def"
+#undef OWN
+#undef ASK
+
+/* ---- The process ---- */
+
+MUST_USE enum err shell_start(struct host *h, const void *config, void **state);
+const char *shell_not_ready(void *state);
+void shell_drain(void *state);
+void shell_stop(void *state);
+
+#endif

@@ -1,0 +1,376 @@
+/*
+ * book.c - where resting orders and house levels lie.
+ *
+ * A level is looked for in a small table of levels found lately before the ladder is searched:
+ * most orders join a level that exists. A freed level has price 0 and no owner, so that whatever
+ * still names it in that table is seen to be stale.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "matcher/core/book.h"
+
+#include "base/check.h"
+
+static size_t
+lines(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+static uint32_t
+nodes_max(const struct books_limits *l)
+{
+    return ladder_nodes_for(l->levels_max + l->house_levels_max, l->books_max * 4);
+}
+
+size_t
+books_bytes(const struct books_limits *l)
+{
+    return lines(resting_bytes(l->orders_max)) +
+           lines((size_t)nodes_max(l) * sizeof(struct ladder_node)) +
+           lines((size_t)l->levels_max * sizeof(struct price_level)) +
+           lines((size_t)l->house_levels_max * sizeof(struct house_level)) +
+           lines(sizeof(uint32_t) << BOOK_RECENT_BITS);
+}
+
+void
+books_init(struct books *s, const struct books_limits *l, void *zeroed)
+{
+    CHECK(((uintptr_t)zeroed & 63) == 0);
+    CHECK(l->levels_max > 0 && l->house_levels_max > 0 && l->books_max > 0);
+    uint8_t *at = zeroed;
+    *s = (struct books){.levels_free = LEVEL_NONE,
+                        .houses_free = LEVEL_NONE,
+                        .levels_max = l->levels_max,
+                        .houses_max = l->house_levels_max};
+    resting_init(&s->orders, l->orders_max, at);
+    at += lines(resting_bytes(l->orders_max));
+    ladder_nodes_init(&s->nodes, (struct ladder_node *)(void *)at, nodes_max(l));
+    at += lines((size_t)nodes_max(l) * sizeof(struct ladder_node));
+    s->levels = (struct price_level *)(void *)at;
+    at += lines((size_t)l->levels_max * sizeof(struct price_level));
+    s->houses = (struct house_level *)(void *)at;
+    at += lines((size_t)l->house_levels_max * sizeof(struct house_level));
+    s->recent = (uint32_t *)(void *)at;
+}
+
+void
+book_init(struct book *b, code_t symbol, uint32_t number)
+{
+    *b = (struct book){.symbol = symbol, .number = number, .dirty_next = BOOK_NONE};
+    for (int i = 0; i < 2; i++) {
+        ladder_init(&b->sides[i].users);
+        ladder_init(&b->sides[i].house);
+    }
+}
+
+/* ---- Users' levels ------------------------------------------------------------------------ */
+
+static inline uint32_t
+owner_of(const struct book *b, enum side side)
+{
+    return b->number * 4 + (uint32_t)side;
+}
+
+static inline uint32_t *
+recent_of(const struct books *s, uint32_t owner, int64_t price)
+{
+    uint64_t mixed = ((uint64_t)price + owner * UINT64_C(0x632be59bd9b4e019));
+    return &s->recent[mixed * UINT64_C(0x9e3779b97f4a7c15) >> (64 - BOOK_RECENT_BITS)];
+}
+
+static uint32_t
+level_find(const struct books *s, struct book *b, enum side side, int64_t price)
+{
+    uint32_t owner = owner_of(b, side);
+    uint32_t *recent = recent_of(s, owner, price);
+    const struct price_level *level = &s->levels[*recent];
+    if (level->price == price && level->owner == owner)
+        return *recent;
+    uint32_t found = ladder_find(&s->nodes, &book_side(b, side)->users, ladder_key(side, price));
+    if (found != LADDER_NONE)
+        *recent = found;
+    return found;
+}
+
+/* An empty level in its ladder, or LEVEL_NONE when there is no room. */
+static uint32_t
+level_new(struct books *s, struct book *b, enum side side, int64_t price)
+{
+    if (s->levels_used == s->levels_max)
+        return LEVEL_NONE;
+    uint32_t i = s->levels_free != LEVEL_NONE ? s->levels_free : s->levels_fresh;
+    if (!ladder_add(&s->nodes, &book_side(b, side)->users, ladder_key(side, price), i))
+        return LEVEL_NONE;
+    if (s->levels_free != LEVEL_NONE)
+        s->levels_free = s->levels[i].owner;
+    else
+        s->levels_fresh++;
+    s->levels_used++;
+    uint32_t owner = owner_of(b, side);
+    s->levels[i] = (struct price_level){price, 0, RESTING_NONE, RESTING_NONE, 0, owner};
+    *recent_of(s, owner, price) = i;
+    return i;
+}
+
+static void
+level_free(struct books *s, struct book *b, enum side side, uint32_t i)
+{
+    struct price_level *level = &s->levels[i];
+    ladder_remove(&s->nodes, &book_side(b, side)->users, ladder_key(side, level->price));
+    level->price = 0;
+    level->owner = s->levels_free;
+    s->levels_free = i;
+    s->levels_used--;
+}
+
+/* The order after which an order of this rank stands; RESTING_NONE = before all. */
+static uint32_t
+place_of(const struct books *s, const struct price_level *level, uint64_t rank, uint32_t hint)
+{
+    const struct resting *at = s->orders.at;
+    if (level->tail == RESTING_NONE || at[level->tail].rank < rank)
+        return level->tail;
+    uint32_t after = hint;
+    uint32_t next = hint != RESTING_NONE ? at[hint].next : level->head;
+    while (at[next].rank < rank) {
+        after = next;
+        next = at[next].next;
+    }
+    return after;
+}
+
+bool
+book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint)
+{
+    struct resting *r = &s->orders.at[order];
+    enum side side = (enum side)r->side;
+    uint32_t i = level_find(s, b, side, r->price);
+    if (i == LEVEL_NONE)
+        i = level_new(s, b, side, r->price);
+    if (i == LEVEL_NONE)
+        return false;
+    struct price_level *level = &s->levels[i];
+    int64_t sum;
+    if (__builtin_add_overflow(level->quantity, r->quantity, &sum))
+        return false;
+
+    /* Nothing below can fail. */
+    uint32_t after = place_of(s, level, r->rank, hint);
+    r->level = i;
+    r->prev = after;
+    if (after == RESTING_NONE) {
+        r->next = level->head;
+        level->head = order;
+    } else {
+        r->next = s->orders.at[after].next;
+        s->orders.at[after].next = order;
+    }
+    if (r->next == RESTING_NONE)
+        level->tail = order;
+    else
+        s->orders.at[r->next].prev = order;
+    level->quantity = sum;
+    level->count++;
+    b->orders++;
+    return true;
+}
+
+void
+book_unlink(struct books *s, struct book *b, uint32_t order)
+{
+    struct resting *r = &s->orders.at[order];
+    struct price_level *level = &s->levels[r->level];
+    b->orders--;
+    if (--level->count == 0) {
+        level_free(s, b, (enum side)r->side, r->level);
+    } else {
+        level->quantity -= r->quantity;
+        if (r->prev == RESTING_NONE)
+            level->head = r->next;
+        else
+            s->orders.at[r->prev].next = r->next;
+        if (r->next == RESTING_NONE)
+            level->tail = r->prev;
+        else
+            s->orders.at[r->next].prev = r->prev;
+    }
+}
+
+bool
+book_reduce(struct books *s, struct book *b, uint32_t order, int64_t quantity)
+{
+    struct resting *r = &s->orders.at[order];
+    CHECK(quantity > 0 && quantity <= r->quantity);
+    if (quantity == r->quantity) {
+        book_unlink(s, b, order);
+        resting_free(&s->orders, order);
+        return true;
+    }
+    r->quantity -= quantity;
+    s->levels[r->level].quantity -= quantity;
+    return false;
+}
+
+/* ---- The house's levels ------------------------------------------------------------------- */
+
+static void
+house_free(struct books *s, struct book *b, enum side side, uint32_t i)
+{
+    ladder_remove(&s->nodes, &book_side(b, side)->house, ladder_key(side, s->houses[i].price));
+    s->houses[i].price = 0;
+    s->houses[i].time_us = s->houses_free;
+    s->houses_free = i;
+    s->houses_used--;
+}
+
+/* LEVEL_NONE when there is no room. */
+static uint32_t
+house_new(struct books *s, struct book *b, enum side side, int64_t key)
+{
+    struct ladder *l = &book_side(b, side)->house;
+    if (s->houses_used == s->houses_max) {
+        if (l->count == 0 || ladder_worst(&s->nodes, l) > key)
+            return LEVEL_NONE;
+        house_free(s, b, side, ladder_find(&s->nodes, l, ladder_worst(&s->nodes, l)));
+    }
+    uint32_t i = s->houses_free != LEVEL_NONE ? s->houses_free : s->houses_fresh;
+    if (!ladder_add(&s->nodes, l, key, i))
+        return LEVEL_NONE;
+    if (s->houses_free != LEVEL_NONE)
+        s->houses_free = (uint32_t)s->houses[i].time_us;
+    else
+        s->houses_fresh++;
+    s->houses_used++;
+    return i;
+}
+
+void
+book_show(struct books *s, struct book *b, enum side side, const struct house_level *shown)
+{
+    int64_t key = ladder_key(side, shown->price);
+    uint32_t i = ladder_find(&s->nodes, &book_side(b, side)->house, key);
+    int64_t quote;
+    bool is_gone = shown->left <= 0 || decimal_mul_floor(shown->price, shown->left, &quote) != OK;
+    if (is_gone) {
+        if (i != LADDER_NONE)
+            house_free(s, b, side, i);
+        return;
+    }
+    if (i == LADDER_NONE)
+        i = house_new(s, b, side, key);
+    if (i != LEVEL_NONE)
+        s->houses[i] = *shown;
+    else
+        s->houses_dropped++;
+}
+
+void
+book_consume(struct books *s, struct book *b, enum side side, int64_t quantity)
+{
+    uint32_t i = book_side(b, side)->house.best_slot;
+    CHECK(quantity > 0 && quantity <= s->houses[i].left);
+    s->houses[i].left -= quantity;
+    if (s->houses[i].left == 0)
+        house_free(s, b, side, i);
+}
+
+void
+book_hide(struct books *s, struct book *b, enum side side)
+{
+    struct ladder *l = &book_side(b, side)->house;
+    struct ladder_at at;
+    for (bool on = ladder_first(l, &s->nodes, &at); on; on = ladder_next(&s->nodes, &at)) {
+        uint32_t i = ladder_slot(&s->nodes, at);
+        s->houses[i].price = 0;
+        s->houses[i].time_us = s->houses_free;
+        s->houses_free = i;
+        s->houses_used--;
+    }
+    ladder_clear(&s->nodes, l);
+}
+
+/* ---- Questions ---------------------------------------------------------------------------- */
+
+bool
+book_has(const struct books *s, const struct book *b, enum side side, int64_t key,
+         int64_t quantity)
+{
+    const struct book_side *bs = &b->sides[side - 1];
+    const struct ladder *ladders[2] = {&bs->house, &bs->users};
+    int64_t left = quantity;
+    for (int k = 0; k < 2; k++) {
+        struct ladder_at at;
+        for (bool on = ladder_first(ladders[k], &s->nodes, &at); on && left > 0;
+             on = ladder_next(&s->nodes, &at)) {
+            uint32_t slot = ladder_slot(&s->nodes, at);
+            if (s->nodes.at[at.node].keys[at.i] < key)
+                break;
+            int64_t here = k == 0 ? s->houses[slot].left : s->levels[slot].quantity;
+            left -= here < left ? here : left;
+        }
+    }
+    return left == 0;
+}
+
+static const char *
+check_level(const struct books *s, const struct book *b, enum side side, int64_t key, uint32_t i)
+{
+    const struct price_level *level = &s->levels[i];
+    if (level->owner != owner_of(b, side) || ladder_key(side, level->price) != key)
+        return "book: a level is not where its ladder says";
+    int64_t sum = 0;
+    uint32_t count = 0, prev = RESTING_NONE;
+    uint64_t rank = 0;
+    for (uint32_t o = level->head; o != RESTING_NONE; o = s->orders.at[o].next, count++) {
+        const struct resting *r = &s->orders.at[o];
+        if (r->id == 0 || r->level != i || r->prev != prev || r->price != level->price ||
+            r->side != side || r->is_waiting)
+            return "book: an order does not belong to the level it is linked in";
+        if (r->quantity <= 0)
+            return "book: an order rests with nothing left";
+        if (count > 0 && r->rank < rank)
+            return "book: ranks do not rise within a level";
+        rank = r->rank;
+        prev = o;
+        sum += r->quantity;
+    }
+    if (count == 0 || count != level->count || prev != level->tail || sum != level->quantity)
+        return "book: a level's sum, count or tail is wrong";
+    return NULL;
+}
+
+static const char *
+check_side(const struct books *s, const struct book *b, enum side side, uint32_t *orders)
+{
+    const struct book_side *bs = &b->sides[side - 1];
+    const char *wrong = ladder_check(&s->nodes, &bs->users);
+    if (wrong == NULL)
+        wrong = ladder_check(&s->nodes, &bs->house);
+    struct ladder_at at;
+    for (bool on = ladder_first(&bs->users, &s->nodes, &at); on && wrong == NULL;
+         on = ladder_next(&s->nodes, &at)) {
+        uint32_t slot = ladder_slot(&s->nodes, at);
+        wrong = check_level(s, b, side, s->nodes.at[at.node].keys[at.i], slot);
+        *orders += s->levels[slot].count;
+    }
+    for (bool on = ladder_first(&bs->house, &s->nodes, &at); on && wrong == NULL;
+         on = ladder_next(&s->nodes, &at)) {
+        const struct house_level *h = &s->houses[ladder_slot(&s->nodes, at)];
+        if (h->left <= 0 || ladder_key(side, h->price) != s->nodes.at[at.node].keys[at.i])
+            wrong = "book: a house level is empty or not where its ladder says";
+    }
+    return wrong;
+}
+
+const char *
+book_check(const struct books *s, const struct book *b)
+{
+    uint32_t orders = 0;
+    const char *wrong = check_side(s, b, SIDE_BUY, &orders);
+    if (wrong == NULL)
+        wrong = check_side(s, b, SIDE_SELL, &orders);
+    if (wrong == NULL && orders != b->orders)
+        wrong = "book: the number of orders is wrong";
+    return wrong;
+}

@@ -1,0 +1,138 @@
+/*
+ * book.h - the order book of a symbol: users' resting orders and the house's liquidity.
+ *
+ * Each side has two ladders: price levels with users' orders in order of rank, and the house's
+ * levels as the real market shows them. All books share the pools of `struct books`. This file
+ * knows where orders lie; taker.h knows how they trade, house.h what the market's messages mean.
+ *
+ *   best user price, best house price   O(1)        add, cancel by id    O(1) in a known level,
+ *   nothing is ever allocated                       O(log levels) for a level that comes or goes
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIP_MATCHER_CORE_BOOK_H
+#define SCRIP_MATCHER_CORE_BOOK_H
+
+#include "matcher/core/ladder.h"
+#include "matcher/core/resting.h"
+
+#define LEVEL_NONE       UINT32_MAX
+#define BOOK_NONE        UINT32_MAX
+#define BOOK_RECENT_BITS 14 /* price levels remembered for a quick find, all books together */
+
+/* Users' orders at one price. */
+struct price_level {
+    int64_t price; /* 0 = a free record */
+    int64_t quantity;
+    uint32_t head, tail; /* lowest rank first */
+    uint32_t count;
+    uint32_t owner; /* book number * 4 + side; free: the next free record */
+};
+
+/* What the house shows at one price, less what our own fills took from it. */
+struct house_level {
+    int64_t price; /* 0 = a free record */
+    int64_t left;  /* above 0 */
+    uint64_t sequence;
+    int64_t time_us; /* of the message that showed it; free: the next free record */
+};
+
+struct book_side {
+    struct ladder users; /* slots are price levels */
+    struct ladder house; /* slots are house levels */
+};
+
+enum house_state {
+    HOUSE_UNKNOWN,  /* nothing was ever heard of this symbol's market */
+    HOUSE_AWAITING, /* withdrawn until a snapshot comes */
+    HOUSE_LIVE
+};
+
+struct house {
+    enum house_state state;
+    enum liquidity source;
+    uint64_t sequence; /* the levels are true after this message */
+    uint64_t heard;    /* last number seen in the published stream */
+    int64_t asked_us;  /* when the core last asked for a snapshot */
+    price_t last;      /* of the market's last trade */
+    /* QUOTE: what each side shows, by enum side - 1, to see whether it changed */
+    struct {
+        int64_t price, quantity;
+    } quote[2];
+};
+
+struct book {
+    code_t symbol;
+    struct book_side sides[2]; /* by enum side - 1 */
+    struct house house;
+    uint32_t orders; /* resting */
+    uint32_t number;
+    bool is_dirty; /* something may cross: see match.h */
+    uint32_t dirty_next;
+};
+
+/* What all books share. */
+struct books {
+    struct resting_pool orders;
+    struct ladder_nodes nodes;
+    struct price_level *levels;
+    struct house_level *houses;
+    uint32_t *recent; /* price levels found lately, by hash; always verified */
+    uint32_t levels_free, levels_fresh, levels_max, levels_used;
+    uint32_t houses_free, houses_fresh, houses_max, houses_used;
+    uint64_t houses_dropped; /* levels that found no room */
+};
+
+struct books_limits {
+    uint32_t orders_max, levels_max, house_levels_max, books_max;
+};
+
+size_t books_bytes(const struct books_limits *limits);
+/* Borrows zeroed memory of books_bytes(), aligned to 64. */
+void books_init(struct books *s, const struct books_limits *limits, void *zeroed);
+
+void book_init(struct book *b, code_t symbol, uint32_t number);
+
+static inline struct book_side *
+book_side(struct book *b, enum side side)
+{
+    return &b->sides[side - 1];
+}
+
+/*
+ * Links an order that is in no list into its level, by rank. `hint` is an order already linked
+ * with a lower rank at the same side and price, or RESTING_NONE: from there the place is sought.
+ * The order's side, price, quantity and rank are set. False, and nothing changed, when there is
+ * no room for another level or the level's sum would pass int64.
+ */
+MUST_USE bool book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint);
+/* Unlinks a resting order; its record stays. */
+void book_unlink(struct books *s, struct book *b, uint32_t order);
+/* Takes a quantity, at most what is left, off a resting order. True when that was its last: the
+ * order is then unlinked and forgotten. */
+bool book_reduce(struct books *s, struct book *b, uint32_t order, int64_t quantity);
+
+/* Sets what the house shows at a price; 0 or less removes the level. When the pool is full, the
+ * side's worst level makes way for a better one. Amounts past int64 quote are not taken. */
+void book_show(struct books *s, struct book *b, enum side side, const struct house_level *shown);
+/* Takes a quantity, at most what is left, from the side's best house level. */
+void book_consume(struct books *s, struct book *b, enum side side, int64_t quantity);
+/* Removes the house's levels of a side. */
+void book_hide(struct books *s, struct book *b, enum side side);
+
+/* The best price of a side, users' and the house's, as keys; LADDER_NO_KEY where there is none. */
+static inline int64_t
+book_best(const struct book *b, enum side side)
+{
+    const struct book_side *bs = &b->sides[side - 1];
+    return bs->users.best_key > bs->house.best_key ? bs->users.best_key : bs->house.best_key;
+}
+
+/* Whether at least `quantity` rests at `key` or better, users' and the house's together. */
+bool book_has(const struct books *s, const struct book *b, enum side side, int64_t key,
+              int64_t quantity);
+
+/* NULL, or what is wrong with this book. Looks at everything. */
+const char *book_check(const struct books *s, const struct book *b);
+
+#endif

@@ -1,0 +1,354 @@
+/*
+ * match.c - messages to the parts they are for, and the order in which their effects happen.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "matcher/core/match.h"
+
+#include "base/check.h"
+#include "matcher/core/house.h"
+#include "matcher/core/report.h"
+#include "matcher/core/sync.h"
+#include "matcher/core/work.h"
+
+static size_t
+lines(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+size_t
+match_bytes(const struct match_limits *l)
+{
+    return lines(sizeof(struct match)) + lines(l->books.books_max * sizeof(struct book)) +
+           lines(l->ledgers_max * sizeof(struct link)) + lines(map_bytes(l->books.books_max)) +
+           books_bytes(&l->books);
+}
+
+struct match *
+match_init(const struct match_limits *l, void *zeroed)
+{
+    CHECK(((uintptr_t)zeroed & 63) == 0);
+    CHECK(l->ledgers_max > 0 && l->ledgers_max <= UINT16_MAX);
+    uint8_t *at = zeroed;
+    struct match *m = (struct match *)(void *)at;
+    at += lines(sizeof(*m));
+    m->limits = *l;
+    m->book = (struct book *)(void *)at;
+    at += lines(l->books.books_max * sizeof(struct book));
+    m->links = (struct link *)(void *)at;
+    at += lines(l->ledgers_max * sizeof(struct link));
+    map_init(&m->symbols, l->books.books_max, at);
+    at += lines(map_bytes(l->books.books_max));
+    books_init(&m->books, &l->books, at);
+    m->dirty = BOOK_NONE;
+    m->syncing = MATCH_LINK_NONE;
+    m->sync_before = RESTING_NONE;
+    return m;
+}
+
+/* ---- Symbols and their market -------------------------------------------------------------- */
+
+/* The key of a symbol, or the free key where it belongs. */
+static uint64_t
+symbol_key(const struct match *m, const code_t *symbol, uint32_t *book)
+{
+    uint64_t key = map_hash(symbol->text, sizeof(symbol->text));
+    for (;; key = key + 1 != 0 ? key + 1 : 1) {
+        *book = map_get(&m->symbols, key);
+        if (*book == MAP_NONE || code_same(m->book[*book].symbol, *symbol))
+            return key;
+    }
+}
+
+/* BOOK_NONE when there is no room for another symbol. */
+static uint32_t
+book_of(struct match *m, const code_t *symbol)
+{
+    uint32_t book;
+    uint64_t key = symbol_key(m, symbol, &book);
+    if (book != MAP_NONE)
+        return book;
+    if (m->books_count == m->limits.books.books_max) {
+        m->counts.symbols_refused++;
+        return BOOK_NONE;
+    }
+    book = m->books_count++;
+    book_init(&m->book[book], *symbol, book);
+    map_set(&m->symbols, key, book);
+    return book;
+}
+
+const struct book *
+match_book(const struct match *m, code_t symbol)
+{
+    uint32_t book;
+    (void)symbol_key(m, &symbol, &book);
+    return book != MAP_NONE ? &m->book[book] : NULL;
+}
+
+/* Asks for the snapshot of a symbol, unless it was asked for just now. */
+static void
+ask(struct match *m, struct book *b, struct outbox *out)
+{
+    if (b->house.asked_us != 0 && m->now_us - b->house.asked_us < m->limits.ask_again_us)
+        return;
+    b->house.asked_us = m->now_us;
+    struct msg *msg = outbox_put(out, OUT_MARKET, 0, MSG_md_snapshot_get, b->number + 1);
+    msg->md_snapshot_get.symbol = b->symbol;
+}
+
+void
+match_watch(struct match *m, code_t symbol, int64_t now_us, struct outbox *out)
+{
+    m->now_us = now_us;
+    uint32_t book = book_of(m, &symbol);
+    if (book != BOOK_NONE && m->book[book].house.state == HOUSE_UNKNOWN)
+        ask(m, &m->book[book], out);
+}
+
+static void
+apply_market(struct match *m, const code_t *symbol, const struct msg *msg, struct outbox *out)
+{
+    uint32_t book = book_of(m, symbol);
+    if (book == BOOK_NONE)
+        return;
+    struct book *b = &m->book[book];
+    bool was_live = b->house.state == HOUSE_LIVE;
+    m->counts.ticks++;
+    switch (house_apply(&m->books, b, msg)) {
+    case HOUSE_CHANGED:
+        work_dirty(m, book);
+        break;
+    case HOUSE_LOST:
+        m->counts.gaps += was_live;
+        ask(m, b, out);
+        break;
+    case HOUSE_SAME:
+        break;
+    }
+}
+
+/* ---- Ledgers ------------------------------------------------------------------------------- */
+
+static uint32_t
+link_of(struct match *m, const code_t *ledger)
+{
+    for (uint32_t i = 0; i < m->links_count; i++)
+        if (code_same(m->links[i].ledger, *ledger))
+            return i;
+    if (m->links_count == m->limits.ledgers_max)
+        return MATCH_LINK_NONE;
+    link_init(&m->links[m->links_count], *ledger);
+    return m->links_count++;
+}
+
+const struct link *
+match_link(const struct match *m, uint32_t peer)
+{
+    for (uint32_t i = 0; i < m->links_count; i++)
+        if (m->links[i].state != LINK_NONE && m->links[i].peer == peer)
+            return &m->links[i];
+    return NULL;
+}
+
+/* The session is over: without its ledger's word the orders here may be the wrong ones. */
+static void
+lose(struct match *m, uint32_t link, struct outbox *out)
+{
+    struct link *l = &m->links[link];
+    sync_drop(m, link);
+    link_lose(l);
+    if (l->told_us != 0 && m->now_us - l->told_us < m->limits.tell_again_us)
+        return;
+    l->told_us = m->now_us;
+    m->counts.losses++;
+    struct msg *msg = outbox_put(out, OUT_LEDGER, l->peer, MSG_link_lost, 0);
+    msg->link_lost.expected = l->received + 1;
+}
+
+static void
+apply_work(struct match *m, uint32_t link, const struct msg *msg, struct outbox *out)
+{
+    const struct order_work *w = &msg->order_work;
+    struct link *l = &m->links[link];
+    uint16_t ledger = (uint16_t)link;
+    m->counts.works++;
+    l->synced += l->state == LINK_SYNCING;
+    l->has_orders = true;
+    if (resting_find(&m->books.orders, w->order_id) != RESTING_NONE) {
+        m->counts.works_repeated++;
+        return;
+    }
+    if (!work_is_valid(w)) {
+        m->counts.works_invalid++;
+        work_refuse(m, out, w->order_id, ledger, msg->corr, ORDER_END_INSUFFICIENT_LIQUIDITY);
+        return;
+    }
+    uint32_t book = book_of(m, &w->symbol);
+    if (book == BOOK_NONE) {
+        work_refuse(m, out, w->order_id, ledger, msg->corr, ORDER_END_BOOK_FULL);
+        return;
+    }
+    if (m->book[book].house.state == HOUSE_UNKNOWN && m->book[book].house.asked_us == 0)
+        ask(m, &m->book[book], out);
+    if (l->state == LINK_WORKING && w->rank == 0) {
+        work_begin(m, w, book, ledger, msg->corr);
+        return;
+    }
+    if (!sync_wait(m, w, book, ledger)) {
+        work_refuse(m, out, w->order_id, ledger, msg->corr, ORDER_END_BOOK_FULL);
+        return;
+    }
+    if (l->state == LINK_WORKING)
+        sync_begin(m, link);
+}
+
+static void
+apply_ledger(struct match *m, uint32_t link, const struct msg *msg, struct outbox *out)
+{
+    struct link *l = &m->links[link];
+    switch (msg->type) {
+    case MSG_order_work:
+        apply_work(m, link, msg, out);
+        break;
+    case MSG_order_pull:
+        m->counts.pulls++;
+        work_pull(m, out, msg->order_pull.order_id, (uint16_t)link, msg->corr);
+        break;
+    case MSG_link_synced:
+        if (l->state != LINK_SYNCING)
+            break;
+        if (msg->link_synced.orders != l->synced) {
+            lose(m, link, out);
+            break;
+        }
+        l->state = LINK_WORKING;
+        sync_begin(m, link);
+        break;
+    case MSG_link_beat:
+        if (msg->link_beat.frames > l->received)
+            lose(m, link, out);
+        break;
+    default:
+        m->counts.unexpected++;
+        break;
+    }
+}
+
+static void
+apply_session(struct match *m, uint32_t peer, const struct frame *frame, const struct msg *msg,
+              struct outbox *out)
+{
+    uint32_t link = frame != NULL ? link_of(m, &frame->sender) : MATCH_LINK_NONE;
+    if (link == MATCH_LINK_NONE) {
+        m->counts.unexpected++;
+        return;
+    }
+    switch (link_judge(&m->links[link], peer, frame, msg->type, m->now_us)) {
+    case LINK_TAKE:
+        apply_ledger(m, link, msg, out);
+        break;
+    case LINK_BEGIN:
+        sync_drop(m, link);
+        m->counts.sessions++;
+        (void)outbox_put(out, OUT_LEDGER, peer, MSG_link_ready, msg->corr);
+        break;
+    case LINK_DROP:
+        m->counts.stale++;
+        break;
+    case LINK_BREAK:
+        lose(m, link, out);
+        break;
+    }
+}
+
+void
+match_unreadable(struct match *m, uint32_t peer, int64_t now_us, struct outbox *out)
+{
+    m->now_us = now_us;
+    for (uint32_t i = 0; i < m->links_count; i++)
+        if (m->links[i].state != LINK_NONE && m->links[i].peer == peer)
+            lose(m, i, out);
+}
+
+/* ---- One message --------------------------------------------------------------------------- */
+
+/* Carries out what is left to do, in this order: the order at work; resynced orders back to their
+ * ranks; what crosses; the next order that waited. */
+static void
+run(struct match *m, struct outbox *out)
+{
+    m->is_busy = true;
+    do {
+        if (m->is_working && !work_run(m, out))
+            return;
+        if (!sync_insert(m, out) || !work_fire(m, out))
+            return;
+    } while (sync_next(m));
+    m->is_busy = false;
+}
+
+void
+match_apply(struct match *m, uint32_t peer, const struct frame *frame, const struct msg *msg,
+            int64_t now_us, struct outbox *out)
+{
+    CHECK(!m->is_busy);
+    CHECK(outbox_room(out) >= MATCH_OUT_MIN);
+    m->now_us = now_us;
+    const code_t *symbol = house_symbol(msg);
+    if (symbol != NULL)
+        apply_market(m, symbol, msg, out);
+    else
+        apply_session(m, peer, frame, msg, out);
+    run(m, out);
+}
+
+void
+match_resume(struct match *m, struct outbox *out)
+{
+    CHECK(m->is_busy);
+    CHECK(report_room(out));
+    run(m, out);
+}
+
+void
+match_time(struct match *m, int64_t now_us, struct outbox *out)
+{
+    m->now_us = now_us;
+    for (uint32_t i = 0; i < m->links_count && outbox_room(out) > 0; i++)
+        if (link_is_silent(&m->links[i], now_us, m->limits.silence_us))
+            lose(m, i, out);
+    for (uint32_t i = 0; i < m->books_count && outbox_room(out) > 0; i++)
+        if (m->book[i].house.state == HOUSE_AWAITING)
+            ask(m, &m->book[i], out);
+}
+
+const char *
+match_check(const struct match *m)
+{
+    const char *wrong = resting_check(&m->books.orders);
+    uint64_t orders = 0;
+    for (uint32_t i = 0; i < m->books_count && wrong == NULL; i++) {
+        const struct book *b = &m->book[i];
+        const struct book_side *bids = &b->sides[SIDE_BUY - 1], *asks = &b->sides[SIDE_SELL - 1];
+        wrong = book_check(&m->books, b);
+        orders += b->orders;
+        if (wrong != NULL || m->is_busy)
+            continue;
+        if (b->is_dirty)
+            wrong = "match: a book is still dirty";
+        /* Keys of bids are prices, keys of asks negated prices: crossing makes a sum >= 0. */
+        else if (bids->users.count > 0 && bids->users.best_key + book_best(b, SIDE_SELL) >= 0 &&
+                 book_best(b, SIDE_SELL) != LADDER_NO_KEY)
+            wrong = "match: a bid rests at or above the best ask";
+        else if (asks->users.count > 0 && asks->users.best_key + book_best(b, SIDE_BUY) >= 0 &&
+                 book_best(b, SIDE_BUY) != LADDER_NO_KEY)
+            wrong = "match: an ask rests at or below the best bid";
+    }
+    for (uint32_t i = 0; i < m->links_count; i++)
+        orders += m->links[i].waiting;
+    if (wrong == NULL && orders != m->books.orders.used)
+        wrong = "match: an order is in no book and in no waiting list";
+    return wrong;
+}
