@@ -71,6 +71,7 @@ class Stack:
             self.environment["SCRIP_SETTINGS_" + service.upper()] = text
         self.port_base = base
         self.users_made = 0
+        self.extras = {}  # name of a further process: its probe's port
 
     @staticmethod
     def free_ports():
@@ -108,6 +109,8 @@ class Stack:
         if failed:
             self.show_logs()
         try:
+            for name in self.extras:
+                self.supervise(name, "--stop")
             self.scrip("down")
             complaints = self.complaints()
         finally:
@@ -131,7 +134,7 @@ class Stack:
 
     def complaints(self):
         found = []
-        for name in SERVICES:
+        for name in SERVICES + tuple(self.extras):
             lines = self.log(name).splitlines()
             for index, line in enumerate(lines):
                 if BROKEN.search(line):
@@ -141,7 +144,7 @@ class Stack:
 
     def show_logs(self):
         print(self.scrip("status") if os.path.exists(self.dir + "/etc/stack.env") else "not up")
-        for name in PARTS:
+        for name in PARTS + tuple(self.extras):
             lines = self.log(name).splitlines()[-25:]
             print("\n".join(["--- " + name] + lines))
         sys.stdout.flush()
@@ -173,9 +176,32 @@ class Stack:
     def start(self, name):
         self.scrip("start", name)
 
+    def supervise(self, name, *words):
+        subprocess.run([os.path.join(ROOT, "tools", "dev", "supervise"), "--name", name,
+                        "--run", os.path.join(self.dir, "run"), "--log", self.log_path(name),
+                        *words], check=True)
+
+    def start_standby(self, name, service="ledger"):
+        """A second process of a service, with the same settings but its own name and probe."""
+        self.extras[name] = self.port_base + 7 + len(self.extras)
+        with open(os.path.join(self.dir, "etc", service + ".conf"), encoding="utf-8") as file:
+            text = file.read()
+        text = re.sub(r"(?m)^name = .*$", "name = " + name, text)
+        text = re.sub(r"(?m)^probe_endpoint = .*$",
+                      "probe_endpoint = 127.0.0.1:%d" % self.extras[name], text)
+        path = os.path.join(self.dir, "etc", name + ".conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        program = os.path.join(self.environment["SCRIP_BUILD"], "services", service,
+                               "scrip-" + service)
+        self.supervise(name, "--", program, "--config", path)
+
+    def probe_port(self, name):
+        return self.extras.get(name) or self.port_base + 1 + SERVICES.index(name)
+
     def ready(self, name):
         """(whether /readyz says yes, what it says)"""
-        client = Client(self.port_base + 1 + SERVICES.index(name), timeout=5)
+        client = Client(self.probe_port(name), timeout=5)
         try:
             status, _, body = client.raw("GET", "/readyz")
             return status == 200, body.decode("utf-8", "replace").strip()
@@ -190,7 +216,7 @@ class Stack:
 
     def metric(self, service, name):
         """The sum of a metric over its labels."""
-        client = Client(self.port_base + 1 + SERVICES.index(service))
+        client = Client(self.probe_port(service))
         _, _, body = client.raw("GET", "/metrics")
         client.close()
         found = re.findall(r"^%s(?:\{[^}]*\})? (\S+)$" % re.escape(name), body.decode(), re.M)
@@ -198,11 +224,11 @@ class Stack:
 
     # ---- What is in the database ----
 
-    def sql(self, text):
+    def sql(self, text, user="scrip"):
         """Rows of a query as lists of texts."""
         socket = os.path.join(os.path.realpath(os.path.join(self.dir, "pg")), "socket")
         out = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\x1f",
-                              "-d", "host=%s dbname=scrip user=scrip" % socket, "-c", text],
+                              "-d", "host=%s dbname=scrip user=%s" % (socket, user), "-c", text],
                              check=True, capture_output=True, text=True).stdout
         return [line.split("\x1f") for line in out.splitlines()]
 
