@@ -176,14 +176,14 @@ static bool
 income_fits(const struct ledger *l, const struct ledger_account *a, uint32_t asset, int64_t income)
 {
     const struct ledger_balance none = {.held = {0}};
-    const struct ledger_account *house =
-        account_find_any(l, ledger_system_id(SYSTEM_HOUSE, a->shard));
-    const struct ledger_balance *from =
-        balance_find(l, account_index(l, house), TRADING_TYPE_spot, asset);
-    const struct ledger_balance *to =
-        balance_find(l, account_index(l, a), TRADING_TYPE_spot, asset);
-    return asset == LEDGER_NONE ||
-           posting_fits(from == NULL ? &none : from, to == NULL ? &none : to, (money_t){income});
+    const struct ledger_balance *from = NULL, *to = NULL;
+    if (asset != LEDGER_NONE) {
+        const struct ledger_account *house =
+            account_find_any(l, ledger_system_id(SYSTEM_HOUSE, a->shard));
+        from = balance_find(l, account_index(l, house), TRADING_TYPE_spot, asset);
+        to = balance_find(l, account_index(l, a), TRADING_TYPE_spot, asset);
+    }
+    return posting_fits(from == NULL ? &none : from, to == NULL ? &none : to, (money_t){income});
 }
 
 static void
