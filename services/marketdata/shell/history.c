@@ -183,7 +183,7 @@ write_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
     bool is_stuck = h->has_failed || outcome != PG_ROWS;
     h->has_failed = false;
     metric_set(h->waiting, h->queue_count);
-    if (h->flush_done != NULL && h->queue_count > 0 && !is_stuck)
+    if (h->flush_done != NULL && (h->queue_count > 0 || h->wants_open) && !is_stuck)
         write_now(h);
     else
         flushed(h);

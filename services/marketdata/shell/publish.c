@@ -1,0 +1,123 @@
+/*
+ * publish.c - the core's messages to topics, the resend ring and the candle table.
+ *
+ *     t.<SYMBOL>.             md_trade md_quote md_depth md_book md_beat
+ *     p.<SYMBOL>.             md_price
+ *     c.<SYMBOL>.<interval>.  md_candle
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "marketdata/shell/serve_priv.h"
+
+#define TOPIC_BYTES 64
+
+/* The symbol of a published message: the first field of each of them. */
+static code_t
+symbol_of(const struct msg *m)
+{
+    switch (m->type) {
+    case MSG_md_trade:
+        return m->md_trade.symbol;
+    case MSG_md_quote:
+        return m->md_quote.symbol;
+    case MSG_md_depth:
+        return m->md_depth.symbol;
+    case MSG_md_book:
+        return m->md_book.symbol;
+    case MSG_md_price:
+        return m->md_price.symbol;
+    case MSG_md_candle:
+        return m->md_candle.symbol;
+    case MSG_md_beat:
+        return m->md_beat.symbol;
+    default:
+        CHECK(!"a message without a topic");
+    }
+    return (code_t){""};
+}
+
+static bool
+is_sequenced(enum msg_type type)
+{
+    return type == MSG_md_trade || type == MSG_md_quote || type == MSG_md_depth ||
+           type == MSG_md_book;
+}
+
+static void
+topic_write(const struct msg *m, code_t symbol, char out[TOPIC_BYTES])
+{
+    if (m->type == MSG_md_candle)
+        snprintf(out, TOPIC_BYTES, "c.%s.%s.", symbol.text, interval_name(m->md_candle.interval));
+    else
+        snprintf(out, TOPIC_BYTES, "%c.%s.", m->type == MSG_md_price ? 'p' : 't', symbol.text);
+}
+
+static void
+candle_keep(struct serve *s, const struct md_candle *c, const struct md_symbol *y)
+{
+    if (s->history == NULL || !c->candle.is_closed)
+        return;
+    struct history_row row = {.symbol = c->symbol,
+                              .interval = c->interval,
+                              .candle = c->candle,
+                              .as_of_us = y->market_us};
+    history_put(s->history, &row);
+}
+
+static void
+publish(struct serve *s, const struct msg *m)
+{
+    char topic[TOPIC_BYTES];
+    code_t symbol = symbol_of(m);
+    struct md_symbol *y = md_symbol_find(&s->md, symbol);
+    CHECK(y != NULL);
+    topic_write(m, symbol, topic);
+    bytes_clear(&s->packed);
+    msg_pack(&s->packed, m);
+    if (is_sequenced(m->type))
+        ring_put(&y->ring, s->packed.data, s->packed.length);
+    bus_publish_packed(s->publisher, topic, s->packed.data, s->packed.length);
+    metric_add(s->published, 1);
+    metric_add(s->published_bytes, (int64_t)s->packed.length);
+    if (m->type == MSG_md_candle)
+        candle_keep(s, &m->md_candle, y);
+}
+
+void
+publish_outbox(struct serve *s)
+{
+    for (uint32_t i = 0; i < s->out.count; i++) {
+        const struct out *o = &s->out.slots[i];
+        if (o->to == OUT_PUBLISH) {
+            publish(s, &o->msg);
+            continue;
+        }
+        CHECK(o->to == OUT_REPLY);
+        bytes_clear(&s->packed);
+        msg_pack(&s->packed, &o->msg);
+        bus_put_packed(s->server, o->peer, s->packed.data, s->packed.length);
+        metric_add(s->answered, 1);
+    }
+    outbox_clear(&s->out);
+}
+
+void
+publish_topic(void *arg, const char *topic, bool followed)
+{
+    struct serve *s = arg;
+    if (!followed)
+        return;
+    for (uint32_t i = 0; i < s->md.count; i++) {
+        struct md_symbol *y = s->md.symbols[i];
+        char own[TOPIC_BYTES];
+        snprintf(own, sizeof(own), "p.%s.", y->rules.symbol.text);
+        /* The topic is a prefix: "p." follows every price. */
+        if (strncmp(own, topic, strlen(topic)) != 0 || !md_has_price(y))
+            continue;
+        md_view_price(y, &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_price, 0)->md_price);
+        publish_outbox(s);
+    }
+}

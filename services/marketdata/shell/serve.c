@@ -1,0 +1,378 @@
+/*
+ * serve.c - sources into the core, the core's messages out, at the pace of the loop.
+ *
+ * A turn: questions are answered as they come; then the feed hands on what is due, each event
+ * through md_apply(), and each is published before the next is taken, because its lists are lent.
+ * A timer gives every symbol its md_tick(), another one Redis its changed tickers.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/log.h"
+#include "market/rules.h"
+#include "marketdata/shell/serve_priv.h"
+
+#define TICK_EVERY_MS  25
+#define DRAIN_LIMIT_MS 2000
+#define MINUTE_US      INT64_C(60000000)
+
+/* ---- Events ----------------------------------------------------------------------------- */
+
+/* The symbol's index, added at its first event; UINT32_MAX when it may not be. */
+static uint32_t
+symbol_index(struct serve *s, uint32_t source, code_t symbol)
+{
+    uint32_t index = map_get(&s->md.by_name, map_hash(symbol.text, sizeof(symbol.text)));
+    if (index != MAP_NONE)
+        return s->symbols[index].source == source ? index : UINT32_MAX;
+
+    void *memory = malloc(md_symbol_bytes(&s->md.limits));
+    CHECK(memory != NULL);
+    /* Numbers that rise over a restart: the clock's microseconds are ahead of any count. */
+    uint64_t first = (uint64_t)loop_now_us(s->host->loop);
+    enum err e = md_symbol_add(&s->md, symbol, first, memory);
+    if (e != OK) {
+        free(memory);
+        log_line(LOG_WARN, "symbol_turned_away", "symbol=%s why=%s", symbol.text, err_name(e));
+        metric_add(s->turned_away, 1);
+        return UINT32_MAX;
+    }
+    index = s->md.count - 1;
+    s->symbols[index] = (struct serve_symbol){.source = source, .memory = memory};
+    log_line(LOG_INFO, "symbol_added", "symbol=%s source=%u first_sequence=%llu", symbol.text,
+             source, (unsigned long long)first);
+    return index;
+}
+
+static void
+on_event(void *arg, uint32_t source, const struct md_event *e)
+{
+    struct serve *s = arg;
+    uint32_t index = e->kind == MD_EVENT_BEGIN
+                         ? symbol_index(s, source, e->symbol)
+                         : map_get(&s->md.by_name, map_hash(e->symbol.text, CODE_BYTES));
+    if (index == UINT32_MAX || s->symbols[index].source != source) {
+        metric_add(s->foreign, 1);
+        return;
+    }
+    struct md_symbol *y = s->md.symbols[index];
+    uint64_t gaps = y->gaps, heals = y->heals, late = y->late_trades;
+    if (md_apply(&s->md, e, loop_now_us(s->host->loop), &s->out) != OK) {
+        metric_add(s->bad_events, 1);
+        outbox_clear(&s->out);
+        return;
+    }
+    if (y->gaps != gaps) {
+        metric_add(s->gaps, 1);
+        log_line(LOG_WARN, "book_gap", "symbol=%s last_update_id=%llu first_update_id=%llu",
+                 e->symbol.text, (unsigned long long)y->sync.last_id,
+                 (unsigned long long)e->first_id);
+    }
+    metric_add(s->heals, (int64_t)(y->heals - heals));
+    metric_add(s->late_trades, (int64_t)(y->late_trades - late));
+    publish_outbox(s);
+    if (s->symbols[index].first_minute_us == 0 && y->stats.last.v > 0) {
+        s->symbols[index].first_minute_us = interval_open(INTERVAL_1m, y->market_us);
+        answer_history(s, index);
+    }
+}
+
+static void
+on_turn(void *arg)
+{
+    struct serve *s = arg;
+    if (!s->is_draining)
+        feed_turn(s->feed);
+}
+
+/* ---- Timers ----------------------------------------------------------------------------- */
+
+static void
+on_tick(void *arg)
+{
+    struct serve *s = arg;
+    for (uint32_t i = 0; i < s->md.count; i++) {
+        struct md_symbol *y = s->md.symbols[i];
+        enum stream_state before = y->state;
+        md_tick(&s->md, y, loop_now_us(s->host->loop), &s->out);
+        publish_outbox(s);
+        if (y->state != before)
+            log_line(LOG_INFO, "stream_state", "symbol=%s state=%s", y->rules.symbol.text,
+                     msg_enum_name(MSG_ENUM_stream_state, y->state));
+        answer_history(s, i);
+    }
+    feed_measure(s->feed);
+}
+
+static void
+on_cache_time(void *arg)
+{
+    struct serve *s = arg;
+    for (uint32_t i = 0; i < s->md.count && cache_ready(s->cache); i++) {
+        struct md_symbol *y = s->md.symbols[i];
+        if (!y->ticker_is_changed || !md_has_price(y))
+            continue;
+        if (!s->symbols[i].is_cached) {
+            s->symbols[i].is_cached = true;
+            cache_symbol(s->cache, y->rules.symbol);
+            if (!cache_ready(s->cache))
+                return;
+        }
+        struct md_ticker t;
+        md_view_ticker(y, &t);
+        cache_put(s->cache, &t);
+        y->ticker_is_changed = false;
+    }
+}
+
+/* Redis may have come back empty. */
+static void
+on_cache_up(void *arg)
+{
+    struct serve *s = arg;
+    for (uint32_t i = 0; i < s->md.count; i++) {
+        s->symbols[i].is_cached = false;
+        s->md.symbols[i]->ticker_is_changed = true;
+    }
+}
+
+static void
+on_open_wanted(void *arg)
+{
+    struct serve *s = arg;
+    for (uint32_t i = 0; i < s->md.count; i++) {
+        const struct md_symbol *y = s->md.symbols[i];
+        /* Before the earlier part of a candle is taken in, ours would overwrite it. */
+        if (!s->symbols[i].knows_history)
+            continue;
+        for (uint32_t n = 0; n < INTERVALS; n++) {
+            struct history_row row = {.symbol = y->rules.symbol,
+                                      .interval = (enum interval)(n + 1),
+                                      .candle = y->candles[n].now,
+                                      .as_of_us = y->market_us};
+            if (row.candle.trades > 0)
+                history_put(s->history, &row);
+        }
+    }
+}
+
+/* ---- Life ------------------------------------------------------------------------------- */
+
+static enum err
+rules_open(struct serve *s)
+{
+    char why[RULES_WHY_BYTES];
+    s->rules = calloc(RULES_MAX, sizeof(*s->rules));
+    CHECK(s->rules != NULL);
+    enum err e = rules_load(s->config->rules_file, s->rules, RULES_MAX, &s->rules_count, why);
+    if (e != OK)
+        log_line(LOG_ERROR, "rules_not_loaded", "file=%s why=\"%s\"", s->config->rules_file, why);
+    return e;
+}
+
+static enum err
+sources_read(struct serve *s)
+{
+    char why[SPEC_WHY_BYTES];
+    enum err e = spec_read(s->config->sources, s->specs, &s->spec_count, why);
+    if (e != OK)
+        log_line(LOG_ERROR, "sources_not_valid", "why=\"%s\"", why);
+    return e;
+}
+
+static void
+core_open(struct serve *s)
+{
+    const struct marketdata_config *c = s->config;
+    struct md_limits limits = {.symbols_max = (uint32_t)c->symbols_max,
+                               .levels_max = (uint32_t)c->levels_max,
+                               .kept_levels_max = 16384,
+                               .ring_messages = (uint32_t)c->resend_messages,
+                               .ring_bytes = (uint32_t)c->resend_bytes,
+                               .stale_after_us = c->stale_ms * 1000,
+                               .heal_after_us = c->heal_ms * 1000,
+                               .price_every_us = c->price_ms * 1000,
+                               .candle_every_us = c->candle_ms * 1000,
+                               .beat_every_us = c->beat_ms * 1000,
+                               .candle_grace_us = c->candle_grace_ms * 1000};
+    s->md_memory = malloc(md_bytes(&limits));
+    s->symbols = calloc(limits.symbols_max, sizeof(*s->symbols));
+    s->lists = malloc(MD_LISTS_BYTES);
+    CHECK(s->md_memory != NULL && s->symbols != NULL && s->lists != NULL);
+    md_init(&s->md, &limits, s->rules, s->rules_count, s->md_memory);
+    outbox_init(&s->out, s->slots, 2 * MD_OUT_MAX, s->lists, MD_LISTS_BYTES);
+}
+
+static void
+metrics_open(struct serve *s)
+{
+    s->published = metric_counter("scrip_marketdata_published_total", "", "Messages published.");
+    s->published_bytes =
+        metric_counter("scrip_marketdata_published_bytes_total", "", "Bytes published.");
+    s->answered = metric_counter("scrip_marketdata_answers_total", "", "Questions answered.");
+    s->refused = metric_counter("scrip_marketdata_refusals_total", "", "Questions refused.");
+    s->gaps = metric_counter("scrip_marketdata_gaps_total", "", "Gaps found in books.");
+    s->heals = metric_counter("scrip_marketdata_heals_total", "", "Books true again after a gap.");
+    s->bad_events = metric_counter("scrip_marketdata_events_refused_total", "",
+                                   "Events with values out of their range.");
+    s->foreign =
+        metric_counter("scrip_marketdata_events_foreign_total", "",
+                       "Events of symbols that another source gives or that have no rules.");
+    s->late_trades = metric_counter("scrip_marketdata_late_trades_total", "",
+                                    "Trades that came after their candle had closed.");
+    s->turned_away = metric_counter("scrip_marketdata_symbols_turned_away_total", "",
+                                    "Symbols without rules or beyond symbols_max.");
+}
+
+static bool
+buses_open(struct serve *s)
+{
+    s->publisher =
+        bus_open(s->host->loop, &(struct bus_options){.role = BUS_PUBLISH,
+                                                      .endpoint = s->config->publish_endpoint,
+                                                      .name = s->host->name,
+                                                      .arg = s,
+                                                      .on_topic = publish_topic});
+    s->server = bus_open(s->host->loop, &(struct bus_options){.role = BUS_SERVE,
+                                                              .endpoint = s->config->serve_endpoint,
+                                                              .name = s->host->name,
+                                                              .arg = s,
+                                                              .on_msg = answer_msg});
+    return s->publisher != NULL && s->server != NULL;
+}
+
+static void
+stores_open(struct serve *s)
+{
+    struct loop *loop = s->host->loop;
+    const struct marketdata_config *c = s->config;
+    if (*c->redis != '\0') {
+        s->cache = cache_open(loop, c->redis, on_cache_up, s);
+        s->cache_tick = loop_timer_new(loop, c->cache_ms, c->cache_ms, on_cache_time, s);
+    }
+    if (*c->database != '\0')
+        s->history = history_open(&(struct history_options){.loop = loop,
+                                                            .conninfo = c->database,
+                                                            .queue_max = (uint32_t)c->candles_max,
+                                                            .arg = s,
+                                                            .on_open_wanted = on_open_wanted});
+}
+
+enum err
+serve_start(struct host *h, const void *config, void **state)
+{
+    struct serve *s = calloc(1, sizeof(*s));
+    CHECK(s != NULL);
+    *state = s;
+    s->host = h;
+    s->config = config;
+    enum err e = rules_open(s);
+    if (e == OK)
+        e = sources_read(s);
+    if (e != OK)
+        return e;
+    core_open(s);
+    metrics_open(s);
+    if (!buses_open(s))
+        return ERR_CONFIG_BAD_VALUE;
+
+    char why[SOURCE_WHY_BYTES] = "";
+    e = feed_open(&(struct feed_options){.loop = h->loop,
+                                         .specs = s->specs,
+                                         .spec_count = s->spec_count,
+                                         .rules = s->rules,
+                                         .rules_count = s->rules_count,
+                                         .arg = s,
+                                         .on_event = on_event},
+                  &s->feed, why);
+    if (e != OK) {
+        log_line(LOG_ERROR, "source_not_opened", "why=\"%s\"", why);
+        return e;
+    }
+    stores_open(s);
+    s->tick = loop_timer_new(h->loop, TICK_EVERY_MS, TICK_EVERY_MS, on_tick, s);
+    loop_on_turn(h->loop, on_turn, s);
+    loop_soon(h->loop);
+    log_line(LOG_INFO, "sources_opened", "sources=%u symbols_with_rules=%u", s->spec_count,
+             s->rules_count);
+    return OK;
+}
+
+/* Ready once every symbol that is named has a price, and each source without names at least one. */
+const char *
+serve_not_ready(void *state)
+{
+    struct serve *s = state;
+    for (uint32_t i = 0; i < s->spec_count; i++) {
+        const struct spec *spec = &s->specs[i];
+        for (uint32_t n = 0; n < spec->symbol_count; n++) {
+            const struct md_symbol *y = md_symbol_find(&s->md, spec->symbols[n]);
+            if (y != NULL && md_has_price(y))
+                continue;
+            snprintf(s->reason, sizeof(s->reason), "no price yet for %s", spec->symbols[n].text);
+            return s->reason;
+        }
+        bool has_price = spec->symbol_count > 0;
+        for (uint32_t n = 0; n < s->md.count && !has_price; n++)
+            has_price = s->symbols[n].source == i && md_has_price(s->md.symbols[n]);
+        if (!has_price) {
+            snprintf(s->reason, sizeof(s->reason), "no price yet from source %u (%.180s)%s", i,
+                     feed_where(s->feed, i), feed_has_ended(s->feed, i) ? ": it has ended" : "");
+            return s->reason;
+        }
+    }
+    return NULL;
+}
+
+static void
+on_flushed(void *arg)
+{
+    loop_stop(((struct serve *)arg)->host->loop);
+}
+
+void
+serve_drain(void *state)
+{
+    struct serve *s = state;
+    s->is_draining = true;
+    if (s->history == NULL) {
+        loop_stop(s->host->loop);
+        return;
+    }
+    s->drain_limit = loop_timer_new(s->host->loop, DRAIN_LIMIT_MS, 0, on_flushed, s);
+    history_flush(s->history, on_flushed);
+}
+
+static void
+timer_end(struct loop_timer **t)
+{
+    if (*t != NULL)
+        loop_timer_end(t);
+}
+
+void
+serve_stop(void *state)
+{
+    struct serve *s = state;
+    timer_end(&s->tick);
+    timer_end(&s->cache_tick);
+    timer_end(&s->drain_limit);
+    feed_close(&s->feed);
+    cache_close(&s->cache);
+    history_close(&s->history);
+    if (s->publisher != NULL)
+        bus_close(&s->publisher);
+    if (s->server != NULL)
+        bus_close(&s->server);
+    for (uint32_t i = 0; i < s->md.count; i++)
+        free(s->symbols[i].memory);
+    bytes_free(&s->packed);
+    free(s->symbols);
+    free(s->md_memory);
+    free(s->lists);
+    free(s->rules);
+    free(s);
+}
