@@ -288,7 +288,7 @@ row_read(const PGresult *result, int row, struct history_row *out)
         .trades = (uint64_t)number_at(result, row, C_TRADES),
         .taker_buy_volume = {number_at(result, row, C_TAKER_BUY)},
         .taker_buy_quote_volume = {number_at(result, row, C_TAKER_BUY_QUOTE)},
-        .is_closed = number_at(result, row, C_IS_CLOSED) != 0,
+        .is_closed = *PQgetvalue(result, row, C_IS_CLOSED) != 0,
     };
     return true;
 }
