@@ -1,7 +1,7 @@
 # database.sh - the stack's own PostgreSQL and Redis: made once, started under the supervisor.
 #
-# PostgreSQL listens on a unix socket in a folder that only its user may enter, on no port at all;
-# whoever may open the socket is trusted. PostgreSQL refuses to run as root, so root runs it as
+# Both listen on unix sockets in folders that only their user may enter, on no port at all; whoever
+# may open a socket is trusted. PostgreSQL refuses to run as root, so root runs it as
 # the user `postgres`, and where that user cannot reach the checkout the data lies in /var/tmp
 # with a link in var/.
 #
@@ -124,16 +124,18 @@ pg_migrate() {
     cp "$plan" "$stamp"
 }
 
-# Prices only, remade by marketdata at any time: nothing is written to disk.
+# Prices only, remade by marketdata at any time: nothing is written to disk. Tests set redis_port,
+# to reach it by host and port too.
 redis_start() {
+    redis_socket=$(socket_dir)/redis.sock
     part_runs redis && return 0
     mkdir -p "$SCRIP_VAR/redis"
     (
         umask 077
         cat >"$etc_dir/redis.conf" <<EOT
 bind 127.0.0.1
-port $redis_port
-unixsocket $(socket_dir)/redis.sock
+port ${redis_port:-0}
+unixsocket $redis_socket
 unixsocketperm 700
 daemonize no
 save ""
@@ -148,7 +150,7 @@ EOT
 
 redis_wait() {
     local deadline=$((SECONDS + 20))
-    until [ "$(redis-cli -p "$redis_port" ping 2>/dev/null)" = PONG ]; do
+    until [ "$(redis-cli -s "$redis_socket" ping 2>/dev/null)" = PONG ]; do
         [ $SECONDS -lt $deadline ] || {
             tail -n 20 "$log_dir/redis.log" >&2
             die "Redis does not answer; see $log_dir/redis.log"

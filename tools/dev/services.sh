@@ -10,12 +10,11 @@
 ports_choose() {
     stack_load
     if [ -z "$port_base" ] || [ "${SCRIP_PORT_BASE:-$port_base}" != "$port_base" ]; then
-        port_base=${SCRIP_PORT_BASE:-$("$python" "$dev_dir/ports" 9100 7 10)}
+        port_base=${SCRIP_PORT_BASE:-$("$python" "$dev_dir/ports" 9100 6 10)}
     fi
     if [ -z "$http_port" ] || [ "${SCRIP_HTTP_PORT:-$http_port}" != "$http_port" ]; then
         http_port=${SCRIP_HTTP_PORT:-$("$python" "$dev_dir/ports" 8080 1)}
     fi
-    redis_port=$((port_base + 6))
     if ! part_runs gateway &&
         [ "$("$python" "$dev_dir/ports" "$http_port" 1)" != "$http_port" ]; then
         die "port $http_port is taken by another program; name one with SCRIP_HTTP_PORT=8090"
@@ -60,7 +59,7 @@ service_settings() {
         cat <<EOT
 publish_endpoint = $sockets/market.pub
 serve_endpoint = $sockets/market
-redis = 127.0.0.1:$redis_port
+redis = unix:$(socket_dir)/redis.sock
 database = $pg_conninfo
 rules_file = $SCRIP_ROOT/config/symbols.json
 sources = $market_source
@@ -96,7 +95,7 @@ ledger_event_endpoints = 0-63=$sockets/ledger.pub
 market_endpoint = $sockets/market.pub
 market_ask_endpoint = $sockets/market
 bridge_endpoint = $sockets/bridge
-redis = 127.0.0.1:$redis_port
+redis = unix:$(socket_dir)/redis.sock
 database = $pg_conninfo
 jwt_key_file = $etc_dir/jwt-keys
 EOT

@@ -18,7 +18,7 @@ status_main() {
     fi
     local name parts
     parts=("postgres=socket:$(readlink -f "$SCRIP_VAR/pg")/socket/.s.PGSQL.5432")
-    parts+=("redis=tcp:$((port_base + 6))")
+    parts+=("redis=socket:$(socket_dir)/redis.sock")
     for name in "${service_names[@]}"; do
         parts+=("$name=$(probe_port "$name")")
     done

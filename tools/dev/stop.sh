@@ -9,7 +9,6 @@ part_again() {
     pg_locate
     stack_load
     [ -n "$port_base" ] || die "there is no stack in $SCRIP_VAR yet: ./scrip up"
-    redis_port=$((port_base + 6))
     market_source=$(cat "$etc_dir/market")
     case $1 in
     postgres) pg_start && pg_wait ;;
