@@ -267,6 +267,12 @@ loop_steady_us(const struct loop *l)
     return l->steady_us;
 }
 
+int64_t
+loop_measure_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
 static int
 events_to_ev(unsigned events)
 {
