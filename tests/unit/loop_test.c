@@ -233,6 +233,7 @@ struct end {
 };
 
 static void *context;
+static char socket_path[64];
 static struct end left_end, right_end;
 
 static void
@@ -240,7 +241,8 @@ ends_open(void (*on_left)(void *), void (*on_right)(void *))
 {
     char endpoint[128];
     context = zmq_ctx_new();
-    snprintf(endpoint, sizeof endpoint, "ipc:///tmp/scrip-loop-test-%d", (int)getpid());
+    snprintf(socket_path, sizeof socket_path, "/tmp/scrip-loop-test-%d", (int)getpid());
+    snprintf(endpoint, sizeof endpoint, "ipc://%s", socket_path);
     left_end.socket = zmq_socket(context, ZMQ_PAIR);
     right_end.socket = zmq_socket(context, ZMQ_PAIR);
     int unlimited = 0;
@@ -263,6 +265,7 @@ ends_close(void)
     zmq_close(left_end.socket);
     zmq_close(right_end.socket);
     zmq_ctx_term(context);
+    unlink(socket_path);
 }
 
 static void
