@@ -1,0 +1,380 @@
+/*
+ * store_journal_test.c - group commit and output commit on the fake store, step by step.
+ *
+ * What is proved: nothing is released before the commit that covers it, releases keep their order,
+ * and a commit whose outcome nobody knows is neither lost nor done twice.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/store_fake.h"
+#include "ledger/core/ledger.h"
+#include "ledger/shell/journal.h"
+
+#define DELAY_US 2000
+#define STALL_US 1000000
+
+static struct store *store;
+static struct journal *journal;
+static int64_t now_us;
+static char released[4096]; /* "r1 e7 ...": replies by corr, events by account */
+static char fenced[128];
+
+static void
+on_reply(void *arg, uint32_t peer, const uint8_t *data, size_t length)
+{
+    (void)arg, (void)data, (void)length;
+    char word[32];
+    snprintf(word, sizeof word, "r%u ", peer);
+    strcat(released, word);
+}
+
+static void
+on_event(void *arg, uint64_t account_id, const uint8_t *data, size_t length)
+{
+    (void)arg, (void)data, (void)length;
+    char word[32];
+    snprintf(word, sizeof word, "e%d ", (int)account_id);
+    strcat(released, word);
+}
+
+static void
+on_fenced(void *arg, const char *why)
+{
+    (void)arg;
+    snprintf(fenced, sizeof fenced, "%s", why);
+}
+
+static void
+begin(void)
+{
+    store = store_fake_open(NULL);
+    now_us = 1000;
+    released[0] = fenced[0] = '\0';
+    journal = journal_new(&(struct journal_options){
+        .store = store,
+        .records_max = 100,
+        .bytes_max = 1 << 20,
+        .held_max = 4 * LEDGER_OUT_MAX,
+        .delay_us = DELAY_US,
+        .stall_us = STALL_US,
+        .on_reply = on_reply,
+        .on_event = on_event,
+        .on_fenced = on_fenced,
+    });
+}
+
+static void
+end(void)
+{
+    journal_destroy(&journal);
+    store_close(&store);
+}
+
+TestSuite(store_journal, .init = begin, .fini = end);
+
+static void
+append(uint16_t shard)
+{
+    struct msg cmd = {.type = MSG_account_open, .corr = 5};
+    cmd.account_open = (struct account_open){.account_id = 7, .user_id = 8};
+    journal_append(journal, shard, &cmd, code_of("gateway-0"), now_us);
+}
+
+static void
+reply(uint32_t peer)
+{
+    struct msg m = {.type = MSG_account_view, .corr = peer};
+    m.account_view.account_id = 7;
+    journal_reply(journal, peer, &m);
+}
+
+static void
+event(uint64_t account_id)
+{
+    struct msg m = {.type = MSG_event_balance};
+    m.event_balance.account_id = account_id;
+    journal_event(journal, account_id, &m);
+}
+
+static void
+turn(void)
+{
+    journal_turn(journal, now_us);
+}
+
+static void
+turn_after(int64_t us)
+{
+    now_us += us;
+    turn();
+}
+
+static void
+expect_released(const char *what)
+{
+    cr_expect_str_eq(released, what);
+    released[0] = '\0';
+}
+
+Test(store_journal, a_reply_leaves_only_with_its_commit)
+{
+    append(0);
+    reply(1);
+    turn();
+    expect_released("");
+    cr_expect_eq(store_fake_calls(store), 1);
+    cr_expect(store_fake_step(store, STORE_DONE));
+    expect_released("r1 ");
+    cr_expect(journal_is_empty(journal));
+    cr_expect_eq(journal_committed(journal, 0), 1);
+}
+
+Test(store_journal, what_rests_on_nothing_uncommitted_leaves_at_once)
+{
+    reply(1);
+    event(7);
+    expect_released("r1 e7 ");
+}
+
+Test(store_journal, a_read_waits_for_what_was_applied_before_it)
+{
+    append(0);
+    reply(1);
+    turn();   /* on its way */
+    reply(2); /* a read behind it: same commit */
+    append(0);
+    reply(3);
+    reply(4); /* a read behind both */
+    expect_released("");
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 r2 ");
+    turn();
+    expect_released("");
+    store_fake_step(store, STORE_DONE);
+    expect_released("r3 r4 ");
+}
+
+Test(store_journal, one_batch_at_a_time_and_the_next_takes_all_that_came)
+{
+    append(0);
+    reply(1);
+    turn();
+    for (uint32_t i = 2; i <= 9; i++) {
+        append((uint16_t)(i % 3));
+        reply(i);
+        turn();
+    }
+    cr_expect_eq(store_fake_calls(store), 1);
+    store_fake_step(store, STORE_DONE);
+    turn();
+    cr_expect_eq(store_fake_calls(store), 1);
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 r2 r3 r4 r5 r6 r7 r8 r9 ");
+    cr_expect_eq(store_fake_count(store), 9);
+}
+
+Test(store_journal, a_batch_nobody_waits_for_waits_for_company)
+{
+    append(0);
+    event(7);
+    turn();
+    turn_after(DELAY_US - 1);
+    cr_expect_eq(store_fake_calls(store), 0);
+    cr_expect_eq(journal_wake_us(journal), 1000 + DELAY_US);
+    turn_after(1);
+    cr_expect_eq(store_fake_calls(store), 1);
+    store_fake_step(store, STORE_DONE);
+    expect_released("e7 ");
+}
+
+Test(store_journal, a_reply_ends_the_wait)
+{
+    append(0);
+    turn();
+    cr_expect_eq(store_fake_calls(store), 0);
+    append(0);
+    reply(1);
+    turn();
+    cr_expect_eq(store_fake_calls(store), 1);
+    store_fake_step(store, STORE_DONE);
+    cr_expect_eq(store_fake_count(store), 2);
+}
+
+Test(store_journal, sequence_and_hash_run_on_per_shard)
+{
+    struct journal_hasher *h = journal_hasher_new();
+    uint8_t before[3][HASH_BYTES] = {{0}}, hash[HASH_BYTES];
+    for (uint16_t i = 0; i < 12; i++) {
+        append((uint16_t)(i % 3));
+        reply(1);
+        turn();
+        store_fake_step(store, STORE_DONE);
+    }
+    for (uint32_t i = 0; i < 12; i++) {
+        const struct journal_record *r = store_fake_at(store, i);
+        cr_assert_eq(r->seq, i / 3 + 1);
+        journal_hash(h, before[r->shard], r, hash);
+        cr_assert_arr_eq(hash, r->hash, HASH_BYTES);
+        memcpy(before[r->shard], hash, HASH_BYTES);
+    }
+    journal_hasher_destroy(&h);
+}
+
+Test(store_journal, lost_but_kept_is_found_and_released_once)
+{
+    append(2);
+    reply(1);
+    turn();
+    store_fake_break(store, true);
+    cr_expect_not(journal_is_writable(journal, now_us));
+    turn();
+    expect_released("");
+    store_fake_mend(store);
+    turn(); /* asks */
+    cr_expect_eq(journal_state_now(journal), JOURNAL_ASKING);
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 ");
+    turn();
+    cr_expect_eq(store_fake_calls(store), 0);
+    cr_expect_eq(store_fake_count(store), 1);
+    cr_expect(journal_is_writable(journal, now_us));
+}
+
+Test(store_journal, lost_and_gone_is_sent_again)
+{
+    append(2);
+    append(3);
+    reply(1);
+    turn();
+    store_fake_break(store, false);
+    append(2);
+    reply(2);
+    turn();
+    store_fake_mend(store);
+    turn();
+    store_fake_step(store, STORE_DONE); /* asked: absent */
+    expect_released("");
+    turn();
+    store_fake_step(store, STORE_DONE); /* sent again */
+    expect_released("r1 ");
+    turn();
+    store_fake_step(store, STORE_DONE);
+    expect_released("r2 ");
+    cr_expect_eq(store_fake_count(store), 3);
+}
+
+Test(store_journal, sent_again_while_the_first_attempt_commits_after_all)
+{
+    append(2);
+    reply(1);
+    turn();
+    /* The old session's transaction commits after we asked: the numbers are taken, by us. */
+    store_fake_break(store, true);
+    store_fake_mend(store);
+    turn();
+    store_fake_step(store, STORE_LOST); /* the question was lost, too */
+    now_us += 200000;
+    turn();
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 ");
+    cr_expect_eq(store_fake_count(store), 1);
+}
+
+Test(store_journal, another_record_in_our_place_ends_it)
+{
+    append(2);
+    reply(1);
+    turn();
+    store_fake_step(store, STORE_DONE);
+    released[0] = '\0';
+    /* A second writer that believes to be at the same place. */
+    const uint8_t zero[HASH_BYTES] = {0};
+    journal_set_head(journal, 2, 0, zero);
+    now_us += 5;
+    append(2);
+    reply(2);
+    turn();
+    store_fake_step(store, STORE_DONE); /* taken */
+    turn();
+    store_fake_step(store, STORE_DONE); /* asked: another */
+    expect_released("");
+    cr_expect_str_not_empty(fenced);
+    cr_expect_eq(journal_state_now(journal), JOURNAL_FENCED);
+}
+
+Test(store_journal, a_refusal_is_retried_and_shuts_the_door_meanwhile)
+{
+    append(2);
+    reply(1);
+    turn();
+    store_fake_step(store, STORE_REFUSED);
+    cr_expect_not(journal_is_writable(journal, now_us));
+    turn();
+    cr_expect_eq(store_fake_calls(store), 0);
+    cr_expect_gt(journal_wake_us(journal), now_us);
+    now_us = journal_wake_us(journal);
+    turn();
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 ");
+    cr_expect(journal_is_writable(journal, now_us));
+}
+
+Test(store_journal, a_deposed_writer_releases_nothing)
+{
+    append(2);
+    reply(1);
+    turn();
+    store_fake_step(store, STORE_FENCED);
+    cr_expect_str_not_empty(fenced);
+    turn_after(1000000);
+    cr_expect_eq(store_fake_calls(store), 0);
+    expect_released("");
+}
+
+Test(store_journal, a_commit_that_hangs_shuts_the_door)
+{
+    append(0);
+    reply(1);
+    turn();
+    cr_expect(journal_is_writable(journal, now_us));
+    cr_expect_not(journal_is_writable(journal, now_us + STALL_US));
+    store_fake_step(store, STORE_DONE);
+    cr_expect(journal_is_writable(journal, now_us + STALL_US));
+}
+
+Test(store_journal, a_full_batch_says_so_before_it_is_full)
+{
+    append(0);
+    reply(1);
+    turn(); /* on its way, and stays there */
+    uint32_t taken = 0;
+    while (journal_has_room(journal)) {
+        append(0);
+        taken++;
+    }
+    cr_expect_eq(taken, 100);
+    cr_expect(journal_is_crowded(journal));
+    store_fake_step(store, STORE_DONE);
+    turn();
+    cr_expect(journal_has_room(journal));
+    store_fake_step(store, STORE_DONE);
+    cr_expect_eq(store_fake_count(store), 101);
+}
+
+Test(store_journal, reads_behind_a_hanging_commit_are_bounded_too)
+{
+    append(0);
+    reply(1);
+    turn();
+    uint32_t held = 0;
+    while (journal_has_room(journal)) {
+        reply(2);
+        held++;
+    }
+    cr_expect_leq(held, 4 * LEDGER_OUT_MAX - LEDGER_OUT_MAX);
+    cr_expect_gt(held, LEDGER_OUT_MAX);
+}
