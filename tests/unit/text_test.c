@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "random_msg.h"
@@ -38,6 +39,28 @@ Test(text, every_message_reads_back_what_was_printed)
             cr_assert(out.type == in.type && out.corr == in.corr, "%s", line);
             cr_assert(same_body(l, msg_body(&in), msg_body(&out)), "%s", line);
         }
+}
+
+/* A shorter room gives the same line cut, and not a byte beyond it (ASan watches). */
+Test(text, a_line_is_cut_where_its_room_ends)
+{
+    struct random r = {12};
+    const struct msg_layout *l;
+    for (uint32_t i = 0; (l = msg_layout_at(i)) != NULL; i++) {
+        struct msg m;
+        arenas();
+        random_msg(&r, l, 2, &made, &m);
+        size_t whole = msg_print(&m, line, sizeof(line));
+        for (int k = 0; k < 20; k++) {
+            size_t size = random_below(&r, whole + 2) + 1;
+            char *room = malloc(size);
+            size_t length = msg_print(&m, room, size);
+            cr_assert_eq(length, strlen(room));
+            cr_assert(length < size && length + 2 >= (whole < size ? whole : size));
+            cr_assert_eq(memcmp(room, line, length), 0);
+            free(room);
+        }
+    }
 }
 
 Test(text, looks_as_the_codec_s_header_says)
