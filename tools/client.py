@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import http.client
 import json
+import time
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -154,8 +155,8 @@ class Client:
     def ticker(self, symbol="BTCUSDT"):
         return self.call("GET", "/api/market/ticker", query={"symbol": symbol})
 
-    def stream(self):
-        return Stream(self)
+    def stream(self, **options):
+        return Stream(self, **options)
 
 
 def flat(view):
@@ -165,32 +166,79 @@ def flat(view):
     return order
 
 
+class StreamClosed(HttpError):
+    """The server ended the connection; `status` is the WebSocket's closing code."""
+
+
 class Stream:
-    """The WebSocket, signed in; messages are parsed JSON."""
+    """The WebSocket, signed in. Events are kept in `events` as they come."""
 
-    def __init__(self, client, timeout=15):
+    def __init__(self, client, follow=True, after=None):
         import websocket  # Debian's python3-websocket
-        self.errors = websocket
+        self.library = websocket
         self.socket = websocket.create_connection(
-            "ws://%s:%d/ws" % (client.host, client.port), timeout=timeout)
-        self.seen = []
+            "ws://%s:%d/ws" % (client.host, client.port), timeout=client.timeout)
+        self.events = []
+        if client.token:
+            self.ask(op="auth", token=client.token)
+        if after is not None:
+            self.ask(op="resume", after=after)
+        elif follow and client.token:
+            self.ask(op="subscribe", channel="orders")
 
-    def send(self, **message):
-        self.socket.send(json.dumps(message))
-
-    def receive(self):
-        text = self.socket.recv()
-        message = json.loads(text, parse_float=Decimal) if text else None
-        self.seen.append(message)
+    def receive(self, seconds=15):
+        """The next message; None when none came in time."""
+        self.socket.settimeout(seconds)
+        try:
+            code, data = self.socket.recv_data()
+        except self.library.WebSocketTimeoutException:
+            return None
+        except (OSError, self.library.WebSocketException) as error:
+            raise StreamClosed("the stream broke: %r" % error) from error
+        if code == self.library.ABNF.OPCODE_CLOSE:
+            raise StreamClosed("the stream was closed: %r" % data[2:],
+                               int.from_bytes(data[:2], "big"))
+        message = json.loads(data, parse_float=Decimal)
+        if "event" in message:
+            self.events.append(message)
         return message
 
-    def until(self, condition, most=100000):
-        """The first message for which the condition holds; earlier ones are in `seen`."""
-        for _ in range(most):
-            message = self.receive()
-            if message is None or condition(message):
+    def ask(self, **operation):
+        """Sends an operation and gives its answer; refusals raise."""
+        self.socket.send(json.dumps(operation))
+        while (message := self.receive()) is not None:
+            if message.get("op") == operation["op"]:
+                if not message.get("ok"):
+                    raise HttpError("%s: %s" % (operation["op"], message), 400, message)
+                return message
+        raise HttpError("%s: no answer on the stream" % operation["op"])
+
+    def wait(self, condition, seconds=15):
+        """The first event, among those that have come and those to come, or None in time."""
+        for event in self.events:
+            if condition(event):
+                return event
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            message = self.receive(left)
+            if message and "event" in message and condition(message):
                 return message
         return None
+
+    def wait_order(self, order_id, statuses, seconds=15):
+        return self.wait(lambda e: e["event"] == "order" and e["data"]["order_id"] == order_id and
+                         e["data"]["status"] in statuses, seconds)
+
+    def account_events(self, last, seconds=15):
+        """The account's events up to number `last`; raises when a number is missing or doubled."""
+        def numbered():
+            return [e for e in self.events if "sequence" in e]
+
+        self.wait(lambda e: e.get("sequence", 0) >= last, seconds)
+        numbers = [e["sequence"] for e in numbered()]
+        if numbers and numbers != list(range(numbers[0], last + 1)):
+            raise HttpError("events are not numbered one by one up to %d: %s" % (last, numbers))
+        return numbered()
 
     def close(self):
         self.socket.close()

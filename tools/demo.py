@@ -12,7 +12,7 @@ SPDX-License-Identifier: Apache-2.0
 import os
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from decimal import ROUND_DOWN, Decimal
 from urllib.parse import urlparse
 
@@ -195,9 +195,11 @@ def demo(url):
     must(client.balances()[QUOTE] == (free + held, Decimal(0)), "its hold was given back")
 
     title(6, "What the stream told meanwhile")
-    counts = stream.account_events(client.account()["event_sequence"])
+    events = stream.account_events(client.account()["event_sequence"])
+    kinds = Counter(event["event"] for event in events)
     show("%d events, numbered without a gap: %s" % (
-        sum(counts.values()), ", ".join("%d %s" % (n, kind) for kind, n in sorted(counts.items()))))
+        len(events), ", ".join("%d x %s" % (n, kind) for kind, n in sorted(kinds.items()))))
+    must(kinds["trade"] > 0 and kinds["order"] > 0, "the stream told of orders and trades")
     stream.close()
 
     title(7, "The account, added up from its trades alone")
