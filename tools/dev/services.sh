@@ -42,11 +42,26 @@ market_sources() {
         printf 'synthetic:seed=7:symbols=BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT'
         return
     fi
-    local file files=()
+    local file files=() symbol=''
     for file in "$@"; do
         files+=("$(market_path "$file")")
+        case $file in
+        *.csv | *.csv.*) symbol=$(symbol_in_name "$file") ;;
+        esac
     done
-    (IFS=, && printf 'playback:%s:clock=now:loop=1' "${files[*]}")
+    (IFS=, && printf 'playback:%s:clock=now:loop=1%s' "${files[*]}" "${symbol:+:symbols=$symbol}")
+}
+
+# CSV files do not name their symbol, but their names do: BTCUSDT-trades-2024-08.csv.gz.
+symbol_in_name() {
+    local symbol
+    for symbol in $(grep -oE '"symbol": *"[A-Z0-9]+"' "$SCRIP_ROOT/config/symbols.json" |
+        cut -d'"' -f4); do
+        case $(basename "$1") in
+        *"$symbol"*) printf '%s' "$symbol" && return ;;
+        esac
+    done
+    die "--market: the name of $1 holds no symbol of config/symbols.json"
 }
 
 service_settings() {

@@ -15,8 +15,9 @@ migrates the database, starts the five services and prints the URL. What already
 alone unless its program or its settings have changed.
 
   --market synthetic   a seeded market of several symbols (the default)
-  --market FILE...     a recording of Binance's streams (.txt, .txt.gz, .txt.xz), played in a loop
-                       with its clock shifted to now; stays chosen until --market names another
+  --market FILE...     a recording of Binance's streams (.txt, .gz, .xz) or CSV files of its public
+                       data that name their symbol, played in a loop with the clock shifted to
+                       now; stays chosen until --market names another
   --no-build           neither installs nor builds
 TXT
 }
