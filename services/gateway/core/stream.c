@@ -296,3 +296,12 @@ cursor_resumed(struct cursor *c, uint64_t sequence)
         c->seen = 0;
     return c->is_asking;
 }
+
+bool
+cursor_recheck(struct cursor *c)
+{
+    if (!c->has_started || c->is_asking)
+        return false;
+    c->is_asking = true;
+    return true;
+}

@@ -85,4 +85,7 @@ enum cursor_verdict cursor_resent(struct cursor *c, uint64_t sequence);
 /* The answer is complete: all up to `sequence` was in it. True when more is missing already: ask
  * again. */
 bool cursor_resumed(struct cursor *c, uint64_t sequence);
+/* Time for a look whether the end of the account's events was lost; true when to ask. */
+bool cursor_recheck(struct cursor *c);
+
 #endif

@@ -159,12 +159,13 @@ tokens_answer(struct shell *s, struct request *r, int status, struct token_holde
     char token[TOKEN_BYTES], text[TOKEN_BYTES + 512];
     int64_t now_us = loop_now_us(s->loop);
     tokens_sign(s->tokens, holder, now_us, token);
-    int length = snprintf(text, sizeof text,
-                          "{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%" PRId64
-                          ",\"refresh_token\":\"%s\",\"user_id\":%" PRIu64 ",\"account_id\":%" PRIu64
-                          ",\"username\":\"%s\",\"role\":\"%s\"}",
-                          token, (holder->expires_us - now_us) / 1000000, refresh,
-                          holder->user_id, holder->account_id, holder->username, holder->role);
+    int length =
+        snprintf(text, sizeof text,
+                 "{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%" PRId64
+                 ",\"refresh_token\":\"%s\",\"user_id\":%" PRIu64 ",\"account_id\":%" PRIu64
+                 ",\"username\":\"%s\",\"role\":\"%s\"}",
+                 token, (holder->expires_us - now_us) / 1000000, refresh, holder->user_id,
+                 holder->account_id, holder->username, holder->role);
     answer_text(s, r, status, NULL, text, (size_t)length);
     OPENSSL_cleanse(token, sizeof token);
     OPENSSL_cleanse(text, sizeof text);
@@ -172,8 +173,7 @@ tokens_answer(struct shell *s, struct request *r, int status, struct token_holde
 
 /* Asks the ledger to open the account; again is harmless. `owner` 0: nobody waits. */
 static enum err
-account_open_send(struct shell *s, const struct token_holder *holder, uint64_t corr,
-                  uint64_t owner)
+account_open_send(struct shell *s, const struct token_holder *holder, uint64_t corr, uint64_t owner)
 {
     struct account_open body = {.account_id = holder->account_id, .user_id = holder->user_id};
     return call_send(s, call_ledger_of(s, holder->account_id), MSG_account_open, corr, owner,
@@ -297,8 +297,8 @@ on_found(void *arg, enum err e, const struct user_row *row)
     }
     if (row != NULL)
         holder_set(&f->holder, row);
-    enum err busy = hash_pool_compare(f->shell->hashes, row == NULL ? NULL : row->hash,
-                                      f->password, on_compared, f);
+    enum err busy = hash_pool_compare(f->shell->hashes, row == NULL ? NULL : row->hash, f->password,
+                                      on_compared, f);
     if (busy != OK)
         flow_fail(f, busy);
 }
@@ -336,8 +336,7 @@ on_logged_out(void *arg, enum err e, const struct user_row *row)
 /* ---- The handlers ------------------------------------------------------------------------ */
 
 static void
-credentials_take(struct shell *s, struct request *r, const struct http_request *h,
-                 bool is_sign_up)
+credentials_take(struct shell *s, struct request *r, const struct http_request *h, bool is_sign_up)
 {
     struct flow *f = flow_new(s, r);
     if (f == NULL) {
@@ -456,8 +455,7 @@ on_got(void *arg, enum err e, const struct user_row *row)
                           "{\"user_id\":%" PRIu64
                           ",\"username\":\"%s\",\"role\":\"%s\",\"account_id\":%" PRIu64
                           ",\"created_us\":%" PRId64 "}",
-                          row->user_id, row->username, row->role, row->account_id,
-                          row->created_us);
+                          row->user_id, row->username, row->role, row->account_id, row->created_us);
     answer_text(f->shell, r, 200, NULL, text, (size_t)length);
     flow_free(f);
 }

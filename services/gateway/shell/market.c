@@ -72,8 +72,8 @@ on_connect(const redisAsyncContext *redis, int status)
 static void
 cache_connect(struct market_cache *m)
 {
-    redisAsyncContext *redis = m->port == 0 ? redisAsyncConnectUnix(m->host)
-                                            : redisAsyncConnect(m->host, m->port);
+    redisAsyncContext *redis =
+        m->port == 0 ? redisAsyncConnectUnix(m->host) : redisAsyncConnect(m->host, m->port);
     if (redis == NULL || redis->err != 0) {
         if (redis != NULL)
             redisAsyncFree(redis);

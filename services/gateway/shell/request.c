@@ -74,9 +74,8 @@ refuse_unheld(struct shell *s, struct http_ref ref, enum err e, const char *deta
     struct refused why = {.error = e,
                           .detail = text_of("%s", detail == NULL ? "" : detail),
                           .retry_after_seconds = err_http(e) == 503};
-    struct http_reply reply = {.status = err_http(e),
-                               .corr = corr_new(s),
-                               .retry_after_seconds = why.retry_after_seconds};
+    struct http_reply reply = {
+        .status = err_http(e), .corr = corr_new(s), .retry_after_seconds = why.retry_after_seconds};
     error_write(&text, &why, reply.corr, NULL);
     reply.body = (const char *)text.data;
     reply.length = text.length;
@@ -226,8 +225,8 @@ request_begin(void *arg, const struct http_request *h)
         refuse_unheld(s, h->ref, ERR_GATEWAY_BUSY, NULL);
         return;
     }
-    struct refused why = {.error = route_find(s->routes, h->head->method, h->head->path,
-                                              &r->route, r->allow, sizeof r->allow)};
+    struct refused why = {.error = route_find(s->routes, h->head->method, h->head->path, &r->route,
+                                              r->allow, sizeof r->allow)};
     if (why.error == OK) {
         r->allow[0] = 0;
         if (r->route->who == WHO_USER)
@@ -247,8 +246,7 @@ request_begin(void *arg, const struct http_request *h)
 }
 
 bool
-request_websocket(void *arg, const struct http_request *h, int fd, const char *bytes,
-                  size_t length)
+request_websocket(void *arg, const struct http_request *h, int fd, const char *bytes, size_t length)
 {
     struct shell *s = arg;
     bool is_stream = h->head->path.length == 3 && memcmp(h->head->path.at, "/ws", 3) == 0;

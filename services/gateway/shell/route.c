@@ -141,9 +141,9 @@ route_matches(const struct route *r, const struct http1_text *parts, uint32_t co
         return false;
     for (uint32_t i = count; i-- > 0;) {
         const struct route_part *p = &r->parts[i];
-        if (p->is_name ? parts[i].length == 0
-                       : p->length != parts[i].length ||
-                             memcmp(p->text, parts[i].at, p->length) != 0)
+        if (p->is_name
+                ? parts[i].length == 0
+                : p->length != parts[i].length || memcmp(p->text, parts[i].at, p->length) != 0)
             return false;
     }
     return true;

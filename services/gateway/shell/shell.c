@@ -57,17 +57,17 @@ metrics_init(struct shell *s)
         snprintf(labels, sizeof labels, "status=\"%dxx\"", i);
         s->answers[i] = metric_counter("scrip_gateway_requests_total", labels, sentence);
     }
-    s->latency = metric_histogram("scrip_gateway_request_us", "",
-                                  "From the whole request to its answer.");
-    s->in_flight = metric_gauge("scrip_gateway_calls_in_flight", "",
-                                "Requests waiting for another service.");
+    s->latency =
+        metric_histogram("scrip_gateway_request_us", "", "From the whole request to its answer.");
+    s->in_flight =
+        metric_gauge("scrip_gateway_calls_in_flight", "", "Requests waiting for another service.");
     s->resent = metric_counter("scrip_gateway_calls_resent_total", "", "Requests sent again.");
     s->expired = metric_counter("scrip_gateway_calls_expired_total", "",
                                 "Requests given up without an answer.");
     s->late = metric_counter("scrip_gateway_answers_dropped_total", "",
                              "Answers nobody waited for any more, and stale ones.");
-    s->limited = metric_counter("scrip_gateway_limited_total", "",
-                                "Requests refused for coming too fast.");
+    s->limited =
+        metric_counter("scrip_gateway_limited_total", "", "Requests refused for coming too fast.");
 }
 
 static void

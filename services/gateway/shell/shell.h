@@ -39,11 +39,11 @@ struct request {
     struct http_ref ref;
     const struct route *route; /* NULL when none was found */
     uint64_t corr;
-    int64_t start_us, deadline_us; /* steady */
-    struct token_holder who;       /* of USER routes; zero elsewhere */
+    int64_t start_us, deadline_us;    /* steady */
+    struct token_holder who;          /* of USER routes; zero elsewhere */
     char refresh[REFRESH_TEXT_BYTES]; /* of a sign-up that waits for the ledger */
     cid_t client_order_id;
-    char allow[32]; /* of a method that is not allowed */
+    char allow[32];      /* of a method that is not allowed */
     enum err late_error; /* the answer at the deadline */
     request_answer *on_answer;
     uint32_t next, prev; /* queued ones by deadline; next also links the free ones */
@@ -99,8 +99,8 @@ uint64_t corr_new(struct shell *s);
 
 /* ---- Answers: each ends the request ---- */
 
-void answer_text(struct shell *s, struct request *r, int status, const char *type,
-                 const char *text, size_t length);
+void answer_text(struct shell *s, struct request *r, int status, const char *type, const char *text,
+                 size_t length);
 void answer_json(struct shell *s, struct request *r, int status, const struct bytes *body);
 /* A message's body as JSON. */
 void answer_body(struct shell *s, struct request *r, int status, const struct msg_layout *l,

@@ -55,8 +55,8 @@ bool users_find(struct users *u, const char *username, users_answer *answer, voi
 /* By id, for GET /api/user/me. TOKEN_INVALID when there is none any more. */
 bool users_get(struct users *u, uint64_t user_id, users_answer *answer, void *arg);
 /* A right password: the failures are forgotten and a session begins. The row is empty. */
-bool users_logged_in(struct users *u, uint64_t user_id, const char *refresh,
-                     users_answer *answer, void *arg);
+bool users_logged_in(struct users *u, uint64_t user_id, const char *refresh, users_answer *answer,
+                     void *arg);
 /* A wrong one is counted; nobody waits for it. */
 void users_failed(struct users *u, uint64_t user_id);
 /* Exchanges a refresh token. Fills the ids, name and role. REFRESH_INVALID. */
