@@ -1,9 +1,9 @@
 """e2e - orders a second over HTTP, filled and durable, next to what the gateway could do at most.
 
-A stack of its own on the synthetic market. In each run wrk posts a trivial request and then
-market orders to the same gateway, so that both meet the same machine; the ratio is ours over the
-trivial one. Then, by bench/load: the latency at a fixed 2,000 orders a second, orders placed and
-canceled, and other numbers of connections.
+A stack of its own, on the market made for the stories. In each run wrk posts a trivial request and
+then market orders to the same gateway, so that both meet the same machine; the ratio is ours over
+the trivial one. Then, by bench/load: the latency at a fixed 2,000 orders a second, orders placed
+and canceled, and other numbers of connections.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -15,6 +15,7 @@ from decimal import ROUND_UP, Decimal
 from figures import BUILD, ROOT, RUNS, Failed, median, medians, program, run, say, settle
 
 sys.path[:0] = [os.path.join(ROOT, "tests", "e2e"), os.path.join(ROOT, "tools")]
+import recording  # noqa: E402
 from stack import Stack, wait_for  # noqa: E402
 
 ORDERS = "/api/paper-trading/orders"
@@ -101,7 +102,7 @@ def main():
     os.environ["SCRIP_BUILD"] = BUILD
     if not os.access(os.path.join(BUILD, "services", "gateway", "scrip-gateway"), os.X_OK):
         raise Failed("the services are not built: ./scrip build")
-    with Stack(settings={"gateway": NO_LIMITS}, buffers="256MB") as stack:
+    with Stack({"gateway": NO_LIMITS}, market=recording.write, buffers="256MB") as stack:
         bench = Bench(stack)
         raw = measure(bench)
         statuses = bench.placed()

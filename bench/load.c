@@ -1,10 +1,11 @@
 /*
  * load.c - an HTTP load generator that measures what a caller on a schedule would feel.
  *
- * With --rate it is an open loop: request i is due at start + i / rate whatever the server does,
- * and its latency counts from that moment, so a stall is charged to every request it delays
- * (wrk, a closed loop, would send fewer instead). Without a rate each connection sends its next
- * request when it has the answer. --cancel follows each order with its DELETE. One thread, epoll.
+ * With --rate it is an open loop: request i = 1, 2... is due at start + i / rate whatever the
+ * server does, and its latency counts from that moment, so a stall is charged to every request it
+ * delays (wrk, a closed loop, would send fewer instead). Without a rate each connection sends its
+ * next request when it has the answer. --cancel follows each order with its DELETE. One thread,
+ * epoll.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -141,8 +142,8 @@ pump(struct load *l, int64_t now)
     int64_t until = now < l->end_ns ? now : l->end_ns;
     int64_t due = (until - l->start_ns) * l->o.rate / 1000000000;
     while (l->scheduled < due && l->idle_count > 0) {
-        int64_t due_ns = l->start_ns + l->scheduled * 1000000000 / l->o.rate;
         l->scheduled++;
+        int64_t due_ns = l->start_ns + l->scheduled * 1000000000 / l->o.rate;
         order_send(l, &l->connections[l->idle[--l->idle_count]], due_ns);
     }
 }
