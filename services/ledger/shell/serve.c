@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host/log.h"
@@ -172,23 +171,14 @@ open_doors(struct serve *s)
 
 /* ---- Proof -------------------------------------------------------------------------------- */
 
-/* The loop's clock stands still within a turn, and this measures inside one. */
-static int64_t
-clock_us(void)
-{
-    struct timespec now;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
-}
-
 static void
 on_check(void *arg)
 {
     struct serve *s = arg;
     if (s->phase == PHASE_SERVING) {
-        int64_t before = clock_us();
+        int64_t before = loop_measure_us();
         s->is_violated = !ledger_check(&s->ledger, &s->violation);
-        int64_t took_ms = (clock_us() - before) / 1000;
+        int64_t took_ms = (loop_measure_us() - before) / 1000;
         metric_set(s->m_violated, s->is_violated);
         if (s->is_violated)
             log_line(LOG_ERROR, "books_violated", "why=\"%s\"", s->violation.text);
