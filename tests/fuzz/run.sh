@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# run.sh - builds the preset `fuzz` and runs every fuzz target for SECONDS, one after the other.
+# run.sh - builds the preset `fuzz` and runs every fuzz target for SECONDS, a few at a time.
 #
 #   tests/fuzz/run.sh [SECONDS] [NAME...]      20 seconds and all targets when nothing is said
 #
 # What was learnt stays in var/fuzz/NAME/corpus and is where the next run begins; what broke a
 # target lies in var/fuzz/NAME/found. Prints a line per target; exits 1 when one found something.
+# SCRIP_FUZZ_JOBS says how many run at a time (default: the processors, at most 4).
 #
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
@@ -58,12 +59,22 @@ run_target() {
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-failed=0 ran=0
+jobs=${SCRIP_FUZZ_JOBS:-$(nproc)}
+jobs=$((jobs > 4 ? 4 : jobs < 1 ? 1 : jobs))
+failed=0 ran=0 running=0
 while read -r name program; do
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
-    ran=$((ran + 1))
-    run_target "$name" "$program" || failed=$((failed + 1))
+    if [ "$running" -ge "$jobs" ]; then
+        wait -n || failed=$((failed + 1))
+        running=$((running - 1))
+    fi
+    run_target "$name" "$program" &
+    ran=$((ran + 1)) running=$((running + 1))
 done <"$build/fuzz_targets.txt"
+while [ "$running" -gt 0 ]; do
+    wait -n || failed=$((failed + 1))
+    running=$((running - 1))
+done
 
 [ "$ran" -gt 0 ] || {
     echo "fuzz: no target of that name" >&2
