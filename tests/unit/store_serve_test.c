@@ -142,7 +142,7 @@ Test(store_serve, killed_under_load_it_keeps_every_acknowledged_order)
             bool sells = i >= ACCOUNTS && i % 3 == 2; /* half, because of the buyer's fee */
             struct order o = place(world_market_order(1 + (uint64_t)i % ACCOUNTS, cid,
                                                       sells ? SIDE_SELL : SIDE_BUY,
-                                                      BTC / (sells ? 20000 : 10000)));
+                                                      BTC / (sells ? 4000 : 2000)));
             ids[k * ORDERS + i] = o.order_id;
         }
         cr_expect_eq(world_end(ledger, SIGKILL), 128 + SIGKILL);
