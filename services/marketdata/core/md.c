@@ -245,13 +245,24 @@ depth_publish(struct md_symbol *s, const struct md_event *e, struct outbox *out)
     touch_from_book(s, e->time_us);
 }
 
+static void
+heard(struct md_symbol *s, const struct md_event *e, int64_t now_us)
+{
+    s->heard_us = now_us;
+    if (e->time_us > s->market_us)
+        s->market_us = e->time_us;
+}
+
 static enum err
 book_apply(const struct md *m, struct md_symbol *s, const struct md_event *e, int64_t now_us,
            struct outbox *out)
 {
     if (e->bid_count > MD_LEVELS_MAX || e->ask_count > MD_LEVELS_MAX)
         return ERR_LINE_INVALID;
-    switch (sync_apply(&s->sync, e)) {
+    enum sync_step step = sync_apply(&s->sync, e);
+    if (step != SYNC_INVALID)
+        heard(s, e, now_us);
+    switch (step) {
     case SYNC_INVALID:
         return ERR_LINE_INVALID;
     case SYNC_KEPT:
@@ -285,7 +296,8 @@ book_apply(const struct md *m, struct md_symbol *s, const struct md_event *e, in
 /* Followers must not keep the levels of the run before. A clock that goes back (a recording that
  * starts again with its own times) takes the history with it. */
 static void
-begin_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
+begin_apply(const struct md *m, struct md_symbol *s, const struct md_event *e, int64_t now_us,
+            struct outbox *out)
 {
     s->has_ended = false;
     s->has_gap = false;
@@ -299,8 +311,10 @@ begin_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
         s->trades_count = 0;
         s->market_us = 0;
     }
-    if (s->heard_us != 0)
+    if (s->heard_us != 0) {
+        md_state_update(m, s, now_us, out);
         book_publish(s, out);
+    }
 }
 
 static enum err
@@ -316,7 +330,7 @@ event_apply(struct md *m, struct md_symbol *s, const struct md_event *e, int64_t
     case MD_EVENT_BOOK:
         return book_apply(m, s, e, now_us, out);
     case MD_EVENT_BEGIN:
-        begin_apply(s, e, out);
+        begin_apply(m, s, e, now_us, out);
         return OK;
     case MD_EVENT_END:
         s->has_ended = true;
@@ -344,9 +358,7 @@ md_apply(struct md *m, const struct md_event *e, int64_t now_us, struct outbox *
         return error;
     }
     if (e->kind != MD_EVENT_BEGIN && e->kind != MD_EVENT_END)
-        s->heard_us = now_us;
-    if (e->time_us > s->market_us)
-        s->market_us = e->time_us;
+        heard(s, e, now_us);
     md_state_update(m, s, now_us, out);
     return OK;
 }

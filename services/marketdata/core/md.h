@@ -111,7 +111,7 @@ MUST_USE enum err md_apply(struct md *m, const struct md_event *e, int64_t now_u
 void md_tick(struct md *m, struct md_symbol *s, int64_t now_us, struct outbox *out);
 
 /* Answers md_snapshot_get, md_depth_get, md_trades_get and md_symbols_get. Refuses with
- * SYMBOL_UNKNOWN, NUMBER_RANGE (limit), or MARKET_UNAVAILABLE (nothing known of it yet). */
+ * NUMBER_RANGE (limit), SYMBOL_UNKNOWN, or MARKET_UNAVAILABLE (nothing known of it yet). */
 MUST_USE enum err md_ask(struct md *m, uint32_t peer, const struct msg *ask, struct outbox *out);
 /* Views. */
 void md_view_price(const struct md_symbol *s, struct md_price *out);

@@ -130,6 +130,10 @@ md_remember_open(struct md_symbol *s, enum interval i, const struct candle *c, i
         return;
     candle_add_earlier(&slot->now, c);
     slot->is_changed = true;
+    if (i == INTERVAL_1m) {
+        stats_remember_part(&s->stats, c);
+        s->ticker_is_changed = true;
+    }
 }
 
 void

@@ -127,11 +127,11 @@ ask_book(struct md *m, uint32_t peer, uint64_t corr, code_t symbol, uint32_t lim
          struct outbox *out)
 {
     const struct md_symbol *s;
+    if (limit > MD_LEVELS_MAX)
+        return ERR_NUMBER_RANGE;
     enum err e = symbol_for(m, symbol, &s);
     if (e != OK)
         return e;
-    if (limit > MD_LEVELS_MAX)
-        return ERR_NUMBER_RANGE;
     struct msg *reply = outbox_put(out, OUT_REPLY, peer, MSG_md_book, corr);
     md_book_fill(s, limit, &out->lists, &reply->md_book);
     return OK;
@@ -142,11 +142,11 @@ ask_trades(struct md *m, uint32_t peer, uint64_t corr, const struct md_trades_ge
            struct outbox *out)
 {
     const struct md_symbol *s;
+    if (get->limit > MD_TRADES_MAX)
+        return ERR_NUMBER_RANGE;
     enum err e = symbol_for(m, get->symbol, &s);
     if (e != OK)
         return e;
-    if (get->limit > MD_TRADES_MAX)
-        return ERR_NUMBER_RANGE;
     uint64_t count = get->limit == 0 ? TRADES_LIMIT_DEFAULT : get->limit;
     if (count > s->trades_count)
         count = s->trades_count;

@@ -136,23 +136,42 @@ stats_trade(struct stats *s, const struct public_trade *t)
         rebuild(s);
 }
 
+static struct stats_bucket
+bucket_from(const struct candle *minute)
+{
+    return (struct stats_bucket){.minute = minute_of(minute->open_time_us),
+                                 .open = minute->open,
+                                 .high = minute->high,
+                                 .low = minute->low,
+                                 .close = minute->close,
+                                 .volume = minute->volume.v,
+                                 .quote_volume = minute->quote_volume.v,
+                                 .trades = minute->trades};
+}
+
 void
 stats_remember(struct stats *s, const struct candle *minute)
 {
-    struct stats_bucket part = {.minute = minute_of(minute->open_time_us),
-                                .open = minute->open,
-                                .high = minute->high,
-                                .low = minute->low,
-                                .close = minute->close,
-                                .volume = minute->volume.v,
-                                .quote_volume = minute->quote_volume.v,
-                                .trades = minute->trades};
+    struct stats_bucket part = bucket_from(minute);
     if (part.trades == 0 || !in_window(s, part.minute))
         return;
     struct stats_bucket *b = bucket_of(s, part.minute);
     if (b->trades > 0 && b->minute == part.minute)
         return;
     *b = part;
+    rebuild(s);
+}
+
+void
+stats_remember_part(struct stats *s, const struct candle *part)
+{
+    int64_t minute = minute_of(part->open_time_us);
+    struct stats_bucket *b = bucket_of(s, minute);
+    if (part->trades == 0 || !in_window(s, minute) || b->trades == 0 || b->minute != minute)
+        return;
+    struct stats_bucket own = *b;
+    *b = bucket_from(part);
+    bucket_add(s, &own);
     rebuild(s);
 }
 

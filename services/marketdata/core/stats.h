@@ -39,6 +39,8 @@ void stats_reset(struct stats *s);
 void stats_trade(struct stats *s, const struct public_trade *t);
 /* A closed 1-minute candle from before the first trade: how a restarted process remembers. */
 void stats_remember(struct stats *s, const struct candle *minute);
+/* The same for what an earlier process saw of the minute that we began in. */
+void stats_remember_part(struct stats *s, const struct candle *part);
 /* Moves the window on to this time; gives whether anything changed. */
 bool stats_advance(struct stats *s, int64_t time_us);
 /* Volume-weighted price of the last five minutes; 0 while no price is known. */

@@ -182,13 +182,13 @@ static void
 answer_klines(struct serve *s, const struct bus_in *in)
 {
     struct md_klines_get get = in->msg->md_klines_get;
-    if (!has_rules(s, get.symbol)) {
-        refuse(s, in->peer, in->msg->corr, ERR_SYMBOL_UNKNOWN, "symbol");
-        return;
-    }
     if (get.limit > KLINES_MAX || get.from_us < 0 || get.to_us < 0) {
         refuse(s, in->peer, in->msg->corr, ERR_NUMBER_RANGE,
                get.limit > KLINES_MAX ? "limit" : "from_us");
+        return;
+    }
+    if (!has_rules(s, get.symbol)) {
+        refuse(s, in->peer, in->msg->corr, ERR_SYMBOL_UNKNOWN, "symbol");
         return;
     }
     if (get.limit == 0)
@@ -231,8 +231,12 @@ open_read(void *arg, const struct history_row *rows, uint32_t count)
     struct history_call *call = arg;
     struct serve_symbol *k = &call->serve->symbols[call->index];
     struct md_symbol *y = call->serve->md.symbols[call->index];
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         md_remember_open(y, rows[i].interval, &rows[i].candle, rows[i].as_of_us);
+        /* A minute that ended while nobody was there to close it still counts for the day. */
+        if (rows[i].interval == INTERVAL_1m && rows[i].candle.open_time_us < k->first_minute_us)
+            md_remember_minute(y, &rows[i].candle);
+    }
     k->knows_history = rows != NULL;
     k->asked_history = rows != NULL; /* not answered: ask again */
     free(call);

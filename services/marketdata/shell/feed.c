@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "host/log.h"
 #include "host/metrics.h"
@@ -50,14 +49,6 @@ struct feed {
     struct loop_timer *timer;
     uint32_t first; /* whose turn it is to go first */
 };
-
-static int64_t
-steady_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 static void
 on_ready(void *arg)
@@ -321,10 +312,10 @@ source_step(struct feed_source *s, int64_t now_us, int64_t *next_us)
 
 /* All that is due of one source, within the budget; false when the budget is spent. */
 static bool
-source_turn(struct feed_source *s, int64_t now_us, int64_t *next_us, int64_t until_us)
+source_turn(struct feed_source *s, int64_t now_us, int64_t *next_us)
 {
     for (uint32_t n = 1; source_step(s, now_us, next_us); n++) {
-        if (n % CLOCK_EVERY == 0 && steady_us() >= until_us)
+        if (n % CLOCK_EVERY == 0 && loop_spent_us(s->feed->o.loop) >= TURN_BUDGET_US)
             return false;
     }
     return true;
@@ -334,7 +325,6 @@ void
 feed_turn(struct feed *f)
 {
     int64_t now_us = loop_now_us(f->o.loop), next_us = INT64_MAX;
-    int64_t until_us = steady_us() + TURN_BUDGET_US;
     bool done = true;
     for (uint32_t i = 0; i < f->o.spec_count && done; i++)
         done =

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "host/log.h"
 #include "market/rules.h"
@@ -19,8 +18,8 @@
 #include "marketdata/shell/reader.h"
 #include "marketdata/shell/source.h"
 
-#define LEVELS_MAX        5000u
-#define LOG_EVERY_SECONDS 10
+#define LEVELS_MAX   5000u
+#define LOG_EVERY_US 10000000
 
 enum format { FORMAT_UNKNOWN, FORMAT_RAW, FORMAT_CSV, FORMAT_NEITHER };
 
@@ -39,7 +38,9 @@ struct playback {
     struct binance_room room;
     struct md_event rows[CSV_EVENTS_MAX];
     uint32_t row_count, row_at;
-    time_t logged_at;
+    struct loop *loop;
+    bool has_logged;
+    int64_t logged_us;
 };
 
 /* A file with a thousand bad lines gets one log line every ten seconds; the metric has them all. */
@@ -47,11 +48,11 @@ static void
 skip(struct playback *p, const char *what)
 {
     p->counts->skipped++;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    if (p->logged_at != 0 && now.tv_sec - p->logged_at < LOG_EVERY_SECONDS)
+    int64_t now_us = p->loop == NULL ? 0 : loop_steady_us(p->loop);
+    if (p->has_logged && now_us - p->logged_us < LOG_EVERY_US)
         return;
-    p->logged_at = now.tv_sec;
+    p->has_logged = true;
+    p->logged_us = now_us;
     log_line(LOG_WARN, "line_skipped", "file=\"%s\" why=\"%s\" skipped=%llu",
              reader_path(p->reader), what, (unsigned long long)p->counts->skipped);
 }
@@ -241,6 +242,7 @@ playback_open(const struct spec *spec, const struct source_env *env, void **self
     p->rules = env->rules;
     p->rules_count = env->rules_count;
     p->counts = env->counts;
+    p->loop = env->loop;
     enum err e = reader_open(spec->files, &p->reader, why);
     if (e != OK) {
         free(p);

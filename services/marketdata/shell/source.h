@@ -33,7 +33,7 @@ struct source_counts {
 };
 
 struct source_env {
-    struct loop *loop; /* for sources with sockets */
+    struct loop *loop; /* clock, sockets; NULL in tests that only read */
     const struct symbol_rules *rules;
     uint32_t rules_count;
     struct source_counts *counts;

@@ -1,0 +1,555 @@
+/*
+ * marketdata_driver.c - tells stories to the market data core: it plays sources, clock and shell.
+ *
+ * Inputs are the questions md_snapshot_get, md_depth_get, md_trades_get and md_symbols_get, raw
+ * lines of a recording (they begin with the receive time), and these directives:
+ *
+ *   limits KEY=N ...           stale_ms heal_ms price_ms candle_ms beat_ms grace_ms levels resend;
+ *                              starts anew, so it is the first line of a story
+ *   symbol NAME                a symbol with common rules; the events that follow are about it
+ *   now US                     our clock
+ *   tick                       what time does, to every symbol
+ *   trade id=N price=P quantity=Q time=US [maker=buyer]
+ *   quote [update=N] bid=P bid_quantity=Q ask=P ask_quantity=Q [time=US]
+ *   diff first=N last=N [previous=N] [bids=P@Q,P@Q] [asks=P@Q]
+ *   book last=N [bids=P@Q,...] [asks=P@Q,...]
+ *   begin time=US / end        of the source
+ *   csv LINE                   the next line of a CSV file; `csv begin` starts another file
+ *   sources TEXT               what a configuration line of sources says
+ *   resend from=N to=N         from the ring of the last symbol
+ *   remember interval=I open_time=US price=P quantity=Q trades=N as_of=US
+ *                              an open candle that an earlier process left
+ *   ticker / average / stream  views of the last symbol
+ *   show WHAT... / hide WHAT.. which messages are told: stream price candle beat (at first: stream)
+ *   candles INTERVAL...        of these intervals only
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "marketdata/core/binance.h"
+#include "marketdata/core/csv.h"
+#include "marketdata/core/md.h"
+#include "marketdata/core/spec.h"
+#include "scenario.h"
+#include "wire/codec.h"
+
+#define SYMBOLS_MAX 8
+#define LEVELS_MAX  64u
+#define TEXT_MAX    8192
+
+enum shown { SHOW_STREAM = 1, SHOW_PRICE = 2, SHOW_CANDLE = 4, SHOW_BEAT = 8 };
+
+static const struct {
+    const char *word;
+    unsigned bit;
+} shown_words[] = {
+    {"stream", SHOW_STREAM}, {"price", SHOW_PRICE}, {"candle", SHOW_CANDLE}, {"beat", SHOW_BEAT}};
+
+struct driver {
+    struct md_limits limits;
+    struct symbol_rules rules[3];
+    struct md md;
+    void *memory, *symbol_memory[SYMBOLS_MAX];
+    struct out slots[2 * MD_OUT_MAX];
+    struct outbox out;
+    void *lists;
+    code_t symbol; /* the last one named */
+    int64_t now_us;
+    unsigned shown, intervals; /* bits */
+    struct level levels[2 * LEVELS_MAX];
+    struct csv_layout layout;
+    bool has_layout;
+};
+
+static const struct md_limits common_limits = {.symbols_max = SYMBOLS_MAX,
+                                               .levels_max = 100,
+                                               .kept_levels_max = 256,
+                                               .ring_messages = 8,
+                                               .ring_bytes = 1u << 16,
+                                               .stale_after_us = 10000000,
+                                               .heal_after_us = 5000000,
+                                               .price_every_us = 100000,
+                                               .candle_every_us = 250000,
+                                               .beat_every_us = 1000000,
+                                               .candle_grace_us = 2000000};
+
+static void
+core_begin(struct driver *d)
+{
+    static const char *const names[][3] = {
+        {"BTCUSDT", "BTC", "USDT"}, {"ETHUSDT", "ETH", "USDT"}, {"XRPETH", "XRP", "ETH"}};
+    for (size_t i = 0; i < 3; i++)
+        d->rules[i] = (struct symbol_rules){.symbol = code_of(names[i][0]),
+                                            .base_asset = code_of(names[i][1]),
+                                            .quote_asset = code_of(names[i][2]),
+                                            .is_trading = true,
+                                            .tick_size = {1000000},
+                                            .step_size = {1000}};
+    free(d->memory);
+    for (size_t i = 0; i < SYMBOLS_MAX; i++) {
+        free(d->symbol_memory[i]);
+        d->symbol_memory[i] = NULL;
+    }
+    d->memory = malloc(md_bytes(&d->limits));
+    CHECK(d->memory != NULL);
+    md_init(&d->md, &d->limits, d->rules, 3, d->memory);
+}
+
+static void *
+driver_open(void)
+{
+    struct driver *d = calloc(1, sizeof(*d));
+    CHECK(d != NULL);
+    d->limits = common_limits;
+    d->lists = malloc(MD_LISTS_BYTES);
+    CHECK(d->lists != NULL);
+    outbox_init(&d->out, d->slots, 2 * MD_OUT_MAX, d->lists, MD_LISTS_BYTES);
+    d->now_us = 1000000;
+    d->shown = SHOW_STREAM;
+    d->intervals = ~0u;
+    core_begin(d);
+    return d;
+}
+
+static void
+driver_close(void *state)
+{
+    struct driver *d = state;
+    for (size_t i = 0; i < SYMBOLS_MAX; i++)
+        free(d->symbol_memory[i]);
+    free(d->memory);
+    free(d->lists);
+    free(d);
+}
+
+/* ---- Values of directives --------------------------------------------------------------- */
+
+static int64_t
+number(const char *line, const char *key, int64_t fallback)
+{
+    const char *text = scenario_value(line, key);
+    return text == NULL ? fallback : strtoll(text, NULL, 10);
+}
+
+static int64_t
+decimal(struct scenario_out *out, const char *line, const char *key)
+{
+    const char *text = scenario_value(line, key);
+    int64_t v = 0;
+    if (text != NULL && decimal_read(text, strlen(text), &v) != OK)
+        scenario_fail(out, "%s=%s is not a decimal", key, text);
+    return v;
+}
+
+/* P@Q,P@Q */
+static uint32_t
+levels(struct scenario_out *out, const char *line, const char *key, struct level *to)
+{
+    const char *text = scenario_value(line, key);
+    uint32_t count = 0;
+    while (text != NULL && *text != '\0') {
+        size_t length = strcspn(text, ","), price = strcspn(text, "@");
+        if (count == LEVELS_MAX || price >= length ||
+            decimal_read(text, price, &to[count].price.v) != OK ||
+            decimal_read(text + price + 1, length - price - 1, &to[count].quantity.v) != OK) {
+            scenario_fail(out, "%s= is not P@Q,P@Q", key);
+            return 0;
+        }
+        count++;
+        text += length + (text[length] == ',');
+    }
+    return count;
+}
+
+static enum interval
+interval_in(struct scenario_out *out, const char *name)
+{
+    uint32_t i = name == NULL ? 0 : msg_enum_by_name(MSG_ENUM_interval, name);
+    if (i == 0)
+        scenario_fail(out, "no such interval: %s", name == NULL ? "none" : name);
+    return (enum interval)i;
+}
+
+/* ---- What the core says ----------------------------------------------------------------- */
+
+static bool
+is_shown(const struct driver *d, const struct msg *m)
+{
+    switch (m->type) {
+    case MSG_md_price:
+        return d->shown & SHOW_PRICE;
+    case MSG_md_candle:
+        return d->shown & SHOW_CANDLE && d->intervals & 1u << m->md_candle.interval;
+    case MSG_md_beat:
+        return d->shown & SHOW_BEAT;
+    default:
+        return d->shown & SHOW_STREAM;
+    }
+}
+
+/* The ring holds what a shell would have packed; here the message as text. */
+static void
+keep(struct driver *d, const struct msg *m)
+{
+    if (m->type != MSG_md_trade && m->type != MSG_md_quote && m->type != MSG_md_depth &&
+        m->type != MSG_md_book)
+        return;
+    static char text[TEXT_MAX];
+    msg_print(m, text, sizeof(text));
+    /* Each of them begins with its symbol. */
+    struct md_symbol *s = md_symbol_find(&d->md, m->md_trade.symbol);
+    CHECK(s != NULL);
+    ring_put(&s->ring, text, strlen(text) + 1);
+}
+
+static void
+say_outbox(struct driver *d, struct scenario_out *out)
+{
+    for (uint32_t i = 0; i < d->out.count; i++) {
+        const struct out *o = &d->out.slots[i];
+        if (o->to == OUT_PUBLISH)
+            keep(d, &o->msg);
+        if (o->to == OUT_REPLY || is_shown(d, &o->msg))
+            scenario_say_msg(out, o->to == OUT_REPLY ? "reply" : "publish", &o->msg);
+    }
+    outbox_clear(&d->out);
+}
+
+static void
+apply(struct driver *d, struct scenario_out *out, const struct md_event *e)
+{
+    enum err why = md_apply(&d->md, e, d->now_us, &d->out);
+    if (why != OK)
+        scenario_say(out, "refused %s", err_name(why));
+    say_outbox(d, out);
+    md_check(&d->md);
+}
+
+/* ---- Events ----------------------------------------------------------------------------- */
+
+static void
+event_trade(struct driver *d, struct scenario_out *out, const char *line)
+{
+    struct md_event e = {.kind = MD_EVENT_TRADE, .symbol = d->symbol};
+    const char *maker = scenario_value(line, "maker");
+    e.trade.buyer_is_maker = maker != NULL && strcmp(maker, "buyer") == 0;
+    e.trade.trade_id = (uint64_t)number(line, "id", 0);
+    e.trade.price.v = decimal(out, line, "price");
+    e.trade.quantity.v = decimal(out, line, "quantity");
+    e.trade.time_us = e.time_us = number(line, "time", d->now_us);
+    apply(d, out, &e);
+}
+
+static void
+event_quote(struct driver *d, struct scenario_out *out, const char *line)
+{
+    struct md_event e = {.kind = MD_EVENT_QUOTE, .symbol = d->symbol};
+    e.quote.update_id = (uint64_t)number(line, "update", 0);
+    e.quote.bid.v = decimal(out, line, "bid");
+    e.quote.bid_quantity.v = decimal(out, line, "bid_quantity");
+    e.quote.ask.v = decimal(out, line, "ask");
+    e.quote.ask_quantity.v = decimal(out, line, "ask_quantity");
+    e.time_us = number(line, "time", d->now_us);
+    apply(d, out, &e);
+}
+
+static void
+event_depth(struct driver *d, struct scenario_out *out, const char *line, enum md_event_kind kind)
+{
+    struct md_event e = {.kind = kind, .symbol = d->symbol, .time_us = d->now_us};
+    e.first_id = (uint64_t)number(line, "first", 0);
+    e.last_id = (uint64_t)number(line, "last", 0);
+    e.has_previous_id = scenario_value(line, "previous") != NULL;
+    e.previous_id = (uint64_t)number(line, "previous", 0);
+    e.bids = d->levels;
+    e.asks = d->levels + LEVELS_MAX;
+    e.bid_count = levels(out, line, "bids", d->levels);
+    e.ask_count = levels(out, line, "asks", d->levels + LEVELS_MAX);
+    apply(d, out, &e);
+}
+
+static void
+event_mark(struct driver *d, struct scenario_out *out, const char *line, enum md_event_kind kind)
+{
+    struct md_event e = {.kind = kind, .symbol = d->symbol, .time_us = number(line, "time", 0)};
+    apply(d, out, &e);
+}
+
+static void
+raw_line(struct driver *d, struct scenario_out *out, const char *line)
+{
+    struct binance_room room = {d->levels, LEVELS_MAX};
+    struct md_event e;
+    if (binance_line(line, strlen(line), &room, &e) != OK) {
+        scenario_say(out, "skipped");
+        return;
+    }
+    if (e.kind == MD_EVENT_NONE) {
+        scenario_say(out, "ignored");
+        return;
+    }
+    if (code_empty(e.symbol))
+        e.symbol = d->symbol;
+    if (e.time_us == 0)
+        e.time_us = e.at_us;
+    apply(d, out, &e);
+}
+
+static void
+csv_line(struct driver *d, struct scenario_out *out, const char *line)
+{
+    struct md_event rows[CSV_EVENTS_MAX];
+    uint32_t count;
+    bool is_header;
+    if (strcmp(line, "begin") == 0) {
+        d->has_layout = false;
+        return;
+    }
+    if (!d->has_layout) {
+        if (csv_layout_read(line, strlen(line), &d->layout, &is_header) != OK) {
+            scenario_say(out, "not a known CSV");
+            return;
+        }
+        d->has_layout = true;
+        if (is_header)
+            return;
+    }
+    if (csv_row(&d->layout, line, strlen(line), (price_t){1000000}, rows, &count) != OK) {
+        scenario_say(out, "skipped");
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        rows[i].symbol = d->symbol;
+        apply(d, out, &rows[i]);
+    }
+}
+
+/* ---- Directives ------------------------------------------------------------------------- */
+
+static void
+set_limits(struct driver *d, const char *line)
+{
+    struct md_limits *l = &d->limits;
+    l->stale_after_us = number(line, "stale_ms", l->stale_after_us / 1000) * 1000;
+    l->heal_after_us = number(line, "heal_ms", l->heal_after_us / 1000) * 1000;
+    l->price_every_us = number(line, "price_ms", l->price_every_us / 1000) * 1000;
+    l->candle_every_us = number(line, "candle_ms", l->candle_every_us / 1000) * 1000;
+    l->beat_every_us = number(line, "beat_ms", l->beat_every_us / 1000) * 1000;
+    l->candle_grace_us = number(line, "grace_ms", l->candle_grace_us / 1000) * 1000;
+    l->levels_max = (uint32_t)number(line, "levels", l->levels_max);
+    l->ring_messages = (uint32_t)number(line, "resend", l->ring_messages);
+    core_begin(d);
+}
+
+static void
+add_symbol(struct driver *d, struct scenario_out *out, const char *name)
+{
+    d->symbol = code_of(name);
+    if (md_symbol_find(&d->md, d->symbol) != NULL)
+        return;
+    void *memory = malloc(md_symbol_bytes(&d->limits));
+    CHECK(memory != NULL);
+    uint32_t index = d->md.count;
+    enum err e = md_symbol_add(&d->md, d->symbol, 1, memory);
+    if (e == OK) {
+        d->symbol_memory[index] = memory;
+        return;
+    }
+    free(memory);
+    scenario_say(out, "refused %s", err_name(e));
+}
+
+static void
+set_shown(struct driver *d, const char *line, bool shown)
+{
+    for (size_t i = 0; i < sizeof(shown_words) / sizeof(shown_words[0]); i++) {
+        if (strstr(line, shown_words[i].word) == NULL)
+            continue;
+        if (shown)
+            d->shown |= shown_words[i].bit;
+        else
+            d->shown &= ~shown_words[i].bit;
+    }
+}
+
+static void
+set_intervals(struct driver *d, struct scenario_out *out, const char *names)
+{
+    char list[128], *rest = list;
+    snprintf(list, sizeof(list), "%s", names);
+    d->intervals = 0;
+    d->shown |= SHOW_CANDLE;
+    for (char *name; (name = strsep(&rest, " ")) != NULL;)
+        d->intervals |= 1u << interval_in(out, name);
+}
+
+static void
+resend(struct driver *d, struct scenario_out *out, const char *line)
+{
+    const struct md_symbol *s = md_symbol_find(&d->md, d->symbol);
+    uint64_t from = (uint64_t)number(line, "from", 0), to = (uint64_t)number(line, "to", 0);
+    size_t length;
+    for (uint64_t n = from; s != NULL && n <= to; n++) {
+        const uint8_t *text = ring_get(&s->ring, n, &length);
+        if (text == NULL)
+            scenario_say(out, "resend %" PRIu64 " is not there", n);
+        else
+            scenario_say(out, "resend %s", (const char *)text);
+    }
+}
+
+static void
+remember(struct driver *d, struct scenario_out *out, const char *line)
+{
+    struct md_symbol *s = md_symbol_find(&d->md, d->symbol);
+    price_t price = {decimal(out, line, "price")};
+    struct candle c = {.open_time_us = number(line, "open_time", 0),
+                       .open = price,
+                       .high = price,
+                       .low = price,
+                       .close = price,
+                       .volume = {decimal(out, line, "quantity")},
+                       .trades = (uint64_t)number(line, "trades", 1)};
+    enum interval i = interval_in(out, scenario_value(line, "interval"));
+    if (s != NULL && i != INTERVAL_NONE)
+        md_remember_open(s, i, &c, number(line, "as_of", 0));
+    md_check(&d->md);
+}
+
+static void
+sources(struct scenario_out *out, const char *text)
+{
+    static struct spec specs[SPEC_SOURCES_MAX];
+    static const char *const KINDS[] = {"synthetic", "playback"};
+    uint32_t count;
+    char why[SPEC_WHY_BYTES], speed[DECIMAL_BYTES];
+    enum err e = spec_read(text, specs, &count, why);
+    if (e != OK) {
+        scenario_say(out, "refused %s: %s", err_name(e), why);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct spec *s = &specs[i];
+        char symbols[256] = "";
+        for (uint32_t n = 0; n < s->symbol_count; n++)
+            snprintf(symbols + strlen(symbols), sizeof(symbols) - strlen(symbols), "%s%s",
+                     n == 0 ? "" : ",", s->symbols[n].text);
+        decimal_write_short(s->speed.v, speed);
+        if (s->kind == SPEC_PLAYBACK)
+            scenario_say(out, "%s files=%s symbols=%s speed=%s clock=%s loop=%d", KINDS[s->kind],
+                         s->files, symbols, s->speed.v == 0 ? "max" : speed,
+                         s->clock_now ? "now" : "kept", s->loop);
+        else
+            scenario_say(out, "%s symbols=%s seed=%" PRIu64 " rate=%u levels=%u", KINDS[s->kind],
+                         symbols, s->seed, s->rate, s->levels);
+    }
+}
+
+static void
+say_view(struct driver *d, struct scenario_out *out, const char *what)
+{
+    const struct md_symbol *s = md_symbol_find(&d->md, d->symbol);
+    if (s == NULL) {
+        scenario_fail(out, "no symbol is named");
+        return;
+    }
+    struct msg m = {.type = MSG_md_ticker};
+    if (strcmp(what, "ticker") == 0) {
+        md_view_ticker(s, &m.md_ticker);
+        scenario_say_msg(out, "view", &m);
+    } else if (strcmp(what, "average") == 0) {
+        char text[DECIMAL_BYTES];
+        decimal_write(stats_average(&s->stats).v, text);
+        scenario_say(out, "average %s", text);
+    } else {
+        scenario_say(out,
+                     "stream state=%s gaps=%" PRIu64 " heals=%" PRIu64 " refused=%" PRIu64
+                     " late_trades=%" PRIu64,
+                     msg_enum_name(MSG_ENUM_stream_state, s->state), s->gaps, s->heals, s->refused,
+                     s->late_trades);
+    }
+}
+
+static void
+tick(struct driver *d, struct scenario_out *out)
+{
+    for (uint32_t i = 0; i < d->md.count; i++) {
+        md_tick(&d->md, d->md.symbols[i], d->now_us, &d->out);
+        say_outbox(d, out);
+    }
+    md_check(&d->md);
+}
+
+static void
+ask(struct driver *d, struct scenario_out *out, const char *line)
+{
+    struct msg m;
+    if (!scenario_read_msg(out, line, &m))
+        return;
+    enum err e = md_ask(&d->md, 1, &m, &d->out);
+    if (e != OK)
+        scenario_say(out, "refused %s", err_name(e));
+    say_outbox(d, out);
+}
+
+static bool
+input_event(struct driver *d, const char *line, struct scenario_out *out)
+{
+    if (*line >= '0' && *line <= '9')
+        raw_line(d, out, line);
+    else if (scenario_is(line, "trade"))
+        event_trade(d, out, line);
+    else if (scenario_is(line, "quote"))
+        event_quote(d, out, line);
+    else if (scenario_is(line, "diff"))
+        event_depth(d, out, line, MD_EVENT_DIFF);
+    else if (scenario_is(line, "book"))
+        event_depth(d, out, line, MD_EVENT_BOOK);
+    else if (scenario_is(line, "begin"))
+        event_mark(d, out, line, MD_EVENT_BEGIN);
+    else if (scenario_is(line, "end"))
+        event_mark(d, out, line, MD_EVENT_END);
+    else if (scenario_is(line, "csv"))
+        csv_line(d, out, line + 4);
+    else
+        return false;
+    return true;
+}
+
+static void
+driver_input(void *state, const char *line, struct scenario_out *out)
+{
+    struct driver *d = state;
+    if (input_event(d, line, out))
+        return;
+    if (scenario_is(line, "limits"))
+        set_limits(d, line);
+    else if (scenario_is(line, "symbol"))
+        add_symbol(d, out, line + 7);
+    else if (scenario_is(line, "now"))
+        d->now_us = strtoll(line + 4, NULL, 10);
+    else if (scenario_is(line, "tick"))
+        tick(d, out);
+    else if (scenario_is(line, "show") || scenario_is(line, "hide"))
+        set_shown(d, line, scenario_is(line, "show"));
+    else if (scenario_is(line, "candles"))
+        set_intervals(d, out, line + 8);
+    else if (scenario_is(line, "resend"))
+        resend(d, out, line);
+    else if (scenario_is(line, "remember"))
+        remember(d, out, line);
+    else if (scenario_is(line, "sources"))
+        sources(out, line + 8);
+    else if (scenario_is(line, "ticker") || scenario_is(line, "average") ||
+             scenario_is(line, "stream"))
+        say_view(d, out, line);
+    else
+        ask(d, out, line);
+}
+
+const struct scenario_core marketdata_scenario = {
+    .service = "marketdata", .open = driver_open, .close = driver_close, .input = driver_input};
