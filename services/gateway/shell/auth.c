@@ -198,7 +198,10 @@ on_account_opened(struct shell *s, struct request *r, const struct msg *m, enum 
         tokens_answer(s, r, 201, &r->who, r->refresh);
         return;
     }
+    /* Opening an account again is harmless, so a missing answer only means "away". */
     struct refused why = {.error = m == NULL ? e : ERR_INTERNAL};
+    if (why.error == ERR_OUTCOME_UNKNOWN)
+        why.error = ERR_LEDGER_UNAVAILABLE;
     if (m != NULL && m->type == MSG_refused)
         why = m->refused;
     why.detail = text_of("the user was made; its account opens at the next log-in");

@@ -48,7 +48,8 @@ struct conn {
     size_t out_at; /* sent so far */
     size_t in_at;  /* used so far */
     size_t scanned;
-    struct http1_head head;
+    struct http1_head head; /* points into `in`, as it lay when the head was read */
+    const char *head_at;
     bool head_done, continue_said;
     bool keep_alive; /* of the current request */
     bool closing;    /* nothing more is read: what is in `out` is the end */
@@ -226,6 +227,7 @@ conn_head(struct conn *c)
         return false;
     }
     c->head_done = true;
+    c->head_at = data;
     c->continue_said = false;
     return true;
 }
@@ -236,7 +238,10 @@ conn_request(struct conn *c)
 {
     struct http *h = c->http;
     size_t whole = c->head.bytes + (size_t)c->head.content_length;
-    const char *data = (const char *)c->in.data + c->in_at;
+    const char *data = (const char *)c->in.data + c->in_at, *why;
+    /* While the body was on its way the buffer may have moved, and the head with it. */
+    if (data != c->head_at)
+        CHECK(http1_read(data, c->head.bytes, &c->head, &why) == OK);
     struct http_request r = {.head = &c->head,
                              .body = data + c->head.bytes,
                              .body_length = (size_t)c->head.content_length,
