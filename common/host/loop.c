@@ -268,12 +268,6 @@ loop_steady_us(const struct loop *l)
 }
 
 int64_t
-loop_spent_us(const struct loop *l)
-{
-    return clock_us(CLOCK_MONOTONIC) - l->steady_us;
-}
-
-int64_t
 loop_measure_us(void)
 {
     return clock_us(CLOCK_MONOTONIC);

@@ -32,8 +32,6 @@ void loop_stop(struct loop *l);
 /* Microseconds UTC; and a clock that never jumps, for intervals. Both as of this turn. */
 int64_t loop_now_us(const struct loop *l);
 int64_t loop_steady_us(const struct loop *l);
-/* How long this turn has taken so far: for work that is cut into pieces. Reads the clock. */
-int64_t loop_spent_us(const struct loop *l);
 /* The steady clock read now: for measuring, and for work that must end, within one turn. */
 int64_t loop_measure_us(void);
 
