@@ -345,7 +345,7 @@ trade_of_json(struct json_object *row, struct md_event *e)
     *e = (struct md_event){.kind = MD_EVENT_TRADE, .symbol = code_of("XRPETH")};
     struct public_trade *t = &e->trade;
     e->time_us = t->time_us = json_object_get_int64(json_object_array_get_idx(row, 0)) * 1000;
-    t->trade_id = (uint64_t)atoll(json_object_get_string(json_object_array_get_idx(row, 1)));
+    t->trade_id = strtoull(json_object_get_string(json_object_array_get_idx(row, 1)), NULL, 10);
     t->buyer_is_maker =
         strcmp(json_object_get_string(json_object_array_get_idx(row, 3)), "sell") == 0;
     cr_assert(json_decimal(json_object_array_get_idx(row, 4), &t->price.v) == OK);
@@ -367,7 +367,7 @@ candle_same(char *line, const struct candle *c)
     char *field[6], *rest = line;
     for (int i = 0; i < 6; i++)
         cr_assert((field[i] = strsep(&rest, ",")) != NULL);
-    cr_assert_eq(atoll(field[0]) * 1000, c->open_time_us);
+    cr_assert_eq(strtoll(field[0], NULL, 10) * 1000, c->open_time_us);
     cr_assert_eq(decimal_of(field[1]), c->open.v, "open of %s", field[0]);
     cr_assert_eq(decimal_of(field[2]), c->high.v, "high of %s", field[0]);
     cr_assert_eq(decimal_of(field[3]), c->low.v, "low of %s", field[0]);

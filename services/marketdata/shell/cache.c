@@ -226,6 +226,23 @@ on_silence(void *arg)
     redisAsyncFree(redis);
 }
 
+/* "host:port" or "unix:PATH". */
+static bool
+address_read(struct cache *c, const char *address)
+{
+    c->is_unix = strncmp(address, "unix:", 5) == 0;
+    if (c->is_unix)
+        return (size_t)snprintf(c->host, sizeof(c->host), "%s", address + 5) < sizeof(c->host);
+    const char *colon = strrchr(address, ':');
+    if (colon == NULL || colon == address || (size_t)(colon - address) >= sizeof(c->host))
+        return false;
+    memcpy(c->host, address, (size_t)(colon - address));
+    char *end;
+    long long port = strtoll(colon + 1, &end, 10);
+    c->port = (int)port;
+    return end != colon + 1 && *end == '\0' && port > 0 && port < 65536;
+}
+
 struct cache *
 cache_open(struct loop *l, const char *address, void (*on_up)(void *arg), void *arg)
 {
@@ -235,14 +252,10 @@ cache_open(struct loop *l, const char *address, void (*on_up)(void *arg), void *
     c->on_up = on_up;
     c->arg = arg;
     c->backoff_ms = BACKOFF_MIN_MS;
-    c->is_unix = strncmp(address, "unix:", 5) == 0;
-    if (c->is_unix) {
-        snprintf(c->host, sizeof(c->host), "%s", address + 5);
-    } else {
-        const char *colon = strrchr(address, ':');
-        int length = colon == NULL ? (int)strlen(address) : (int)(colon - address);
-        snprintf(c->host, sizeof(c->host), "%.*s", length, address);
-        c->port = colon == NULL ? 6379 : atoi(colon + 1);
+    if (!address_read(c, address)) {
+        log_line(LOG_ERROR, "cache_address_not_valid", "redis=%s", address);
+        free(c);
+        return NULL;
     }
     c->updates =
         metric_counter("scrip_marketdata_cache_updates_total", "", "Tickers that Redis confirmed.");

@@ -17,7 +17,8 @@
 
 struct cache;
 
-/* `address` is host:port or unix:PATH. on_up is called after each connect: write everything. */
+/* `address` is host:port or unix:PATH. on_up is called after each connect: write everything.
+ * NULL with a logged reason when the address is neither. */
 struct cache *cache_open(struct loop *l, const char *address, void (*on_up)(void *arg), void *arg);
 void cache_close(struct cache **c);
 /* False while Redis is away or slow: say it again later. */

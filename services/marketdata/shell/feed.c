@@ -312,10 +312,10 @@ source_step(struct feed_source *s, int64_t now_us, int64_t *next_us)
 
 /* All that is due of one source, within the budget; false when the budget is spent. */
 static bool
-source_turn(struct feed_source *s, int64_t now_us, int64_t *next_us)
+source_turn(struct feed_source *s, int64_t now_us, int64_t *next_us, int64_t until_us)
 {
     for (uint32_t n = 1; source_step(s, now_us, next_us); n++) {
-        if (n % CLOCK_EVERY == 0 && loop_spent_us(s->feed->o.loop) >= TURN_BUDGET_US)
+        if (n % CLOCK_EVERY == 0 && loop_measure_us() >= until_us)
             return false;
     }
     return true;
@@ -325,6 +325,7 @@ void
 feed_turn(struct feed *f)
 {
     int64_t now_us = loop_now_us(f->o.loop), next_us = INT64_MAX;
+    int64_t until_us = loop_measure_us() + TURN_BUDGET_US;
     bool done = true;
     for (uint32_t i = 0; i < f->o.spec_count && done; i++)
         done =

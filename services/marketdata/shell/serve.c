@@ -244,13 +244,15 @@ buses_open(struct serve *s)
     return s->publisher != NULL && s->server != NULL;
 }
 
-static void
+static bool
 stores_open(struct serve *s)
 {
     struct loop *loop = s->host->loop;
     const struct marketdata_config *c = s->config;
     if (*c->redis != '\0') {
         s->cache = cache_open(loop, c->redis, on_cache_up, s);
+        if (s->cache == NULL)
+            return false;
         s->cache_tick = loop_timer_new(loop, c->cache_ms, c->cache_ms, on_cache_time, s);
     }
     if (*c->database != '\0')
@@ -259,6 +261,7 @@ stores_open(struct serve *s)
                                                             .queue_max = (uint32_t)c->candles_max,
                                                             .arg = s,
                                                             .on_open_wanted = on_open_wanted});
+    return true;
 }
 
 enum err
@@ -292,7 +295,8 @@ serve_start(struct host *h, const void *config, void **state)
         log_line(LOG_ERROR, "source_not_opened", "why=\"%s\"", why);
         return e;
     }
-    stores_open(s);
+    if (!stores_open(s))
+        return ERR_CONFIG_BAD_VALUE;
     s->tick = loop_timer_new(h->loop, TICK_EVERY_MS, TICK_EVERY_MS, on_tick, s);
     loop_on_turn(h->loop, on_turn, s);
     loop_soon(h->loop);
