@@ -295,7 +295,10 @@ order(struct match_play *p)
     if (w.type == ORDER_TYPE_MARKET && below(p, 2) == 0)
         w.price.v = w.side == SIDE_BUY ? p->middle * 4 * p->tick : 1;
     if (below(p, 200) == 0)
-        w.quantity.v = below(p, 2) == 0 ? -1 : INT64_MAX - below(p, 2);
+        w.quantity.v = below(p, 2) - 1;
+    /* Such a quantity may take, but not rest: the sum of its level could pass int64. */
+    if (below(p, 200) == 0 && w.type == ORDER_TYPE_MARKET)
+        w.quantity.v = INT64_MAX - below(p, 2);
     if (below(p, 200) == 0 && p->recent_count > 0)
         w.order_id = p->recent[below(p, p->recent_count)];
     return w;

@@ -146,8 +146,8 @@ first_level(const struct naive_book *n, uint32_t symbol, enum side side)
     uint32_t best = NOTHING;
     for (uint32_t i = 0; i < h->counts[side - 1]; i++)
         if (h->levels[side - 1][i].left > 0 &&
-            (best == NOTHING || is_better(side, h->levels[side - 1][i].price,
-                                          h->levels[side - 1][best].price)))
+            (best == NOTHING ||
+             is_better(side, h->levels[side - 1][i].price, h->levels[side - 1][best].price)))
             best = i;
     return best;
 }
@@ -181,10 +181,8 @@ available(const struct naive_book *n, uint32_t symbol, enum side side, int64_t l
 static struct evidence
 user_evidence(const struct naive_book *n, int64_t price, int64_t quantity)
 {
-    return (struct evidence){.source = LIQUIDITY_USER,
-                             .price = {price},
-                             .quantity = {quantity},
-                             .time_us = n->now_us};
+    return (struct evidence){
+        .source = LIQUIDITY_USER, .price = {price}, .quantity = {quantity}, .time_us = n->now_us};
 }
 
 static struct evidence
@@ -227,6 +225,8 @@ wanted(const struct order_work *w, bool by_funds, int64_t price)
         if (want > INT64_MAX)
             want = INT64_MAX;
         want = want / step * step;
+        if (want * price / DECIMAL_ONE == 0)
+            want = 0; /* free of charge: the funds would never end */
     } else {
         want = (scaled + price - 1) / price;
         want = (want + step - 1) / step * step;
@@ -264,8 +264,8 @@ take_once(struct naive_book *n, struct naive_taker *t, bool *done)
     struct naive_house *h = &n->houses[t->symbol];
     bool by_house = level != NOTHING;
     if (by_house && order != NOTHING)
-        by_house = !is_better(side, n->orders[order].work.price.v,
-                              h->levels[side - 1][level].price);
+        by_house =
+            !is_better(side, n->orders[order].work.price.v, h->levels[side - 1][level].price);
     if (!by_house && order == NOTHING)
         return false;
     int64_t price = by_house ? h->levels[side - 1][level].price : n->orders[order].work.price.v;
@@ -292,8 +292,7 @@ take_once(struct naive_book *n, struct naive_taker *t, bool *done)
         l->left -= quantity;
     } else {
         add_fill(&t->fills, price, quantity, false, user_evidence(n, price, there));
-        fill_order(n, order, price, quantity, true,
-                   user_evidence(n, t->work.price.v, before));
+        fill_order(n, order, price, quantity, true, user_evidence(n, t->work.price.v, before));
     }
     *done = is_satisfied(t, price);
     return !*done;
@@ -554,12 +553,12 @@ take_snapshot(struct naive_house *h, const struct md_book *b)
     if (h->source == LIQUIDITY_QUOTE) {
         if (b->bids_count > 0)
             show_quote(h, SIDE_BUY,
-                       (struct naive_level){b->bids[0].price.v, b->bids[0].quantity.v,
-                                            b->sequence, b->time_us});
+                       (struct naive_level){b->bids[0].price.v, b->bids[0].quantity.v, b->sequence,
+                                            b->time_us});
         if (b->asks_count > 0)
             show_quote(h, SIDE_SELL,
-                       (struct naive_level){b->asks[0].price.v, b->asks[0].quantity.v,
-                                            b->sequence, b->time_us});
+                       (struct naive_level){b->asks[0].price.v, b->asks[0].quantity.v, b->sequence,
+                                            b->time_us});
     }
 }
 

@@ -293,8 +293,7 @@ book_hide(struct books *s, struct book *b, enum side side)
 /* ---- Questions ---------------------------------------------------------------------------- */
 
 bool
-book_has(const struct books *s, const struct book *b, enum side side, int64_t key,
-         int64_t quantity)
+book_has(const struct books *s, const struct book *b, enum side side, int64_t key, int64_t quantity)
 {
     const struct book_side *bs = &b->sides[side - 1];
     const struct ladder *ladders[2] = {&bs->house, &bs->users};

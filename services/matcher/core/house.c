@@ -170,10 +170,10 @@ take_next(struct books *s, struct book *b, const struct msg *m)
         /* Changes to a book that nobody has shown yet say nothing. */
         if (b->house.source != LIQUIDITY_DEPTH)
             return HOUSE_SAME;
-        show_levels(s, b, SIDE_BUY, m->md_depth.bids, m->md_depth.bids_count,
-                    m->md_depth.sequence, m->md_depth.time_us);
-        show_levels(s, b, SIDE_SELL, m->md_depth.asks, m->md_depth.asks_count,
-                    m->md_depth.sequence, m->md_depth.time_us);
+        show_levels(s, b, SIDE_BUY, m->md_depth.bids, m->md_depth.bids_count, m->md_depth.sequence,
+                    m->md_depth.time_us);
+        show_levels(s, b, SIDE_SELL, m->md_depth.asks, m->md_depth.asks_count, m->md_depth.sequence,
+                    m->md_depth.time_us);
         return HOUSE_CHANGED;
     default:
         return HOUSE_SAME;

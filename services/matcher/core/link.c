@@ -56,8 +56,7 @@ judge_hello(struct link *l, uint32_t peer, const struct frame *f, int64_t now_us
 }
 
 enum link_verdict
-link_judge(struct link *l, uint32_t peer, const struct frame *f, enum msg_type type,
-           int64_t now_us)
+link_judge(struct link *l, uint32_t peer, const struct frame *f, enum msg_type type, int64_t now_us)
 {
     int order = l->state == LINK_NONE ? 1 : compare(l, f);
     if (order < 0 || (order == 0 && peer != l->peer))

@@ -324,6 +324,13 @@ match_time(struct match *m, int64_t now_us, struct outbox *out)
             ask(m, &m->book[i], out);
 }
 
+/* Whether two best keys, of the bids and of the asks, are at prices that meet. */
+static bool
+crosses(int64_t bid, int64_t ask)
+{
+    return bid != LADDER_NO_KEY && ask != LADDER_NO_KEY && bid >= ladder_price(SIDE_SELL, ask);
+}
+
 const char *
 match_check(const struct match *m)
 {
@@ -331,19 +338,15 @@ match_check(const struct match *m)
     uint64_t orders = 0;
     for (uint32_t i = 0; i < m->books_count && wrong == NULL; i++) {
         const struct book *b = &m->book[i];
-        const struct book_side *bids = &b->sides[SIDE_BUY - 1], *asks = &b->sides[SIDE_SELL - 1];
         wrong = book_check(&m->books, b);
         orders += b->orders;
         if (wrong != NULL || m->is_busy)
             continue;
         if (b->is_dirty)
             wrong = "match: a book is still dirty";
-        /* Keys of bids are prices, keys of asks negated prices: crossing makes a sum >= 0. */
-        else if (bids->users.count > 0 && bids->users.best_key + book_best(b, SIDE_SELL) >= 0 &&
-                 book_best(b, SIDE_SELL) != LADDER_NO_KEY)
+        else if (crosses(b->sides[SIDE_BUY - 1].users.best_key, book_best(b, SIDE_SELL)))
             wrong = "match: a bid rests at or above the best ask";
-        else if (asks->users.count > 0 && asks->users.best_key + book_best(b, SIDE_BUY) >= 0 &&
-                 book_best(b, SIDE_BUY) != LADDER_NO_KEY)
+        else if (crosses(book_best(b, SIDE_BUY), b->sides[SIDE_SELL - 1].users.best_key))
             wrong = "match: an ask rests at or below the best bid";
     }
     for (uint32_t i = 0; i < m->links_count; i++)

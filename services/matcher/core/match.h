@@ -29,7 +29,7 @@
 #include "matcher/core/link.h"
 #include "matcher/core/taker.h"
 
-#define MATCH_FILLS_MAX 64          /* fills in one order_report */
+#define MATCH_FILLS_MAX 64         /* fills in one order_report */
 #define MATCH_OUT_MIN   8          /* what an outbox must have room for */
 #define MATCH_OUT_BYTES (16 << 10) /* likewise, for lists */
 #define MATCH_LINK_NONE UINT32_MAX
@@ -38,18 +38,18 @@
 struct match_limits {
     struct books_limits books;
     uint32_t ledgers_max;
-    int64_t silence_us;   /* a ledger unheard for longer is away */
-    int64_t ask_again_us; /* between two questions for one symbol's snapshot */
+    int64_t silence_us;    /* a ledger unheard for longer is away */
+    int64_t ask_again_us;  /* between two questions for one symbol's snapshot */
     int64_t tell_again_us; /* between two link_lost to one ledger */
 };
 
 struct match_counts {
     uint64_t works, pulls, reports, fills; /* a fill between two users counts once */
     uint64_t pulls_unknown;                /* see above: not an error */
-    uint64_t works_invalid;  /* ended at once: amounts that cannot be worked */
-    uint64_t works_repeated; /* dropped: the order is here already */
-    uint64_t stale;          /* messages of a past session */
-    uint64_t unexpected;     /* messages that are not for a matcher */
+    uint64_t works_invalid;                /* ended at once: amounts that cannot be worked */
+    uint64_t works_repeated;               /* dropped: the order is here already */
+    uint64_t stale;                        /* messages of a past session */
+    uint64_t unexpected;                   /* messages that are not for a matcher */
     uint64_t sessions, losses;
     uint64_t gaps; /* times a house was withdrawn */
     uint64_t ticks;
@@ -87,7 +87,7 @@ struct match {
     struct match_counts counts;
     /* what is left to do of the message at hand */
     int64_t now_us;
-    bool is_working;      /* `work` has not come to its end */
+    bool is_working; /* `work` has not come to its end */
     struct work work;
     struct gathered gathered;
     uint32_t dirty;       /* first book in which something may cross, BOOK_NONE = none */

@@ -24,8 +24,7 @@ static struct order_report *
 report_put(struct match *m, struct outbox *out, uint64_t order_id, uint16_t ledger, uint64_t corr,
            const struct match_fill *fills, uint32_t count)
 {
-    struct msg *msg =
-        outbox_put(out, OUT_LEDGER, m->links[ledger].peer, MSG_order_report, corr);
+    struct msg *msg = outbox_put(out, OUT_LEDGER, m->links[ledger].peer, MSG_order_report, corr);
     struct order_report *r = &msg->order_report;
     r->order_id = order_id;
     if (count > 0) {
@@ -83,8 +82,8 @@ report_end(struct match *m, struct outbox *out, uint64_t rank, enum order_end en
 }
 
 struct order_report *
-report_alone(struct match *m, struct outbox *out, uint64_t order_id, uint16_t ledger,
-             uint64_t corr, const struct match_fill *fill)
+report_alone(struct match *m, struct outbox *out, uint64_t order_id, uint16_t ledger, uint64_t corr,
+             const struct match_fill *fill)
 {
     return report_put(m, out, order_id, ledger, corr, fill, fill != NULL ? 1 : 0);
 }

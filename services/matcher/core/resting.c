@@ -128,4 +128,3 @@ resting_check(const struct resting_pool *p)
         indexed += p->slots[i] != 0;
     return used == p->used && indexed == p->used ? NULL : "orders: the pool's count is wrong";
 }
-

@@ -20,6 +20,10 @@ taker_want(const struct taker *t, int64_t price)
         if (decimal_div_floor(t->funds, price, &want) != OK)
             want = INT64_MAX;
         want -= want % t->step_size;
+        /* What costs nothing would never use up the funds. */
+        int64_t quote = 0;
+        if (decimal_mul_floor(price, want, &quote) == OK && quote == 0)
+            want = 0;
     } else {
         if (decimal_div_ceil(t->funds, price, &want) != OK)
             want = INT64_MAX;
@@ -53,10 +57,8 @@ fill_house(struct books *s, struct book *b, enum side side, int64_t quantity, st
 {
     const struct house_level *h = &s->houses[b->sides[side - 1].house.best_slot];
     f->is_house = true;
-    f->maker = (struct filled){.price = h->price,
-                               .shown = h->left,
-                               .sequence = h->sequence,
-                               .time_us = h->time_us};
+    f->maker = (struct filled){
+        .price = h->price, .shown = h->left, .sequence = h->sequence, .time_us = h->time_us};
     book_consume(s, b, side, quantity);
 }
 

@@ -8,10 +8,10 @@
  * at its own price. The caller turns fills into reports.
  *
  * By quote amount: a buyer spends at most `funds`, in quantities cut down to `step_size`; it is
- * done when what is left does not buy one step. A seller sells at most `quantity` until `funds`
- * are received, its last quantity rounded up to `step_size`. A fill's quote amount is rounded
- * down, so a fill of dust may be worth 0: both sides book the same 0, and the symbol's NOTIONAL
- * filter keeps whole orders above that.
+ * done when what is left does not buy one step, or only dust that costs nothing. A seller sells at
+ * most `quantity` until `funds` are received, its last quantity rounded up to `step_size`. A fill's
+ * quote amount is rounded down, so a fill of dust may be worth 0: both sides book the same 0, and
+ * the symbol's NOTIONAL filter keeps whole orders above that.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

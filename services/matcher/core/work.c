@@ -124,8 +124,7 @@ tell_take(struct match *m, struct outbox *out, const struct fill *f, int64_t lef
     struct filled taker = {.price = w->taker.limit,
                            .shown = left != INT64_MAX ? left : f->quantity};
     fill = report_of(m, b, f, &taker, true);
-    struct order_report *r =
-        report_alone(m, out, f->maker.order_id, f->maker.ledger, 0, &fill);
+    struct order_report *r = report_alone(m, out, f->maker.order_id, f->maker.ledger, 0, &fill);
     r->end = f->maker.is_complete ? ORDER_END_COMPLETE : ORDER_END_NONE;
 }
 
@@ -184,8 +183,7 @@ tell_uncross(struct match *m, struct outbox *out, const struct book *b, const st
     m->counts.fills++;
     for (int i = 0; i < 2; i++) {
         struct match_fill fill = report_of(m, b, f, who[1 - i], i == 0);
-        struct order_report *r =
-            report_alone(m, out, who[i]->order_id, who[i]->ledger, 0, &fill);
+        struct order_report *r = report_alone(m, out, who[i]->order_id, who[i]->ledger, 0, &fill);
         r->end = who[i]->is_complete ? ORDER_END_COMPLETE : ORDER_END_NONE;
     }
 }
