@@ -352,7 +352,7 @@ reload(struct driver *d, bool from_tables, struct scenario_out *out)
     if (from_tables)
         tables_project(&d->tables, &d->ledger);
     process_start(d);
-    enum err e = from_tables ? tables_load(&d->tables, &d->ledger) : OK;
+    enum err e = from_tables ? tables_load(&d->tables, &d->ledger, 0) : OK;
     for (uint32_t i = 0; !from_tables && e == OK && i < d->records_count; i++) {
         struct msg cmd;
         if (!scenario_read_msg(out, d->records[i].text, &cmd))

@@ -46,33 +46,18 @@ on_balance(void *arg, const struct balance_row *row)
     t->balances[i] = *row;
 }
 
-/* Orders are kept by rising id, so that they can be found fast and loaded in order. */
-static uint32_t
-order_place_in(const struct tables *t, uint64_t order_id)
-{
-    uint32_t low = 0;
-    uint32_t high = t->orders_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (t->orders[middle].order.order_id < order_id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static void
 on_order(void *arg, const struct order_row *row)
 {
     struct tables *t = arg;
-    uint32_t i = order_place_in(t, row->order.order_id);
-    if (i == t->orders_count || t->orders[i].order.order_id != row->order.order_id) {
-        t->orders = grown(t->orders, t->orders_count, sizeof(*t->orders));
-        memmove(&t->orders[i + 1], &t->orders[i], (t->orders_count - i) * sizeof(*t->orders));
-        t->orders_count++;
+    uint32_t shard = ledger_shard_of_id(row->order.order_id);
+    uint64_t place = (row->order.order_id & ((UINT64_C(1) << 47) - 1)) - 1;
+    while (t->orders_count[shard] <= place) {
+        t->orders[shard] =
+            grown(t->orders[shard], t->orders_count[shard], sizeof(*t->orders[shard]));
+        t->orders[shard][t->orders_count[shard]++] = (struct order_row){.fills = 0};
     }
-    t->orders[i] = *row;
+    t->orders[shard][place] = *row;
 }
 
 static void
@@ -96,7 +81,8 @@ tables_free(struct tables *t)
 {
     free(t->accounts);
     free(t->balances);
-    free(t->orders);
+    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
+        free(t->orders[shard]);
     free(t->trades);
     free(t->changes);
     memset(t, 0, sizeof(*t));
@@ -112,7 +98,7 @@ tables_project(struct tables *t, struct ledger *l)
 }
 
 enum err
-tables_load(const struct tables *t, struct ledger *l)
+tables_load(const struct tables *t, struct ledger *l, int64_t since_us)
 {
     enum err e = OK;
     for (uint32_t i = 0; e == OK && i < LEDGER_SHARDS; i++) {
@@ -124,34 +110,46 @@ tables_load(const struct tables *t, struct ledger *l)
         e = ledger_load_account(l, &t->accounts[i]);
     for (uint32_t i = 0; e == OK && i < t->balances_count; i++)
         e = ledger_load_balance(l, &t->balances[i]);
-    for (uint32_t i = 0; e == OK && i < t->orders_count; i++)
-        e = ledger_load_order(l, &t->orders[i]);
+    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
+        for (uint32_t i = 0; e == OK && i < t->orders_count[shard]; i++) {
+            const struct order *o = &t->orders[shard][i].order;
+            if (o->end_reason == ORDER_END_NONE || o->updated_us > since_us)
+                e = ledger_load_order(l, &t->orders[shard][i]);
+        }
     for (uint32_t i = 0; e == OK && i < t->trades_count; i++)
         e = ledger_load_fill(l, &t->trades[i]);
     return e;
+}
+
+/* The latest fills of an order, as an order_view lists them. */
+static void
+find_fills(struct tables *t, const struct order_row *row, struct order_view *out)
+{
+    uint32_t skip = row->fills > LEDGER_VIEW_FILLS ? row->fills - LEDGER_VIEW_FILLS : 0;
+    *out = (struct order_view){.order = row->order, .fills = t->found};
+    for (uint32_t i = 0; i < t->trades_count && out->fills_count < LEDGER_VIEW_FILLS; i++) {
+        if (t->trades[i].trade.order_id != row->order.order_id)
+            continue;
+        if (skip > 0)
+            skip--;
+        else
+            t->found[out->fills_count++] = t->trades[i].trade;
+    }
 }
 
 bool
 tables_find(struct tables *t, uint64_t account_id, uint64_t order_id, const cid_t *cid,
             struct order_view *out)
 {
-    for (uint32_t i = 0; i < t->orders_count; i++) {
-        const struct order *o = &t->orders[i].order;
-        bool named = order_id != 0 ? o->order_id == order_id : cid_same(&o->client_order_id, cid);
-        if (o->account_id != account_id || !named)
-            continue;
-        *out = (struct order_view){.order = *o, .fills = t->found};
-        uint32_t skip =
-            t->orders[i].fills > LEDGER_VIEW_FILLS ? t->orders[i].fills - LEDGER_VIEW_FILLS : 0;
-        for (uint32_t k = 0; k < t->trades_count; k++) {
-            if (t->trades[k].trade.order_id != o->order_id)
-                continue;
-            if (skip > 0)
-                skip--;
-            else if (out->fills_count < LEDGER_VIEW_FILLS)
-                t->found[out->fills_count++] = t->trades[k].trade;
+    uint32_t shard = ledger_shard_of(account_id);
+    for (uint32_t i = 0; i < t->orders_count[shard]; i++) {
+        const struct order_row *row = &t->orders[shard][i];
+        bool named = order_id != 0 ? row->order.order_id == order_id
+                                   : cid_same(&row->order.client_order_id, cid);
+        if (row->order.account_id == account_id && named) {
+            find_fills(t, row, out);
+            return true;
         }
-        return true;
     }
     return false;
 }

@@ -13,18 +13,19 @@ struct tables {
     struct shard_row shards[LEDGER_SHARDS];
     struct account_row *accounts;
     struct balance_row *balances;
-    struct order_row *orders;
+    struct order_row *orders[LEDGER_SHARDS]; /* the nth of a shard: its id's low bits, less one */
+    uint32_t orders_count[LEDGER_SHARDS];
     struct trade_row *trades;
     struct change_row *changes;
-    uint32_t accounts_count, balances_count, orders_count, trades_count, changes_count;
+    uint32_t accounts_count, balances_count, trades_count, changes_count;
     struct trade found[LEDGER_VIEW_FILLS]; /* of the order found last */
 };
 
 void tables_free(struct tables *t);
 /* Drains the ledger into the tables and tells it that they have it. */
 void tables_project(struct tables *t, struct ledger *l);
-/* Everything back into an empty ledger, finished orders too. */
-MUST_USE enum err tables_load(const struct tables *t, struct ledger *l);
+/* Back into an empty ledger: of the finished orders those that changed after `since_us`. */
+MUST_USE enum err tables_load(const struct tables *t, struct ledger *l, int64_t since_us);
 /* As the shell's look-up: by order id, or by client order id when that is 0. */
 bool tables_find(struct tables *t, uint64_t account_id, uint64_t order_id, const cid_t *cid,
                  struct order_view *out);

@@ -30,6 +30,7 @@ struct scenario_out {
 
 static const struct scenario_core *const cores[] = {
     &ledger_scenario,
+    &marketdata_scenario,
 };
 
 /* ---- For drivers ------------------------------------------------------------------------- */

@@ -12,6 +12,12 @@
 struct ledger_account *account_find(const struct ledger *l, uint64_t id);
 struct ledger_account *account_find_any(const struct ledger *l, uint64_t id);
 uint32_t account_index(const struct ledger *l, const struct ledger_account *a);
+/* System accounts are the first ones opened, so that nobody need look them up. */
+static inline uint32_t
+account_system_index(enum system_account kind, uint32_t shard)
+{
+    return shard * 3 + (uint32_t)kind - 1;
+}
 bool account_is_system(const struct ledger_account *a);
 bool account_room(const struct ledger *l);
 /* A new account with default settings. CHECKs room and that it is new. */

@@ -178,9 +178,8 @@ income_fits(const struct ledger *l, const struct ledger_account *a, uint32_t ass
     const struct ledger_balance none = {.held = {0}};
     const struct ledger_balance *from = NULL, *to = NULL;
     if (asset != LEDGER_NONE) {
-        const struct ledger_account *house =
-            account_find_any(l, ledger_system_id(SYSTEM_HOUSE, a->shard));
-        from = balance_find(l, account_index(l, house), TRADING_TYPE_spot, asset);
+        uint32_t house = account_system_index(SYSTEM_HOUSE, a->shard);
+        from = balance_find(l, house, TRADING_TYPE_spot, asset);
         to = balance_find(l, account_index(l, a), TRADING_TYPE_spot, asset);
     }
     return posting_fits(from == NULL ? &none : from, to == NULL ? &none : to, (money_t){income});

@@ -81,9 +81,7 @@ struct ledger_balance *
 balance_system(struct ledger *l, enum system_account kind, uint32_t shard, enum trading_type wallet,
                uint32_t asset)
 {
-    struct ledger_account *a = account_find_any(l, ledger_system_id(kind, shard));
-    CHECK(a != NULL);
-    return balance_take(l, account_index(l, a), wallet, asset);
+    return balance_take(l, account_system_index(kind, shard), wallet, asset);
 }
 
 struct balance

@@ -99,7 +99,8 @@ system_accounts_open(struct ledger *l)
     uint32_t cash = asset_take(l, code_of(LEDGER_CASH));
     for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++) {
         for (enum system_account kind = SYSTEM_ISSUANCE; kind <= SYSTEM_FEES; kind++)
-            account_add(l, ledger_system_id(kind, shard), 0, 0);
+            CHECK(account_add(l, ledger_system_id(kind, shard), 0, 0) ==
+                  &l->accounts[account_system_index(kind, shard)]);
         balance_system(l, SYSTEM_ISSUANCE, shard, TRADING_TYPE_spot, cash);
         balance_system(l, SYSTEM_ISSUANCE, shard, TRADING_TYPE_futures, cash);
     }

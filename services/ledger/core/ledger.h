@@ -182,7 +182,8 @@ struct ledger_order {
     int64_t created_us, updated_us;
     /* derived */
     uint32_t base_balance, quote_balance;
-    uint32_t same_hash;    /* next order whose client id has the same hash */
+    uint32_t house_base, house_quote, fees; /* balances it is settled against */
+    uint32_t same_hash;                     /* next order whose client id has the same hash */
     uint32_t newer, older; /* open: of its account; finished: by time of finishing; free: next */
     uint64_t first_fill, last_fill; /* places in the fill ring + 1; 0 = none kept */
     uint32_t fills_kept;

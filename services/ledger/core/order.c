@@ -160,6 +160,25 @@ client_list_remove(struct ledger *l, const struct ledger_order *o)
 
 /* ---- Life ----------------------------------------------------------------------------- */
 
+static uint32_t
+bind_system(struct ledger *l, enum system_account kind, uint32_t shard, uint32_t asset)
+{
+    return balance_index(l, balance_system(l, kind, shard, TRADING_TYPE_spot, asset));
+}
+
+void
+order_bind(struct ledger *l, struct ledger_order *o, uint32_t account, uint32_t base,
+           uint32_t quote)
+{
+    uint32_t shard = l->accounts[account].shard;
+    o->account = account;
+    o->base_balance = balance_index(l, balance_take(l, account, TRADING_TYPE_spot, base));
+    o->quote_balance = balance_index(l, balance_take(l, account, TRADING_TYPE_spot, quote));
+    o->house_base = bind_system(l, SYSTEM_HOUSE, shard, base);
+    o->house_quote = bind_system(l, SYSTEM_HOUSE, shard, quote);
+    o->fees = bind_system(l, SYSTEM_FEES, shard, o->side == SIDE_BUY ? base : quote);
+}
+
 struct ledger_order *
 order_add(struct ledger *l, const struct ledger_order *o)
 {

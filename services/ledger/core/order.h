@@ -22,6 +22,10 @@ bool order_some_evicted(const struct ledger_account *a);
 /* Whether the fills an order_view shows are all in the ring. */
 bool order_fills_known(const struct ledger_order *o);
 
+/* Opens every balance that settling the order can touch, so that no fill fails for want of one.
+ * CHECKs room for five: see balance_room(). `o` has its side set. */
+void order_bind(struct ledger *l, struct ledger_order *o, uint32_t account, uint32_t base,
+                uint32_t quote);
 /* Takes a slot for a copy of `o` (id, account, client id and status set) and lists it. */
 struct ledger_order *order_add(struct ledger *l, const struct ledger_order *o);
 /* Ends an open order, or moves it from NEW to PARTIALLY_FILLED. */

@@ -103,18 +103,7 @@ order_place_found(struct ledger *l, const struct turn *t, struct order_place *cm
     return order_place_judge(l, t, cmd, true, row);
 }
 
-/* Whether the account can take balances of both assets: its view lists so many at most. */
-static bool
-place_balances_fit(const struct ledger *l, const struct ledger_account *a, uint32_t base,
-                   uint32_t quote)
-{
-    uint32_t account = account_index(l, a);
-    uint32_t missing = (balance_find(l, account, TRADING_TYPE_spot, base) == NULL) +
-                       (balance_find(l, account, TRADING_TYPE_spot, quote) == NULL);
-    return balance_room(l, 6) && a->balances + missing <= BALANCES_PER_ACCOUNT;
-}
-
-/* Everything settling the order will touch is opened now, so that no fill fails for want of it. */
+/* Whether there is room for the order and what settling it needs, and the funds for it. */
 static enum err
 place_reserve(struct ledger *l, const struct ledger_account *a, const struct order_place *cmd,
               struct ledger_order *o)
@@ -125,20 +114,19 @@ place_reserve(struct ledger *l, const struct ledger_account *a, const struct ord
     if (symbol == LEDGER_NONE || base == LEDGER_NONE || quote == LEDGER_NONE || base == quote)
         return ERR_ORDERS_FULL;
     uint32_t account = account_index(l, a);
+    bool buys = cmd->side == SIDE_BUY;
     const struct ledger_balance *pays =
-        balance_find(l, account, TRADING_TYPE_spot, cmd->side == SIDE_BUY ? quote : base);
+        balance_find(l, account, TRADING_TYPE_spot, buys ? quote : base);
     if (pays == NULL || money_less(pays->free, cmd->hold))
         return ERR_FUNDS_TOO_LOW;
-    if (!order_room(l) || !place_balances_fit(l, a, base, quote))
+    /* Its view lists so many balances at most; the one it gets may be the first of its asset. */
+    bool fits = a->balances < BALANCES_PER_ACCOUNT ||
+                balance_find(l, account, TRADING_TYPE_spot, buys ? base : quote) != NULL;
+    if (!order_room(l) || !balance_room(l, 5) || !fits)
         return ERR_ORDERS_FULL;
-    o->account = account;
+    o->side = (uint8_t)cmd->side;
     o->symbol = (uint16_t)symbol;
-    o->base_balance = balance_index(l, balance_take(l, account, TRADING_TYPE_spot, base));
-    o->quote_balance = balance_index(l, balance_take(l, account, TRADING_TYPE_spot, quote));
-    balance_system(l, SYSTEM_HOUSE, a->shard, TRADING_TYPE_spot, base);
-    balance_system(l, SYSTEM_HOUSE, a->shard, TRADING_TYPE_spot, quote);
-    balance_system(l, SYSTEM_FEES, a->shard, TRADING_TYPE_spot,
-                   cmd->side == SIDE_BUY ? base : quote);
+    order_bind(l, o, account, base, quote);
     return OK;
 }
 
@@ -148,7 +136,6 @@ place_fill_in(struct ledger *l, const struct turn *t, const struct ledger_accoun
 {
     o->id = (uint64_t)a->shard << 47 | ++l->shards[a->shard].order_sequence;
     o->client_order_id = cmd->client_order_id;
-    o->side = (uint8_t)cmd->side;
     o->type = (uint8_t)cmd->type;
     o->time_in_force = (uint8_t)cmd->time_in_force;
     o->status = ORDER_STATUS_NEW;

@@ -190,25 +190,6 @@ ledger_load_balance(struct ledger *l, const struct balance_row *row)
     return OK;
 }
 
-/* The balances the order needs; false when the rows of one are missing. */
-static bool
-order_load_balances(struct ledger *l, const struct ledger_account *a, const struct order_row *row,
-                    struct ledger_order *o)
-{
-    uint32_t account = account_index(l, a);
-    uint32_t base = asset_find(l, row->base_asset);
-    uint32_t quote = asset_find(l, row->quote_asset);
-    if (base == LEDGER_NONE || quote == LEDGER_NONE || base == quote)
-        return false;
-    const struct ledger_balance *b = balance_find(l, account, TRADING_TYPE_spot, base);
-    const struct ledger_balance *q = balance_find(l, account, TRADING_TYPE_spot, quote);
-    if (b == NULL || q == NULL)
-        return false;
-    o->base_balance = balance_index(l, b);
-    o->quote_balance = balance_index(l, q);
-    return true;
-}
-
 static void
 order_load_fields(const struct order_row *row, struct ledger_order *o)
 {
@@ -243,16 +224,18 @@ enum err
 ledger_load_order(struct ledger *l, const struct order_row *row)
 {
     const struct ledger_account *a = account_find(l, row->order.account_id);
-    struct ledger_order o = {.id = 0};
     if (a == NULL || row->order.order_id == 0 || order_find(l, row->order.order_id) != NULL ||
-        ledger_shard_of_id(row->order.order_id) != a->shard || !order_load_balances(l, a, row, &o))
+        ledger_shard_of_id(row->order.order_id) != a->shard)
         return ERR_INTERNAL;
     uint32_t symbol = symbol_take(l, row->order.symbol);
-    if (symbol == LEDGER_NONE || !order_room(l))
+    uint32_t base = asset_take(l, row->base_asset);
+    uint32_t quote = asset_take(l, row->quote_asset);
+    if (symbol == LEDGER_NONE || base == LEDGER_NONE || quote == LEDGER_NONE || !order_room(l) ||
+        !balance_room(l, 5))
         return ERR_ORDERS_FULL;
-    o.account = account_index(l, a);
-    o.symbol = (uint16_t)symbol;
+    struct ledger_order o = {.symbol = (uint16_t)symbol};
     order_load_fields(row, &o);
+    order_bind(l, &o, account_index(l, a), base, quote);
     order_add(l, &o);
     return OK;
 }

@@ -114,28 +114,35 @@ judge_rank(const struct ledger_order *o, const struct order_report *r)
     return NULL;
 }
 
-static const char *
-judge_room(struct ledger *l, const struct ledger_order *o, const struct fill_sums *sums)
+/* The three balances every fill of an order is settled against. */
+struct counter_side {
+    struct ledger_balance *house_in, *house_out, *fees;
+};
+
+static struct counter_side
+counter_side_of(const struct ledger *l, const struct ledger_order *o)
 {
-    const struct ledger_balance *pays = order_pays(l, o);
+    bool buys = o->side == SIDE_BUY;
+    return (struct counter_side){&l->balances[buys ? o->house_quote : o->house_base],
+                                 &l->balances[buys ? o->house_base : o->house_quote],
+                                 &l->balances[o->fees]};
+}
+
+static const char *
+judge_room(const struct ledger *l, const struct ledger_order *o, const struct fill_sums *sums)
+{
+    const struct counter_side counter = counter_side_of(l, o);
     const struct ledger_balance *gets = order_gets(l, o);
-    uint32_t shard = l->accounts[o->account].shard;
     bool buys = o->side == SIDE_BUY;
     money_t base = money_of_qty(sums->quantity);
-    const struct ledger_balance *house_in =
-        balance_system(l, SYSTEM_HOUSE, shard, TRADING_TYPE_spot, pays->asset);
-    const struct ledger_balance *house_out =
-        balance_system(l, SYSTEM_HOUSE, shard, TRADING_TYPE_spot, gets->asset);
-    const struct ledger_balance *fees =
-        balance_system(l, SYSTEM_FEES, shard, TRADING_TYPE_spot, gets->asset);
-    bool fits = posting_fits(pays, house_in, buys ? sums->quote : base) &&
-                posting_fits(house_out, gets, buys ? base : sums->quote) &&
-                posting_fits(gets, fees, sums->fee);
+    bool fits = posting_fits(order_pays(l, o), counter.house_in, buys ? sums->quote : base) &&
+                posting_fits(counter.house_out, gets, buys ? base : sums->quote) &&
+                posting_fits(gets, counter.fees, sums->fee);
     return fits ? NULL : "the balances would overflow";
 }
 
 static const char *
-judge(struct ledger *l, const struct ledger_order *o, const struct order_report *r,
+judge(const struct ledger *l, const struct ledger_order *o, const struct order_report *r,
       struct fill_sums *sums)
 {
     const char *wrong = judge_rank(o, r);
@@ -149,22 +156,6 @@ judge(struct ledger *l, const struct ledger_order *o, const struct order_report 
 }
 
 /* ---- Settling ----------------------------------------------------------------------------- */
-
-/* The three balances every fill of an order is settled against. */
-struct counter_side {
-    struct ledger_balance *house_in, *house_out, *fees;
-};
-
-static struct counter_side
-counter_side_of(struct ledger *l, const struct ledger_order *o)
-{
-    uint32_t shard = l->accounts[o->account].shard;
-    uint32_t pays = order_pays(l, o)->asset;
-    uint32_t gets = order_gets(l, o)->asset;
-    return (struct counter_side){balance_system(l, SYSTEM_HOUSE, shard, TRADING_TYPE_spot, pays),
-                                 balance_system(l, SYSTEM_HOUSE, shard, TRADING_TYPE_spot, gets),
-                                 balance_system(l, SYSTEM_FEES, shard, TRADING_TYPE_spot, gets)};
-}
 
 static void
 fill_settle(struct ledger *l, const struct turn *t, struct ledger_order *o,
