@@ -68,6 +68,9 @@ void bus_close(struct bus **b);
 void bus_set_epoch(struct bus *b, uint64_t epoch);
 /* Per receiver: session of the link with `peer` (0 for BUS_ASK's only server). */
 void bus_set_session(struct bus *b, uint32_t peer, uint64_t session);
+/* BUS_SERVE: an epoch for the frames to this peer alone; 0 = the one of bus_set_epoch(). A matcher
+ * answers each ledger in that ledger's epoch. */
+void bus_set_peer_epoch(struct bus *b, uint32_t peer, uint64_t epoch);
 /* Frames sent to this receiver in its session, for link_beat. */
 uint64_t bus_frames_sent(const struct bus *b, uint32_t peer);
 

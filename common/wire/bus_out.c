@@ -21,8 +21,9 @@ receiver_begin(struct bus *b, struct receiver *r)
         return;
     if (r->session != 0)
         r->sent++;
-    struct frame head = {
-        .epoch = b->epoch, .session = r->session, .sequence = r->session != 0 ? r->sent : 0};
+    struct frame head = {.epoch = r->epoch != 0 ? r->epoch : b->epoch,
+                         .session = r->session,
+                         .sequence = r->session != 0 ? r->sent : 0};
     memcpy(head.sender.text, b->name, sizeof head.sender.text);
     msg_pack_body(&r->buffer, MSG_frame, 0, &head);
 }
@@ -198,6 +199,16 @@ bus_set_session(struct bus *b, uint32_t peer, uint64_t session)
     struct receiver *r = p != NULL ? &p->out : &b->out;
     r->session = session;
     r->sent = 0;
+}
+
+void
+bus_set_peer_epoch(struct bus *b, uint32_t peer, uint64_t epoch)
+{
+    CHECK(b->o.role == BUS_SERVE);
+    bus_flush(b);
+    struct peer *p = peers_at(&b->peers, peer);
+    if (p != NULL)
+        p->out.epoch = epoch;
 }
 
 uint64_t

@@ -22,6 +22,7 @@
 struct receiver {
     struct bytes buffer;    /* empty, or the head and at least one message */
     uint64_t session, sent; /* frames of the session, the one in the buffer included */
+    uint64_t epoch;         /* its own; 0 = that of the bus */
     bool queued;            /* stands in the list of receivers to flush */
 };
 
