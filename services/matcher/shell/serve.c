@@ -1,0 +1,340 @@
+/*
+ * serve.c - messages from ledgers and the market into the core, its reports out.
+ *
+ * Everything happens within the handler of a message; the bus sends one frame per ledger at the
+ * end of the turn. After a start the ledgers' socket is not read until the market's snapshots
+ * are there, so that no market order meets an empty house for want of a millisecond.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "matcher/shell/serve.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "host/log.h"
+#include "host/metrics.h"
+#include "matcher/core/match.h"
+#include "matcher/shell/market.h"
+#include "wire/bus.h"
+
+#define TIME_MS     100
+#define OUTS_MAX    1024
+#define LISTS_BYTES (2u << 20)
+
+/* The epoch and session that head the frames to a peer. */
+struct said {
+    uint32_t peer;
+    uint64_t epoch, session;
+};
+
+struct counter {
+    struct metric *metric;
+    const uint64_t *count; /* in the core */
+};
+
+struct serve {
+    struct host *host;
+    const struct matcher_config *config;
+    struct match *match;
+    void *memory;
+    size_t memory_size;
+    struct outbox out;
+    struct bus *bus;
+    struct market *market; /* NULL = no house */
+    struct loop_timer *time, *beat;
+    int64_t started_us; /* steady */
+    bool is_open;       /* the ledgers' socket is read */
+    struct said *said;  /* by the number of the link */
+    struct counter counters[16];
+    uint32_t counters_count;
+    struct metric *m_resting, *m_levels, *m_house, *m_sessions, *m_tick;
+};
+
+/* ---- Out ------------------------------------------------------------------------------------ */
+
+/* Frames to a ledger bear its own epoch and session. */
+static void
+say_session(struct serve *s, uint32_t peer)
+{
+    const struct link *l = match_link(s->match, peer);
+    if (l == NULL)
+        return;
+    struct said *said = &s->said[l - s->match->links];
+    if (said->peer == peer && said->epoch == l->epoch && said->session == l->session)
+        return;
+    *said = (struct said){peer, l->epoch, l->session};
+    bus_set_peer_epoch(s->bus, peer, l->epoch);
+    bus_set_session(s->bus, peer, l->session);
+}
+
+static void
+send_outs(struct serve *s)
+{
+    for (uint32_t i = 0; i < s->out.count; i++) {
+        const struct out *o = &s->out.slots[i];
+        if (o->to == OUT_LEDGER) {
+            say_session(s, o->peer);
+            bus_put(s->bus, o->peer, o->msg.type, o->msg.corr, msg_body_const(&o->msg));
+            if (o->msg.type == MSG_link_ready || o->msg.type == MSG_link_lost)
+                log_line(LOG_INFO, msg_layout(o->msg.type)->name, "ledger=%s",
+                         bus_peer_name(s->bus, o->peer));
+        } else if (s->market != NULL) {
+            market_ask(s->market, &o->msg);
+        }
+    }
+    outbox_clear(&s->out);
+}
+
+static void
+apply(struct serve *s, uint32_t peer, const struct frame *frame, const struct msg *m)
+{
+    match_apply(s->match, peer, frame, m, loop_now_us(s->host->loop), &s->out);
+    send_outs(s);
+    while (match_busy(s->match)) {
+        match_resume(s->match, &s->out);
+        send_outs(s);
+    }
+}
+
+/* ---- In ------------------------------------------------------------------------------------- */
+
+static void
+on_ledger(void *arg, const struct bus_in *in)
+{
+    struct serve *s = arg;
+    apply(s, in->peer, in->frame, in->msg);
+    if (in->msg->type == MSG_link_synced)
+        log_line(LOG_INFO, "link_synced", "ledger=%s orders=%llu resting=%u",
+                 in->frame->sender.text, (unsigned long long)in->msg->link_synced.orders,
+                 s->match->books.orders.used);
+}
+
+static void
+on_bad_frame(void *arg, uint32_t peer, enum err why)
+{
+    struct serve *s = arg;
+    (void)why; /* counted and logged by the bus */
+    match_unreadable(s->match, peer, loop_now_us(s->host->loop), &s->out);
+    send_outs(s);
+}
+
+static void
+on_tick(void *arg, const struct msg *m)
+{
+    struct serve *s = arg;
+    int64_t before_us = loop_measure_us();
+    apply(s, 0, NULL, m);
+    metric_observe_us(s->m_tick, loop_measure_us() - before_us);
+}
+
+static void
+on_symbol(void *arg, code_t symbol)
+{
+    struct serve *s = arg;
+    match_watch(s->match, symbol, loop_now_us(s->host->loop), &s->out);
+    send_outs(s);
+}
+
+/* ---- Time ----------------------------------------------------------------------------------- */
+
+static void
+open_when_loaded(struct serve *s)
+{
+    int64_t waited_us = loop_steady_us(s->host->loop) - s->started_us;
+    bool is_loaded = s->market == NULL || market_is_loaded(s->market);
+    if (s->is_open || (!is_loaded && waited_us < s->config->market_wait_ms * 1000))
+        return;
+    s->is_open = true;
+    bus_pause(s->bus, false);
+    log_line(LOG_INFO, "open", "market_loaded=%d waited_us=%lld", is_loaded, (long long)waited_us);
+}
+
+static void
+show_metrics(struct serve *s)
+{
+    for (uint32_t i = 0; i < s->counters_count; i++) {
+        struct metric *metric = s->counters[i].metric;
+        metric_add(metric, (int64_t)*s->counters[i].count - metric_value(metric));
+    }
+    uint32_t working = 0;
+    for (uint32_t i = 0; i < s->match->links_count; i++)
+        working += s->match->links[i].state == LINK_WORKING;
+    metric_set(s->m_sessions, working);
+    metric_set(s->m_resting, s->match->books.orders.used);
+    metric_set(s->m_levels, s->match->books.levels_used);
+    metric_set(s->m_house, s->match->books.houses_used);
+}
+
+static void
+on_time(void *arg)
+{
+    struct serve *s = arg;
+    match_time(s->match, loop_now_us(s->host->loop), &s->out);
+    send_outs(s);
+    if (s->market != NULL)
+        market_time(s->market);
+    open_when_loaded(s);
+    show_metrics(s);
+}
+
+static void
+on_beat(void *arg)
+{
+    struct serve *s = arg;
+    for (uint32_t i = 0; i < s->match->links_count; i++) {
+        const struct link *l = &s->match->links[i];
+        if (l->state != LINK_SYNCING && l->state != LINK_WORKING)
+            continue;
+        const struct link_beat beat = {.frames = bus_frames_sent(s->bus, l->peer)};
+        bus_put(s->bus, l->peer, MSG_link_beat, 0, &beat);
+    }
+}
+
+/* ---- Start and stop ------------------------------------------------------------------------- */
+
+static void
+count(struct serve *s, const char *name, const char *labels, const char *sentence,
+      const uint64_t *value)
+{
+    CHECK(s->counters_count < sizeof s->counters / sizeof s->counters[0]);
+    s->counters[s->counters_count++] =
+        (struct counter){metric_counter(name, labels, sentence), value};
+}
+
+static void
+metrics_open(struct serve *s)
+{
+    const struct match_counts *c = &s->match->counts;
+    count(s, "scrip_matcher_orders_total", "", "Orders received.", &c->works);
+    count(s, "scrip_matcher_orders_refused_total", "why=\"invalid\"", "Orders not worked.",
+          &c->works_invalid);
+    count(s, "scrip_matcher_orders_refused_total", "why=\"repeated\"", "Orders not worked.",
+          &c->works_repeated);
+    count(s, "scrip_matcher_pulls_total", "", "Pulls received.", &c->pulls);
+    count(s, "scrip_matcher_pulls_unknown_total", "",
+          "Pulls of orders whose end was already on its way.", &c->pulls_unknown);
+    count(s, "scrip_matcher_reports_total", "", "Reports sent.", &c->reports);
+    count(s, "scrip_matcher_fills_total", "", "Fills.", &c->fills);
+    count(s, "scrip_matcher_stale_total", "", "Messages of past sessions.", &c->stale);
+    count(s, "scrip_matcher_unexpected_total", "", "Messages not for a matcher.", &c->unexpected);
+    count(s, "scrip_matcher_links_begun_total", "", "Sessions begun.", &c->sessions);
+    count(s, "scrip_matcher_links_lost_total", "", "Sessions lost.", &c->losses);
+    count(s, "scrip_matcher_gaps_total", "", "Times a symbol's house was withdrawn.", &c->gaps);
+    count(s, "scrip_matcher_ticks_total", "", "Market messages applied.", &c->ticks);
+    count(s, "scrip_matcher_symbols_refused_total", "", "Messages for want of symbols_max.",
+          &c->symbols_refused);
+    count(s, "scrip_matcher_house_levels_dropped_total", "",
+          "Market levels for want of house_levels_max.", &s->match->books.houses_dropped);
+    s->m_resting = metric_gauge("scrip_matcher_resting_orders", "", "Orders in hand.");
+    s->m_levels = metric_gauge("scrip_matcher_price_levels", "", "Price levels with orders.");
+    s->m_house = metric_gauge("scrip_matcher_house_levels", "", "Price levels of the market.");
+    s->m_sessions = metric_gauge("scrip_matcher_links_working", "", "Ledgers in session.");
+    s->m_tick = metric_histogram("scrip_matcher_tick_microseconds", "",
+                                 "From a market message to the reports it caused.");
+}
+
+static void
+core_open(struct serve *s)
+{
+    const struct matcher_config *c = s->config;
+    const struct match_limits limits = {
+        .books = {.orders_max = (uint32_t)c->orders_max,
+                  .levels_max = (uint32_t)c->levels_max,
+                  .house_levels_max = (uint32_t)c->house_levels_max,
+                  .books_max = (uint32_t)c->symbols_max},
+        .ledgers_max = (uint32_t)c->ledgers_max,
+        .silence_us = c->ledger_silence_ms * 1000,
+        .ask_again_us = c->ask_again_ms * 1000,
+        .tell_again_us = 100000,
+    };
+    /* Zeroed, and touched only as it is needed. */
+    s->memory_size = match_bytes(&limits);
+    s->memory = mmap(NULL, s->memory_size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(s->memory != MAP_FAILED);
+    (void)madvise(s->memory, s->memory_size, MADV_HUGEPAGE); /* a hint */
+    s->match = match_init(&limits, s->memory);
+    struct out *slots = calloc(OUTS_MAX, sizeof *slots);
+    void *lists = aligned_alloc(16, LISTS_BYTES);
+    s->said = calloc(limits.ledgers_max, sizeof *s->said);
+    CHECK(slots != NULL && lists != NULL && s->said != NULL);
+    outbox_init(&s->out, slots, OUTS_MAX, lists, LISTS_BYTES);
+}
+
+static bool
+sockets_open(struct serve *s)
+{
+    const struct matcher_config *c = s->config;
+    struct loop *loop = s->host->loop;
+    s->bus = bus_open(loop, &(struct bus_options){.role = BUS_SERVE,
+                                                  .endpoint = c->serve_endpoint,
+                                                  .name = s->host->name,
+                                                  .arg = s,
+                                                  .on_msg = on_ledger,
+                                                  .on_bad_frame = on_bad_frame});
+    if (s->bus == NULL)
+        return false;
+    bus_pause(s->bus, true);
+    if (c->market_endpoint[0] == '\0' || c->market_ask_endpoint[0] == '\0')
+        return true;
+    s->market = market_open(&(struct market_options){
+        .loop = loop,
+        .name = s->host->name,
+        .follow_endpoint = c->market_endpoint,
+        .ask_endpoint = c->market_ask_endpoint,
+        .held_bytes_max = (size_t)c->held_bytes_max,
+        .symbols_max = (uint32_t)c->symbols_max,
+        .match = s->match,
+        .arg = s,
+        .on_tick = on_tick,
+        .on_symbol = on_symbol,
+    });
+    return s->market != NULL;
+}
+
+enum err
+serve_start(struct host *h, const void *config, void **state)
+{
+    struct serve *s = calloc(1, sizeof *s);
+    CHECK(s != NULL);
+    s->host = h;
+    s->config = config;
+    s->started_us = loop_steady_us(h->loop);
+    core_open(s);
+    metrics_open(s);
+    if (!sockets_open(s)) {
+        serve_stop(s);
+        return ERR_INTERNAL;
+    }
+    s->time = loop_timer_new(h->loop, 0, TIME_MS, on_time, s);
+    s->beat = loop_timer_new(h->loop, s->config->beat_ms, s->config->beat_ms, on_beat, s);
+    *state = s;
+    log_line(LOG_INFO, "started", "endpoint=%s market=%s memory_max=%zu", s->config->serve_endpoint,
+             s->config->market_endpoint, s->memory_size);
+    return OK;
+}
+
+const char *
+serve_not_ready(void *state)
+{
+    const struct serve *s = state;
+    return s->is_open ? NULL : "waiting for the market's first snapshots";
+}
+
+void
+serve_stop(void *state)
+{
+    struct serve *s = state;
+    if (s->time != NULL)
+        loop_timer_end(&s->time);
+    if (s->beat != NULL)
+        loop_timer_end(&s->beat);
+    market_close(&s->market);
+    bus_close(&s->bus);
+    munmap(s->memory, s->memory_size);
+    free(s->out.slots);
+    free(s->out.lists.bytes);
+    free(s->said);
+    free(s);
+}
