@@ -1,0 +1,173 @@
+/*
+ * md_reader_test.c - lines of plain, gzip and xz files, joined, damaged, without end.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <lzma.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "marketdata/shell/reader.h"
+
+static char folder[64];
+
+static void
+begin(void)
+{
+    snprintf(folder, sizeof(folder), "/tmp/md_reader_XXXXXX");
+    cr_assert(mkdtemp(folder) != NULL);
+}
+
+static void
+end(void)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(reader, .init = begin, .fini = end);
+
+static const char *
+path_of(const char *name)
+{
+    static char path[4][160];
+    static int n;
+    char *p = path[n++ % 4];
+    snprintf(p, sizeof(path[0]), "%s/%s", folder, name);
+    return p;
+}
+
+static void
+write_file(const char *name, const void *data, size_t length)
+{
+    FILE *f = fopen(path_of(name), "wb");
+    cr_assert(f != NULL);
+    cr_assert_eq(fwrite(data, 1, length, f), length);
+    fclose(f);
+}
+
+static void
+write_gzip(const char *name, const char *text, const char *mode)
+{
+    gzFile f = gzopen(path_of(name), mode);
+    cr_assert(f != NULL);
+    cr_assert_eq(gzwrite(f, text, (unsigned)strlen(text)), (int)strlen(text));
+    gzclose(f);
+}
+
+static size_t
+pack_xz(const char *text, uint8_t *out, size_t room)
+{
+    size_t at = 0;
+    cr_assert_eq(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, NULL, (const uint8_t *)text,
+                                         strlen(text), out, &at, room),
+                 LZMA_OK);
+    return at;
+}
+
+/* All lines joined by '|'; '!' for a file that is bad, '~' for a line that is too long. */
+static char *
+read_all(const char *files)
+{
+    static char text[65536];
+    char why[READER_WHY_BYTES];
+    struct reader *r;
+    const char *line;
+    size_t length, at = 0;
+    cr_assert(reader_open(files, &r, why) == OK, "%s", why);
+    for (;;) {
+        enum reader_step step = reader_next(r, &line, &length);
+        if (step == READER_END)
+            break;
+        if (step == READER_LINE)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%.*s|",
+                                   reader_is_first_line(r) ? "^" : "", (int)length, line);
+        else if (step == READER_BAD)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "!");
+        else if (step == READER_LONG)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "~");
+    }
+    text[at] = '\0';
+    reader_close(&r);
+    return text;
+}
+
+Test(reader, plain_gzip_and_xz_give_the_same_lines)
+{
+    static const char TEXT[] = "one\ntwo\n\nlast without newline";
+    uint8_t packed[512];
+    size_t length = pack_xz(TEXT, packed, sizeof(packed));
+    write_file("a.txt", TEXT, strlen(TEXT));
+    write_gzip("a.gz", TEXT, "wb");
+    write_file("a.xz", packed, length);
+    cr_assert_str_eq(read_all(path_of("a.txt")), "^one|two||last without newline|");
+    cr_assert_str_eq(read_all(path_of("a.gz")), "^one|two||last without newline|");
+    cr_assert_str_eq(read_all(path_of("a.xz")), "^one|two||last without newline|");
+}
+
+Test(reader, files_and_patterns_are_joined_in_order)
+{
+    write_file("b2.txt", "3\n4\n", 4);
+    write_file("b1.txt", "1\n2\n", 4);
+    write_gzip("c.gz", "5\n", "wb");
+    write_gzip("c.gz", "6\n", "ab"); /* a second member */
+    write_file("empty.txt", "", 0);
+    char files[512];
+    snprintf(files, sizeof(files), "%s,%s,%s", path_of("b*.txt"), path_of("empty.txt"),
+             path_of("c.gz"));
+    cr_assert_str_eq(read_all(files), "^1|2|^3|4|^5|6|");
+}
+
+Test(reader, a_file_that_was_cut_off_gives_what_it_has)
+{
+    static char text[40000];
+    char *at = text;
+    for (int i = 0; i < 4000; i++)
+        at += sprintf(at, "%08d\n", i * 7919 % 99991);
+    static uint8_t packed[65536];
+    size_t length = pack_xz(text, packed, sizeof(packed));
+    write_file("cut.xz", packed, length / 2);
+    write_file("next.txt", "next\n", 5);
+    char files[512];
+    snprintf(files, sizeof(files), "%s,%s", path_of("cut.xz"), path_of("next.txt"));
+    char *all = read_all(files);
+    cr_assert(strstr(all, "!^next|") != NULL, "%s", all);
+
+    write_gzip("cut.gz", text, "wb");
+    cr_assert_eq(truncate(path_of("cut.gz"), 900), 0);
+    all = read_all(path_of("cut.gz"));
+    cr_assert_eq(all[strlen(all) - 1], '!');
+}
+
+Test(reader, a_line_without_end_is_passed_over)
+{
+    size_t length = 3 * READER_LINE_MAX;
+    char *text = malloc(length);
+    memset(text, 'x', length);
+    memcpy(text, "first\n", 6);
+    memcpy(text + length - 6, "\nlast\n", 6);
+    write_file("long.txt", text, length);
+    free(text);
+    cr_assert_str_eq(read_all(path_of("long.txt")), "^first|~last|");
+}
+
+Test(reader, what_is_not_there_is_refused_with_its_name)
+{
+    char why[READER_WHY_BYTES];
+    struct reader *r;
+    cr_assert(reader_open("/nowhere/a.txt", &r, why) == ERR_FILE_UNREADABLE);
+    cr_assert(strstr(why, "/nowhere/a.txt") != NULL);
+    cr_assert(reader_open("/nowhere/*.txt", &r, why) == ERR_FILE_UNREADABLE);
+    cr_assert(reader_open("", &r, why) == ERR_FILE_UNREADABLE);
+}
+
+Test(reader, a_folder_is_a_bad_file)
+{
+    cr_assert_str_eq(read_all(folder), "!");
+}

@@ -1,0 +1,161 @@
+/*
+ * md_rules_test.c - symbol rules from the exchangeInfo layout, new and old, and what is refused.
+ *
+ * With SCRIP_DATA the answers that Binance really gave in several years are loaded too.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "market/rules.h"
+
+static struct symbol_rules rules[RULES_MAX];
+static uint32_t count;
+static char why[RULES_WHY_BYTES];
+
+static enum err
+read_text(const char *text)
+{
+    return rules_read(text, strlen(text), rules, RULES_MAX, &count, why);
+}
+
+static int64_t
+decimal(const char *text)
+{
+    int64_t v = 0;
+    cr_assert(decimal_read(text, strlen(text), &v) == OK);
+    return v;
+}
+
+Test(rules, the_projects_own_file_loads)
+{
+    cr_assert(rules_load(SCRIP_RULES_FILE, rules, RULES_MAX, &count, why) == OK, "%s", why);
+    cr_assert_eq(count, 12);
+    const struct symbol_rules *r = rules_find(rules, count, code_of("BTCUSDT"));
+    cr_assert(r != NULL && r->is_trading);
+    cr_assert_str_eq(r->base_asset.text, "BTC");
+    cr_assert_eq(r->tick_size.v, decimal("0.01"));
+    cr_assert_eq(r->step_size.v, decimal("0.00001"));
+    cr_assert_eq(r->notional_min.v, decimal("5"));
+    cr_assert(r->notional_min_market && !r->notional_max_market);
+    cr_assert_eq(r->bid_multiplier_up.v, decimal("5"));
+    cr_assert_eq(r->ask_multiplier_down.v, decimal("0.2"));
+    cr_assert_eq(r->market_step_size.v, 0);
+    cr_assert_eq(r->orders_max, 200);
+    cr_assert(rules_find(rules, count, code_of("NOSUCH")) == NULL);
+}
+
+#define ONE(filters)                                                                               \
+    "{\"symbols\":[{\"symbol\":\"AB\",\"status\":\"BREAK\",\"baseAsset\":\"A\","                   \
+    "\"quoteAsset\":\"B\",\"filters\":[" filters "]}]}"
+
+Test(rules, the_old_names_of_filters_are_understood)
+{
+    cr_assert(read_text(ONE("{\"filterType\":\"MIN_NOTIONAL\",\"minNotional\":\"10.0\","
+                            "\"applyToMarket\":true},"
+                            "{\"filterType\":\"PERCENT_PRICE\",\"multiplierUp\":\"5\","
+                            "\"multiplierDown\":\"0.2\"},"
+                            "{\"filterType\":\"ICEBERG_PARTS\",\"limit\":10}")) == OK,
+              "%s", why);
+    cr_assert(!rules[0].is_trading && rules[0].notional_min_market);
+    cr_assert_eq(rules[0].notional_min.v, decimal("10"));
+    cr_assert_eq(rules[0].bid_multiplier_up.v, decimal("5"));
+    cr_assert_eq(rules[0].ask_multiplier_up.v, decimal("5"));
+    cr_assert_eq(rules[0].bid_multiplier_down.v, decimal("0.2"));
+}
+
+Test(rules, the_names_of_futures_are_understood)
+{
+    cr_assert(read_text(ONE("{\"filterType\":\"MIN_NOTIONAL\",\"notional\":\"5\"},"
+                            "{\"filterType\":\"MAX_NUM_ORDERS\",\"limit\":200}")) == OK,
+              "%s", why);
+    cr_assert_eq(rules[0].notional_min.v, decimal("5"));
+    cr_assert(rules[0].notional_min_market);
+    cr_assert_eq(rules[0].orders_max, 200);
+}
+
+Test(rules, a_limit_past_int64_is_no_limit)
+{
+    cr_assert(read_text(ONE("{\"filterType\":\"LOT_SIZE\",\"minQty\":\"1\","
+                            "\"maxQty\":\"99999999999999999999\",\"stepSize\":\"1\"}")) == OK);
+    cr_assert_eq(rules[0].quantity_max.v, 0);
+    cr_assert_eq(rules[0].quantity_min.v, decimal("1"));
+}
+
+Test(rules, what_is_wrong_is_named)
+{
+    static const struct {
+        const char *text, *says;
+    } CASES[] = {
+        {"", "not one JSON object"},
+        {"[]", "symbols"},
+        {"{\"symbols\":[]}", "0 symbols"},
+        {"{\"symbols\":[7]}", "no usable name"},
+        {"{\"symbols\":[{\"symbol\":\"ABCDEFGHIJKLMNOPQRSTUVWXYZ\"}]}", "no usable name"},
+        {"{\"symbols\":[{\"symbol\":\"AB\"}]}", "AB: baseAsset"},
+        {ONE("{}"), "AB: a filter has no filterType"},
+        {ONE("7"), "AB: a filter is not an object"},
+        {ONE("{\"filterType\":\"PRICE_FILTER\",\"tickSize\":\"1e-5\"}"), "tickSize"},
+        {ONE("{\"filterType\":\"PRICE_FILTER\",\"tickSize\":\"0.000000001\"}"), "tickSize"},
+        {ONE("{\"filterType\":\"LOT_SIZE\",\"minQty\":\"-1\"}"), "minQty"},
+        {ONE("{\"filterType\":\"LOT_SIZE\",\"minQty\":\"99999999999999999999\"}"), "minQty"},
+        {ONE("{\"filterType\":\"MAX_NUM_ORDERS\",\"maxNumOrders\":-1}"), "MAX_NUM_ORDERS"},
+        {"{\"symbols\":[{\"symbol\":\"AB\",\"baseAsset\":\"A\",\"quoteAsset\":\"B\","
+         "\"filters\":[]},{\"symbol\":\"AB\",\"baseAsset\":\"A\",\"quoteAsset\":\"B\","
+         "\"filters\":[]}]}",
+         "AB: is there twice"},
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        cr_assert(read_text(CASES[i].text) == ERR_LINE_INVALID, "case %zu", i);
+        cr_assert(strstr(why, CASES[i].says) != NULL, "case %zu says: %s", i, why);
+        cr_assert_eq(count, 0);
+    }
+    cr_assert(rules_load("/nowhere/symbols.json", rules, RULES_MAX, &count, why) ==
+              ERR_FILE_UNREADABLE);
+    cr_assert(strstr(why, "/nowhere/symbols.json") != NULL);
+}
+
+/* gunzips a recorded answer; false when SCRIP_DATA does not hold it. */
+static bool
+load_recorded(const char *name)
+{
+    char path[512];
+    const char *folder = getenv("SCRIP_DATA");
+    if (folder == NULL)
+        return false;
+    snprintf(path, sizeof(path), "%s/rules/%s.json.gz", folder, name);
+    gzFile f = gzopen(path, "rb");
+    cr_assert(f != NULL, "%s", path);
+    size_t room = 8u << 20;
+    char *text = malloc(room);
+    int length = gzread(f, text, (unsigned)room);
+    gzclose(f);
+    enum err e = rules_read(text, (size_t)length, rules, RULES_MAX, &count, why);
+    free(text);
+    cr_assert(e == OK, "%s: %s", name, why);
+    return true;
+}
+
+Test(rules, what_binance_answered_over_the_years_loads)
+{
+    static const struct {
+        const char *name;
+        uint32_t count;
+    } FILES[] = {{"spot_exchangeInfo_20240908", 1248}, {"spot_exchangeInfo_20230410", 2183},
+                 {"spot_exchangeInfo_20211012", 1695}, {"usdm_exchangeInfo_20220504", 155},
+                 {"usdm_exchangeInfo_20210721", 122},  {"usdm_testnet_exchangeInfo_20260331", 705}};
+    for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
+        if (!load_recorded(FILES[i].name)) {
+            cr_skip_test("SKIPPED: needs SCRIP_DATA");
+            return;
+        }
+        cr_assert_eq(count, FILES[i].count, "%s: %u", FILES[i].name, count);
+        const struct symbol_rules *r = rules_find(rules, count, code_of("BTCUSDT"));
+        cr_assert(r != NULL && r->tick_size.v > 0 && r->step_size.v > 0 && r->notional_min.v > 0);
+        cr_assert(r->bid_multiplier_up.v > r->bid_multiplier_down.v);
+    }
+}
