@@ -143,7 +143,8 @@ gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t 
         return ERR_GATEWAY_BUSY;
     CHECK(map_get(&g->by_corr, corr) == MAP_NONE);
 
-    /* Nothing below can fail. */
+    /* Nothing below can fail. A probe of one who is away keeps the older time: it stays away. */
+    bool begins = s->in_flight == 0 && !gw_is_away(g, now_us, server);
     uint32_t i = g->free_first;
     struct gw_call *c = &g->calls[i];
     g->free_first = c->resend_next;
@@ -159,8 +160,8 @@ gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t 
     deadline_push(g, i);
     map_set(&g->by_corr, corr, i);
     g->count++;
-    /* An unheard probe keeps the older time, so that the server stays away while it is probed. */
-    if (s->in_flight++ == 0 && !gw_is_away(g, now_us, server))
+    s->in_flight++;
+    if (begins)
         s->asked_us = now_us;
     return OK;
 }

@@ -228,8 +228,12 @@ query_read(const struct route *route, struct http1_text query, void *body, code_
         enum err e = field_read(route->layout, name, value, true, body, field);
         if (e != OK)
             return e;
-        if (is_repeated(route, query, name))
+        if (is_repeated(route, query, name)) {
+            *field = (code_t){{0}};
+            memcpy(field->text, name.at,
+                   name.length < CODE_BYTES ? name.length : (size_t)CODE_BYTES - 1);
             return ERR_FIELD_REPEATED;
+        }
     }
     return OK;
 }

@@ -1,0 +1,265 @@
+/*
+ * gw_core_test.c - the gateway's table of requests in flight, its token buckets and its cursors.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/core/gateway.h"
+#include "gateway/core/limit.h"
+#include "gateway/core/stream.h"
+
+#define MS INT64_C(1000)
+
+static struct gw gw;
+static uint32_t ledger, market;
+
+static void
+gw_set_up(void)
+{
+    struct gw_options o = {
+        .calls_max = 8, .resend_us = 500 * MS, .timeout_us = 5000 * MS, .silent_us = 1500 * MS};
+    gw_init(&gw, &o, calloc(1, gw_bytes(8)));
+    ledger = gw_add_server(&gw, ERR_LEDGER_UNAVAILABLE);
+    market = gw_add_server(&gw, ERR_MARKET_UNAVAILABLE);
+}
+
+static enum err
+start(int64_t now_ms, uint32_t server, uint64_t corr, bool mutates)
+{
+    enum err e =
+        gw_start(&gw, now_ms * MS, server, corr, corr * 10, mutates, (const uint8_t *)"packed", 6);
+    gw_check(&gw);
+    return e;
+}
+
+static bool
+answer(int64_t now_ms, uint32_t server, uint64_t epoch, uint64_t corr)
+{
+    uint64_t owner = 0;
+    bool found = gw_answer(&gw, now_ms * MS, server, epoch, corr, &owner);
+    cr_assert(!found || owner == corr * 10);
+    gw_check(&gw);
+    return found;
+}
+
+TestSuite(gw, .init = gw_set_up);
+
+Test(gw, an_answer_is_given_to_its_owner_once)
+{
+    cr_assert_eq(start(1, ledger, 7, true), OK);
+    cr_assert(answer(2, ledger, 1, 7));
+    cr_assert_not(answer(3, ledger, 1, 7));
+    cr_assert_eq(gw.unknown, 1);
+    cr_assert_not(answer(3, market, 0, 7));
+}
+
+Test(gw, the_same_bytes_are_sent_again_until_the_answer_comes)
+{
+    cr_assert_eq(start(1000, ledger, 7, true), OK);
+    cr_assert_eq(gw_due(&gw, 1499 * MS).kind, GW_DUE_NOTHING);
+    for (int64_t at = 1500; at < 6000; at += 500) {
+        struct gw_due due = gw_due(&gw, at * MS);
+        cr_assert_eq(due.kind, GW_DUE_RESEND);
+        cr_assert_eq(due.corr, 7);
+        cr_assert_eq(memcmp(due.packed, "packed", due.length), 0);
+        cr_assert_eq(gw_due(&gw, at * MS).kind, GW_DUE_NOTHING);
+        gw_check(&gw);
+    }
+    struct gw_due due = gw_due(&gw, 6000 * MS);
+    cr_assert_eq(due.kind, GW_DUE_EXPIRED);
+    cr_assert_eq(due.error, ERR_OUTCOME_UNKNOWN);
+    cr_assert_eq(due.owner, 70);
+    cr_assert_eq(gw.count, 0);
+    gw_check(&gw);
+}
+
+Test(gw, a_read_that_got_no_answer_says_who_is_away)
+{
+    cr_assert_eq(start(1000, market, 7, false), OK);
+    struct gw_due due = gw_due(&gw, 6000 * MS);
+    cr_assert_eq(due.error, ERR_MARKET_UNAVAILABLE);
+}
+
+Test(gw, a_full_table_is_busy)
+{
+    for (uint64_t corr = 1; corr <= 8; corr++)
+        cr_assert_eq(start(1, ledger, corr, true), OK);
+    cr_assert_eq(start(1, ledger, 9, true), ERR_GATEWAY_BUSY);
+    cr_assert(answer(2, ledger, 1, 3));
+    cr_assert_eq(start(3, ledger, 9, true), OK);
+}
+
+Test(gw, a_silent_server_refuses_before_anything_is_sent)
+{
+    cr_assert_eq(start(1000, ledger, 1, true), OK);
+    cr_assert_eq(start(2400, ledger, 2, true), OK);
+    cr_assert_eq(start(2500, ledger, 3, true), ERR_LEDGER_UNAVAILABLE);
+    cr_assert_eq(start(2500, market, 4, false), OK, "others go on");
+    /* Its two requests are given up; one at a time is then let through to look. */
+    while (gw_due(&gw, 7400 * MS).kind != GW_DUE_NOTHING)
+        ;
+    gw_check(&gw);
+    cr_assert(gw_is_away(&gw, 7400 * MS, ledger));
+    cr_assert_eq(start(7400, ledger, 5, false), OK);
+    cr_assert_eq(start(7400, ledger, 6, true), ERR_LEDGER_UNAVAILABLE);
+    cr_assert(answer(7500, ledger, 1, 5));
+    cr_assert_not(gw_is_away(&gw, 7500 * MS, ledger));
+    cr_assert_eq(start(7500, ledger, 7, true), OK);
+}
+
+Test(gw, a_long_quiet_server_is_not_away)
+{
+    cr_assert_eq(start(1000, ledger, 1, true), OK);
+    cr_assert(answer(1001, ledger, 1, 1));
+    cr_assert_not(gw_is_away(&gw, 900000 * MS, ledger));
+    cr_assert_eq(start(900000, ledger, 2, true), OK);
+    cr_assert_eq(start(900001, ledger, 3, true), OK);
+}
+
+Test(gw, a_deposed_owners_answers_are_dropped)
+{
+    cr_assert_eq(start(1, ledger, 1, true), OK);
+    gw_heard(&gw, 2 * MS, ledger, 5);
+    cr_assert_not(answer(3, ledger, 4, 1));
+    cr_assert_eq(gw.stale, 1);
+    cr_assert(answer(4, ledger, 5, 1));
+}
+
+Test(gw, a_forgotten_request_frees_its_place)
+{
+    cr_assert_eq(start(1, ledger, 1, true), OK);
+    gw_forget(&gw, 1);
+    gw_forget(&gw, 1);
+    gw_forget(&gw, 0);
+    gw_check(&gw);
+    cr_assert_eq(gw.count, 0);
+    cr_assert_not(answer(2, ledger, 1, 1));
+}
+
+/* ---- Token buckets ---- */
+
+static struct limit limit;
+static const struct limit_rate ten_a_second = {100000, 3};
+
+static void
+limit_set_up(void)
+{
+    limit_init(&limit, 4, calloc(1, limit_bytes(4)));
+}
+
+TestSuite(limit, .init = limit_set_up);
+
+Test(limit, a_burst_then_the_rate)
+{
+    uint32_t retry = 0;
+    int64_t now_us = 5000000;
+    for (int i = 0; i < 3; i++)
+        cr_assert(limit_take(&limit, 1, ten_a_second, now_us, &retry));
+    cr_assert_not(limit_take(&limit, 1, ten_a_second, now_us, &retry));
+    cr_assert_eq(retry, 1);
+    cr_assert(limit_take(&limit, 2, ten_a_second, now_us, &retry), "others have their own");
+    cr_assert(limit_take(&limit, 1, ten_a_second, now_us + 100000, &retry));
+    cr_assert_not(limit_take(&limit, 1, ten_a_second, now_us + 100000, &retry));
+    cr_assert(limit_take(&limit, 1, ten_a_second, now_us + 9000000, &retry));
+}
+
+Test(limit, the_key_unused_for_longest_is_forgotten)
+{
+    uint32_t retry = 0;
+    for (int i = 0; i < 3; i++)
+        cr_assert(limit_take(&limit, 1, ten_a_second, 1000, &retry));
+    for (uint64_t key = 2; key <= 4; key++)
+        cr_assert(limit_take(&limit, key, ten_a_second, 1000, &retry));
+    cr_assert_not(limit_take(&limit, 1, ten_a_second, 1000, &retry), "used just now: kept");
+    cr_assert(limit_take(&limit, 5, ten_a_second, 1000, &retry), "takes the place of 2");
+    cr_assert_not(limit_take(&limit, 1, ten_a_second, 1000, &retry));
+    cr_assert_eq(limit.count, 4);
+}
+
+/* ---- Subscriptions ---- */
+
+static struct stream stream;
+
+static void
+stream_set_up(void)
+{
+    stream_init(&stream, 4, 8, 3, calloc(1, stream_bytes(4, 8)));
+}
+
+TestSuite(stream, .init = stream_set_up);
+
+Test(stream, first_and_last_of_a_topic)
+{
+    bool is_first, was_last;
+    cr_assert_eq(stream_add(&stream, 0, "p.BTCUSDT.", &is_first), OK);
+    cr_assert(is_first);
+    cr_assert_eq(stream_add(&stream, 1, "p.BTCUSDT.", &is_first), OK);
+    cr_assert_not(is_first);
+    cr_assert_eq(stream_add(&stream, 1, "p.BTCUSDT.", &is_first), OK, "again is harmless");
+    stream_check(&stream);
+    cr_assert(stream_remove(&stream, 0, "p.BTCUSDT.", &was_last));
+    cr_assert_not(was_last);
+    cr_assert_not(stream_remove(&stream, 0, "p.BTCUSDT.", &was_last));
+    cr_assert(stream_remove(&stream, 1, "p.BTCUSDT.", &was_last));
+    cr_assert(was_last);
+    cr_assert_eq(stream_first(&stream, "p.BTCUSDT."), STREAM_NONE);
+    stream_check(&stream);
+}
+
+Test(stream, limits_and_leaving)
+{
+    bool is_first, was_last;
+    char topic[STREAM_TOPIC_BYTES];
+    cr_assert_eq(stream_add(&stream, 2, "a", &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 2, "b", &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 2, "c", &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 2, "d", &is_first), ERR_STREAM_LIMIT);
+    cr_assert_eq(stream_add(&stream, 3, "b", &is_first), OK);
+    int lasts = 0, count = 0;
+    while (stream_pop(&stream, 2, topic, &was_last)) {
+        count++;
+        lasts += was_last;
+        stream_check(&stream);
+    }
+    cr_assert_eq(count, 3);
+    cr_assert_eq(lasts, 2);
+    cr_assert(stream_has(&stream, 3, "b"));
+    cr_assert_eq(stream_conn(&stream, stream_first(&stream, "b")), 3);
+}
+
+/* ---- Cursors ---- */
+
+Test(cursor, events_come_once_and_in_order)
+{
+    struct cursor c;
+    cursor_start(&c, 5);
+    cr_assert_eq(cursor_event(&c, 6), CURSOR_DROP, "the answer under way will bring it");
+    cr_assert_eq(cursor_resent(&c, 6), CURSOR_DELIVER);
+    cr_assert_not(cursor_resumed(&c, 6));
+    cr_assert_eq(cursor_event(&c, 6), CURSOR_DROP);
+    cr_assert_eq(cursor_event(&c, 7), CURSOR_DELIVER);
+    cr_assert_eq(cursor_event(&c, 9), CURSOR_ASK);
+    cr_assert_eq(cursor_event(&c, 10), CURSOR_DROP);
+    cr_assert_eq(cursor_resent(&c, 7), CURSOR_DROP);
+    cr_assert_eq(cursor_resent(&c, 8), CURSOR_DELIVER);
+    cr_assert_eq(cursor_resent(&c, 9), CURSOR_DELIVER);
+    cr_assert(cursor_resumed(&c, 9), "10 was heard of meanwhile: ask again");
+    cr_assert_eq(cursor_resent(&c, 10), CURSOR_DELIVER);
+    cr_assert_not(cursor_resumed(&c, 10));
+    cr_assert_eq(cursor_event(&c, 11), CURSOR_DELIVER);
+}
+
+Test(cursor, numbers_from_the_future_start_where_the_account_is)
+{
+    struct cursor c;
+    cursor_start(&c, 1000);
+    cr_assert_eq(cursor_event(&c, 4), CURSOR_DROP);
+    cr_assert(cursor_resumed(&c, 3));
+    cr_assert_eq(cursor_resent(&c, 4), CURSOR_DELIVER);
+    cr_assert_not(cursor_resumed(&c, 4));
+    cr_assert(cursor_recheck(&c));
+    cr_assert_not(cursor_recheck(&c));
+}

@@ -1,0 +1,611 @@
+/*
+ * gw_http_test.c - the real gateway over raw sockets, with a real PostgreSQL and nobody else.
+ *
+ * SCRIP_TEST_PG names a server; the test makes a database of its own there. Ledger, market data
+ * and Redis are away on purpose: their absence is part of what is tested.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <libpq-fe.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define REPLY_BYTES 262144
+#define CONNECTIONS 40
+
+static char reply[REPLY_BYTES];
+static const char *reply_body;
+
+/* ---- A client of few words --------------------------------------------------------------- */
+
+static int
+dial(void)
+{
+    /* Criterion runs each test in a process of its own: the port comes by the environment. */
+    uint16_t port = (uint16_t)strtol(getenv("GW_HTTP_TEST_PORT"), NULL, 10);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct timeval limit = {.tv_sec = 20};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+static void
+say(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
+        if (n <= 0)
+            return; /* it was cut off: what it answered tells why */
+        bytes += n;
+        length -= (size_t)n;
+    }
+}
+
+/* Reads one reply into `reply`; its status, 0 at the end of the connection. */
+static int
+hear(int fd)
+{
+    size_t length = 0, head = 0, body = 0;
+    reply_body = "";
+    while (head == 0 || length < head + body) {
+        ssize_t n = recv(fd, reply + length, head == 0 ? 1 : head + body - length, 0);
+        if (n <= 0)
+            return 0;
+        length += (size_t)n;
+        reply[length] = 0;
+        if (head == 0 && length >= 4 && memcmp(reply + length - 4, "\r\n\r\n", 4) == 0) {
+            head = length;
+            const char *at = strstr(reply, "Content-Length: ");
+            body = at == NULL ? 0 : strtoul(at + 16, NULL, 10);
+            cr_assert_lt(head + body, sizeof reply);
+        }
+    }
+    reply_body = reply + head;
+    return (int)strtol(reply + 9, NULL, 10);
+}
+
+static int
+ask_on(int fd, const char *method, const char *path, const char *token, const char *body)
+{
+    char request[8192];
+    int n = snprintf(request, sizeof request,
+                     "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s%s%s\r\n%s", method,
+                     path, strlen(body), token[0] == 0 ? "" : "Authorization: Bearer ", token,
+                     token[0] == 0 ? "" : "\r\n", body);
+    say(fd, request, (size_t)n);
+    return hear(fd);
+}
+
+static int
+ask(const char *method, const char *path, const char *token, const char *body)
+{
+    int fd = dial();
+    int status = ask_on(fd, method, path, token, body);
+    close(fd);
+    return status;
+}
+
+static void
+expect(int status, int wanted, const char *code)
+{
+    cr_assert_eq(status, wanted, "%d and not %d: %s", status, wanted, reply);
+    cr_assert(strstr(reply_body, code) != NULL, "no %s in %s", code, reply_body);
+}
+
+/* A text member of the last reply's body. */
+static void
+member(const char *name, char *out, size_t size)
+{
+    char key[64];
+    snprintf(key, sizeof key, "\"%s\":\"", name);
+    const char *at = strstr(reply_body, key);
+    cr_assert_not_null(at, "%s in %s", name, reply_body);
+    at += strlen(key);
+    snprintf(out, size, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+static void
+sign_in(const char *name, char token[1024], char refresh[128])
+{
+    char body[256];
+    snprintf(body, sizeof body, "{\"username\":\"%s\",\"password\":\"correct horse\"}", name);
+    /* The ledger is away: the user is made all the same, and the log-in works. */
+    expect(ask("POST", "/api/auth/register", "", body), 503, "LEDGER_UNAVAILABLE");
+    expect(ask("POST", "/api/auth/login", "", body), 200, "access_token");
+    member("access_token", token, 1024);
+    member("refresh_token", refresh, 128);
+}
+
+/* ---- HTTP -------------------------------------------------------------------------------- */
+
+Test(http, fifty_requests_in_one_segment_are_answered_in_order)
+{
+    static char all[16384];
+    size_t length = 0;
+    for (int i = 0; i < 50; i++)
+        length += (size_t)snprintf(
+            all + length, sizeof all - length, "%s",
+            i % 3 == 0
+                ? "POST /api/ping HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{\"a\":  1}"
+            : i % 3 == 1 ? "GET /api/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+                         : "POST /api/auth/login HTTP/1.1\r\nContent-Length: 54\r\n\r\n"
+                           "{\"username\":\"nobody.here\",\"password\":\"wrong password\"}");
+    int fd = dial();
+    say(fd, all, length);
+    for (int i = 0; i < 50; i++) {
+        static const int wanted[] = {200, 404, 401};
+        cr_assert_eq(hear(fd), wanted[i % 3], "reply %d: %s", i, reply);
+    }
+    close(fd);
+}
+
+Test(http, a_request_in_single_bytes_and_one_in_two_halves)
+{
+    static const char text[] =
+        "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n\r\n"
+        "{\"username\":true}";
+    int fd = dial();
+    for (size_t i = 0; i + 1 < sizeof text; i++)
+        say(fd, text + i, 1);
+    expect(hear(fd), 400, "FIELD_TYPE");
+    say(fd, text, 70);
+    say(fd, text + 70, sizeof text - 1 - 70);
+    expect(hear(fd), 400, "FIELD_TYPE");
+    close(fd);
+}
+
+Test(http, keeping_and_closing)
+{
+    int fd = dial();
+    say(fd, "GET / HTTP/1.0\r\n\r\n", 18);
+    expect(hear(fd), 200, "openapi");
+    cr_assert_not_null(strstr(reply, "Connection: close"));
+    cr_assert_eq(hear(fd), 0);
+    close(fd);
+    fd = dial();
+    cr_assert_eq(ask_on(fd, "HEAD", "/api/nothing", "", ""), 0, "HEAD has no body to wait for");
+    close(fd);
+    fd = dial();
+    say(fd, "POST /api/ping HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", 69);
+    cr_assert_eq(hear(fd), 100);
+    say(fd, "{}", 2);
+    expect(hear(fd), 200, "{}");
+    cr_assert_not_null(strstr(reply, "X-Correlation-Id: "));
+    shutdown(fd, SHUT_WR);
+    cr_assert_eq(hear(fd), 0);
+    close(fd);
+    fd = dial();
+    say(fd, "GET / HTTP/1.1\r\n\r\n", 18);
+    shutdown(fd, SHUT_WR);
+    expect(hear(fd), 200, "openapi");
+    close(fd);
+}
+
+Test(http, limits)
+{
+    static char big[300000];
+    memset(big, 'a', sizeof big);
+    int fd = dial();
+    say(fd, "GET / HTTP/1.1\r\nX-Long: ", 24);
+    say(fd, big, sizeof big);
+    expect(hear(fd), 431, "HEADERS_TOO_LARGE");
+    close(fd);
+    fd = dial();
+    say(fd, "POST /api/ping HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n", 53);
+    expect(hear(fd), 413, "BODY_TOO_LARGE");
+    cr_assert_not_null(strstr(reply, "Connection: close"));
+    say(fd, big, sizeof big);
+    cr_assert_eq(hear(fd), 0);
+    close(fd);
+    fd = dial();
+    say(fd, "POST /api/ping HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123", 58);
+    expect(hear(fd), 408, "REQUEST_TOO_SLOW");
+    close(fd);
+    fd = dial();
+    cr_assert_eq(hear(fd), 0, "one that says nothing is closed without a word");
+    close(fd);
+}
+
+Test(http, garbage)
+{
+    static const char *const bad[] = {
+        "\x16\x03\x01\x02\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int fd = dial();
+        say(fd, bad[i], strlen(bad[i]));
+        expect(hear(fd), 400, "REQUEST_MALFORMED");
+        cr_assert_eq(hear(fd), 0);
+        close(fd);
+    }
+}
+
+Test(http, more_connections_than_there_is_room_for)
+{
+    int fds[CONNECTIONS + 10], refused = 0;
+    for (int i = 0; i < CONNECTIONS + 10; i++)
+        fds[i] = dial();
+    for (int i = CONNECTIONS + 9; i >= CONNECTIONS; i--)
+        refused += hear(fds[i]) == 503 && strstr(reply_body, "CONNECTIONS_FULL") != NULL;
+    cr_assert_geq(refused, 1);
+    for (int i = 0; i < CONNECTIONS + 10; i++)
+        close(fds[i]);
+}
+
+/* ---- Routes and bodies ------------------------------------------------------------------- */
+
+Test(routes, unknown_ones_and_wrong_methods)
+{
+    expect(ask("GET", "/api/nothing", "", ""), 404, "ROUTE_UNKNOWN");
+    expect(ask("GET", "/../../etc/passwd", "", ""), 404, "ROUTE_UNKNOWN");
+    expect(ask("PATCH", "/api/paper-trading/orders", "", ""), 405, "METHOD_NOT_ALLOWED");
+    cr_assert_not_null(strstr(reply, "Allow: POST, GET, DELETE"));
+    expect(ask("DANCE", "/api/ping", "", ""), 405, "METHOD_NOT_ALLOWED");
+    expect(ask("GET", "/api/docs", "", ""), 200, "<html");
+    expect(ask("GET", "/api/openapi.json", "", ""), 200, "\"openapi\":\"3.");
+}
+
+Test(routes, orders_are_refused_precisely_before_anybody_is_asked)
+{
+    static const struct {
+        const char *body, *code, *field;
+    } cases[] = {
+        {"", "BODY_NOT_JSON", ""},
+        {"[]", "BODY_NOT_JSON", ""},
+        {"{\"symbol\":\"BTCUSDT\",", "BODY_NOT_JSON", ""},
+        {"{\"symbol\":\"A\",\"symbol\":\"B\"}", "FIELD_REPEATED", "symbol"},
+        {"{\"quantity\":1e3}", "NUMBER_SYNTAX", "quantity"},
+        {"{\"quantity\":\"NaN\"}", "NUMBER_SYNTAX", "quantity"},
+        {"{\"quantity\":0}", "NUMBER_NOT_POSITIVE", "quantity"},
+        {"{\"quantity\":-1}", "NUMBER_NOT_POSITIVE", "quantity"},
+        {"{\"quantity\":0.123456789}", "NUMBER_PRECISION", "quantity"},
+        {"{\"quantity\":\"92233720368547758080\"}", "NUMBER_RANGE", "quantity"},
+        {"{\"quantity\":true}", "FIELD_TYPE", "quantity"},
+        {"{\"side\":\"HOLD\"}", "CHOICE_UNKNOWN", "side"},
+        {"{\"account_id\":1}", "FIELD_UNKNOWN", "account_id"},
+        {"{\"colour\":1}", "FIELD_UNKNOWN", "colour"},
+        {"{\"side\":\"BUY\",\"type\":\"MARKET\",\"quantity\":\"1\"}", "FIELD_MISSING", "symbol"},
+    };
+    char token[1024], refresh[128], field[64];
+    sign_in("order.maker", token, refresh);
+    int fd = dial();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int status = ask_on(fd, "POST", "/api/paper-trading/orders", token, cases[i].body);
+        expect(status, 400, cases[i].code);
+        if (cases[i].field[0] != 0) {
+            member("field", field, sizeof field);
+            cr_assert_str_eq(field, cases[i].field);
+        }
+    }
+    expect(ask_on(fd, "GET", "/api/settings/paper-balance/margin", token, ""), 400,
+           "Invalid trading type");
+    expect(ask_on(fd, "PUT", "/api/settings/paper-balance/spot", token, "{\"balance\":0}"), 400,
+           "Balance must be between $10 and $1,000,000");
+    close(fd);
+}
+
+Test(routes, who_is_away_is_told)
+{
+    char token[1024], refresh[128];
+    sign_in("lonely.one", token, refresh);
+    static const char order[] = "{\"symbol\":\"BTCUSDT\",\"side\":\"BUY\",\"type\":\"MARKET\","
+                                "\"quantity\":\"1\",\"client_order_id\":\"mine-1\"}";
+    /* Until the silence is long enough to know, the order is sent: then nobody knows. */
+    int status = ask("POST", "/api/paper-trading/orders", token, order);
+    cr_assert(status == 503 || status == 504, "%s", reply);
+    if (status == 504)
+        cr_assert_not_null(strstr(reply_body, "\"client_order_id\":\"mine-1\""), "%s", reply_body);
+    expect(ask("GET", "/api/paper-trading/account", token, ""), 503, "LEDGER_UNAVAILABLE");
+    cr_assert_not_null(strstr(reply, "Retry-After: 1"));
+    expect(ask("GET", "/api/market/depth?symbol=BTCUSDT", "", ""), 503, "MARKET_UNAVAILABLE");
+    expect(ask("GET", "/api/market/ticker", "", ""), 503, "CACHE_UNAVAILABLE");
+}
+
+/* ---- Sign-in ----------------------------------------------------------------------------- */
+
+Test(auth, sign_up_rules)
+{
+    static const struct {
+        const char *body, *code;
+        int status;
+    } cases[] = {
+        {"{\"username\":\"al\",\"password\":\"long enough\"}", "USERNAME_INVALID", 400},
+        {"{\"username\":\"al ice\",\"password\":\"long enough\"}", "USERNAME_INVALID", 400},
+        {"{\"username\":\"alice\",\"password\":\"too short\"}", "PASSWORD_INVALID", 400},
+        {"{\"username\":\"alice\"}", "FIELD_MISSING", 400},
+        {"{\"username\":\"alice\",\"password\":12345678901}", "FIELD_TYPE", 400},
+        {"{\"username\":\"alice\",\"password\":\"long enough\",\"role\":\"admin\"}",
+         "FIELD_UNKNOWN", 400},
+        {"{\"username\":\"alice\",\"password\":\"long\\u0000enough\"}", "BODY_NOT_JSON", 400},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect(ask("POST", "/api/auth/register", "", cases[i].body), cases[i].status,
+               cases[i].code);
+    char token[1024], refresh[128];
+    sign_in("taken.name", token, refresh);
+    expect(ask("POST", "/api/auth/register", "",
+               "{\"username\":\"TAKEN.Name\",\"password\":\"another one\"}"),
+           409, "USERNAME_TAKEN");
+    expect(ask("GET", "/api/user/me", token, ""), 200, "\"username\":\"taken.name\"");
+}
+
+Test(auth, tokens)
+{
+    char token[1024], refresh[128], other[1024];
+    sign_in("token.user", token, refresh);
+    expect(ask("GET", "/api/user/me", "", ""), 401, "TOKEN_MISSING");
+    cr_assert_not_null(strstr(reply, "WWW-Authenticate: Bearer"));
+    expect(ask("GET", "/api/user/me", "abc", ""), 401, "TOKEN_INVALID");
+    char *dot = strchr(token, '.');
+    snprintf(other, sizeof other, "eyJhbGciOiJub25lIiwidHlwIjoiSldUIiwia2lkIjoiazEifQ%.*s.",
+             (int)(strrchr(token, '.') - dot), dot);
+    expect(ask("GET", "/api/user/me", other, ""), 401, "TOKEN_INVALID");
+    snprintf(other, sizeof other, "%s", token);
+    other[strlen(other) - 2] = other[strlen(other) - 2] == 'A' ? 'B' : 'A';
+    expect(ask("GET", "/api/user/me", other, ""), 401, "TOKEN_INVALID");
+    expect(ask("GET", "/api/user/me", token, ""), 200, "token.user");
+}
+
+Test(auth, a_refresh_token_is_used_once_and_its_reuse_ends_the_session)
+{
+    char token[1024], first[128], second[128], body[256];
+    sign_in("refresher", token, first);
+    snprintf(body, sizeof body, "{\"refresh_token\":\"%s\"}", first);
+    expect(ask("POST", "/api/auth/refresh", "", body), 200, "access_token");
+    member("refresh_token", second, sizeof second);
+    cr_assert_str_neq(first, second);
+    expect(ask("POST", "/api/auth/refresh", "", body), 401, "REFRESH_INVALID");
+    snprintf(body, sizeof body, "{\"refresh_token\":\"%s\"}", second);
+    expect(ask("POST", "/api/auth/refresh", "", body), 401, "REFRESH_INVALID");
+}
+
+Test(auth, log_out)
+{
+    char token[1024], refresh[128], body[256];
+    sign_in("leaver", token, refresh);
+    snprintf(body, sizeof body, "{\"refresh_token\":\"%s\"}", refresh);
+    expect(ask("POST", "/api/auth/logout", "", body), 200, "{}");
+    expect(ask("POST", "/api/auth/refresh", "", body), 401, "REFRESH_INVALID");
+    expect(ask("POST", "/api/auth/logout", "", "{\"refresh_token\":\"unknown\"}"), 200, "{}");
+}
+
+Test(auth, a_user_is_locked_after_wrong_passwords)
+{
+    char token[1024], refresh[128];
+    static const char wrong[] = "{\"username\":\"guessed\",\"password\":\"wrong password\"}";
+    sign_in("guessed", token, refresh);
+    for (int i = 0; i < 3; i++)
+        expect(ask("POST", "/api/auth/login", "", wrong), 401, "LOGIN_WRONG");
+    expect(ask("POST", "/api/auth/login", "",
+               "{\"username\":\"guessed\",\"password\":\"correct horse\"}"),
+           429, "LOGIN_LIMITED");
+    cr_assert_not_null(strstr(reply, "Retry-After: "));
+}
+
+/* ---- WebSocket --------------------------------------------------------------------------- */
+
+static void
+stream_say(int fd, const char *text)
+{
+    unsigned char frame[256] = {0x81, (unsigned char)(0x80 | strlen(text)), 1, 2, 3, 4};
+    for (size_t i = 0; text[i] != 0; i++)
+        frame[6 + i] = (unsigned char)text[i] ^ frame[2 + i % 4];
+    say(fd, (const char *)frame, 6 + strlen(text));
+}
+
+/* One short frame as text; its first byte. */
+static int
+stream_hear(int fd)
+{
+    unsigned char head[4];
+    if (recv(fd, head, 2, MSG_WAITALL) != 2)
+        return 0;
+    size_t length = head[1];
+    if (length == 126) {
+        cr_assert_eq(recv(fd, head + 2, 2, MSG_WAITALL), 2);
+        length = (size_t)head[2] << 8 | head[3];
+    }
+    cr_assert_eq(recv(fd, reply, length, MSG_WAITALL), (ssize_t)length);
+    reply[length] = 0;
+    return head[0];
+}
+
+static int
+stream_open(const char *path)
+{
+    char request[512];
+    int fd = dial();
+    int n = snprintf(request, sizeof request,
+                     "GET %s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                     "Sec-WebSocket-Version: 13\r\n\r\n",
+                     path);
+    say(fd, request, (size_t)n);
+    return fd;
+}
+
+Test(stream, operations_and_refusals)
+{
+    char token[1024], refresh[128], op[1200];
+    sign_in("streamer", token, refresh);
+    int fd = stream_open("/elsewhere");
+    expect(hear(fd), 404, "ROUTE_UNKNOWN");
+    close(fd);
+    fd = stream_open("/ws");
+    cr_assert_eq(hear(fd), 101);
+    stream_say(fd, "{\"op\":\"ping\",\"id\":\"a\"}");
+    cr_assert_eq(stream_hear(fd), 0x81);
+    cr_assert_not_null(strstr(reply, "{\"op\":\"ping\",\"ok\":true,\"id\":\"a\""), "%s", reply);
+    static const struct {
+        const char *op, *answer;
+    } cases[] = {
+        {"{", "STREAM_MESSAGE_INVALID"},
+        {"[1]", "STREAM_MESSAGE_INVALID"},
+        {"{\"op\":\"dance\"}", "STREAM_MESSAGE_INVALID"},
+        {"{\"op\":\"subscribe\",\"channel\":\"orders\"}", "TOKEN_MISSING"},
+        {"{\"op\":\"resume\",\"after\":1}", "TOKEN_MISSING"},
+        {"{\"op\":\"auth\",\"token\":\"abc\"}", "TOKEN_INVALID"},
+        {"{\"op\":\"subscribe\",\"channel\":\"gossip\",\"symbols\":[\"A\"]}", "CHOICE_UNKNOWN"},
+        {"{\"op\":\"subscribe\",\"channel\":\"ticks\"}", "FIELD_MISSING"},
+        {"{\"op\":\"subscribe\",\"channel\":\"ticks\",\"symbols\":[\"a b\"]}", "SYMBOL_UNKNOWN"},
+        {"{\"op\":\"subscribe\",\"channel\":\"ticks\",\"symbols\":[\"BTCUSDT\"]}", "\"ok\":true"},
+        {"{\"op\":\"unsubscribe\",\"channel\":\"ticks\",\"symbols\":[\"BTCUSDT\"]}", "\"ok\":true"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        stream_say(fd, cases[i].op);
+        cr_assert_eq(stream_hear(fd), 0x81);
+        cr_assert_not_null(strstr(reply, cases[i].answer), "%s: %s", cases[i].op, reply);
+    }
+    /* The token in one frame of more than 125 bytes. */
+    int n = snprintf(op, sizeof op, "{\"op\":\"auth\",\"token\":\"%s\"}", token);
+    unsigned char head[8] = {0x81, 0x80 | 126, (unsigned char)(n >> 8), (unsigned char)n, 0};
+    say(fd, (const char *)head, 8);
+    say(fd, op, (size_t)n);
+    cr_assert_eq(stream_hear(fd), 0x81);
+    cr_assert_not_null(strstr(reply, "\"op\":\"auth\",\"ok\":true"), "%s", reply);
+    stream_say(fd, "{\"op\":\"subscribe\",\"channel\":\"orders\"}");
+    cr_assert_eq(stream_hear(fd), 0x81);
+    cr_assert_not_null(strstr(reply, "LEDGER_UNAVAILABLE"), "%s", reply);
+    /* A binary frame ends it with the reason. */
+    unsigned char binary[7] = {0x82, 0x81, 0, 0, 0, 0, 'x'};
+    say(fd, (const char *)binary, sizeof binary);
+    cr_assert_eq(stream_hear(fd), 0x88);
+    cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 1003);
+    close(fd);
+}
+
+/* ---- The stage --------------------------------------------------------------------------- */
+
+static void
+fail(const char *what)
+{
+    fprintf(stderr, "gw_http_test: %s\n", what);
+    exit(1);
+}
+
+static void
+database_make(const char *server, const char *name, char *conninfo, size_t size)
+{
+    static char sql[65536];
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
+    PGconn *c = PQconnectdb(server);
+    if (PQresultStatus(PQexec(c, sql)) != PGRES_COMMAND_OK)
+        fail(PQerrorMessage(c));
+    PQfinish(c);
+    snprintf(conninfo, size, "%s dbname=%s", server, name);
+    FILE *f = fopen(SCRIP_SOURCE "/db/deploy/gateway_users.sql", "r");
+    if (f == NULL)
+        fail("no gateway_users.sql");
+    sql[fread(sql, 1, sizeof sql - 1, f)] = 0;
+    fclose(f);
+    c = PQconnectdb(conninfo);
+    if (PQresultStatus(PQexec(c, sql)) != PGRES_COMMAND_OK)
+        fail(PQerrorMessage(c));
+    PQfinish(c);
+}
+
+static void
+database_drop(const char *server, const char *name)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "DROP DATABASE %s WITH (FORCE)", name);
+    PGconn *c = PQconnectdb(server);
+    PQclear(PQexec(c, sql));
+    PQfinish(c);
+}
+
+/* Starts the gateway and waits for its port and its database. */
+static pid_t
+gateway_start(const char *folder, const char *conninfo)
+{
+    char path[128];
+    int log[2];
+    snprintf(path, sizeof path, "%s/gateway.conf", folder);
+    FILE *f = fopen(path, "w");
+    if (f == NULL || pipe(log) != 0)
+        fail("no settings");
+    fprintf(f,
+            "http_port = 0\nledger_endpoints = 0-63=ipc://%s/ledger\n"
+            "ledger_event_endpoints = 0-63=ipc://%s/events\nmarket_endpoint = ipc://%s/market\n"
+            "market_ask_endpoint = ipc://%s/ask\nbridge_endpoint = ipc://%s/bridge\n"
+            "redis = unix:%s/redis\ndatabase = %s\njwt_key_file = %s/keys\nhash_kib = 1024\n"
+            "call_timeout_ms = 400\ncall_silent_ms = 100\nhttp_request_ms = 700\n"
+            "connections_max = %d\nlogin_lock_after = 3\nlogin_lock_max_s = 60\n",
+            folder, folder, folder, folder, folder, folder, conninfo, folder, CONNECTIONS);
+    fclose(f);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(log[1], STDERR_FILENO);
+        close(log[0]);
+        execl(GATEWAY_PROGRAM, GATEWAY_PROGRAM, "--config", path, (char *)NULL);
+        _exit(127);
+    }
+    close(log[1]);
+    static char text[65536];
+    size_t length = 0;
+    while (strstr(text, "event=listening") == NULL || strstr(text, "event=database_up") == NULL) {
+        ssize_t n = read(log[0], text + length, sizeof text - 1 - length);
+        if (n <= 0)
+            fail(text);
+        length += (size_t)n;
+    }
+    char *found = strstr(strstr(text, "event=listening"), "port=") + 5;
+    found[strcspn(found, "\n")] = 0;
+    setenv("GW_HTTP_TEST_PORT", found, 1);
+    /* The pipe stays open: the gateway goes on logging into it, far less than it holds. */
+    return pid;
+}
+
+/* Criterion's main, with the gateway around it. */
+int
+main(int argc, char **argv)
+{
+    const char *server = getenv("SCRIP_TEST_PG");
+    char folder[] = "/tmp/gw_http_test.XXXXXX", name[64], conninfo[512], command[64];
+    if (server == NULL) {
+        fprintf(stderr, "SKIPPED: SCRIP_TEST_PG is not set: no PostgreSQL to test with\n");
+        return 77;
+    }
+    if (mkdtemp(folder) == NULL)
+        fail("no folder");
+    snprintf(name, sizeof name, "gw_http_test_%d", (int)getpid());
+    database_make(server, name, conninfo, sizeof conninfo);
+    pid_t pid = gateway_start(folder, conninfo);
+
+    struct criterion_test_set *tests = criterion_initialize();
+    int status = 0, ended = 0;
+    if (criterion_handle_args(argc, argv, true))
+        status = criterion_run_all_tests(tests) ? 0 : 1;
+    criterion_finalize(tests);
+
+    kill(pid, SIGTERM);
+    waitpid(pid, &ended, 0);
+    if (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0) {
+        fprintf(stderr, "gw_http_test: the gateway ended with status %d\n", ended);
+        status = 1;
+    }
+    database_drop(server, name);
+    static const char *const files[] = {"gateway.conf", "keys"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        snprintf(command, sizeof command, "%s/%s", folder, files[i]);
+        unlink(command);
+    }
+    rmdir(folder);
+    return status;
+}

@@ -1,0 +1,165 @@
+/*
+ * gw_openapi_test.c - the description is JSON, has every route, and refers to nothing missing;
+ * and how routes are found and filled in.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/shell/openapi.h"
+#include "gateway/shell/route.h"
+#include "wire/json.h"
+
+static struct json_object *
+member(struct json_object *o, const char *name)
+{
+    struct json_object *value = NULL;
+    cr_assert(json_object_object_get_ex(o, name, &value), "no %s", name);
+    return value;
+}
+
+static void
+refs_check(struct json_object *o, struct json_object *components)
+{
+    if (json_object_is_type(o, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(o); i++)
+            refs_check(json_object_array_get_idx(o, i), components);
+    } else if (json_object_is_type(o, json_type_object)) {
+        json_object_object_foreach(o, key, value)
+        {
+            refs_check(value, components);
+            if (strcmp(key, "$ref") != 0)
+                continue;
+            char kind[32] = "", name[64] = "";
+            const char *ref = json_object_get_string(value);
+            cr_assert_eq(sscanf(ref, "#/components/%31[^/]/%63s", kind, name), 2, "%s", ref);
+            member(member(components, kind), name);
+        }
+    }
+}
+
+Test(openapi, every_route_is_in_it_and_no_reference_dangles)
+{
+    struct routes *routes = routes_new();
+    struct bytes text = {0};
+    openapi_write(routes, &text);
+    struct json_object *api = json_parse((const char *)text.data, text.length, 32);
+    cr_assert_not_null(api, "it parses, without a repeated key");
+    struct json_object *paths = member(api, "paths");
+    const struct route *r;
+    uint32_t count = 0;
+    for (uint32_t i = 0; (r = route_at(routes, i)) != NULL; i++, count++) {
+        char method[8] = "";
+        for (size_t c = 0; r->method_name[c] != 0; c++)
+            method[c] = (char)(r->method_name[c] | 0x20);
+        struct json_object *operation = member(member(paths, r->path), method);
+        cr_assert_eq(json_object_array_length(member(operation, "security")),
+                     r->who == WHO_USER ? 1 : 0);
+        member(member(operation, "responses"), "default");
+    }
+    cr_assert_gt(count, 25);
+    refs_check(api, member(api, "components"));
+    struct json_object *place =
+        member(member(member(paths, "/api/paper-trading/orders"), "post"), "requestBody");
+    struct json_object *json = member(member(place, "content"), "application/json");
+    cr_assert_eq(json_object_object_length(member(json, "examples")), 2);
+    struct json_object *fields = member(
+        member(member(member(api, "components"), "schemas"), "order_place_request"), "properties");
+    cr_assert_not(json_object_object_get_ex(fields, "account_id", NULL), "from the token only");
+    cr_assert_not(json_object_object_get_ex(fields, "hold", NULL));
+    json_object_put(api);
+    bytes_free(&text);
+    routes_destroy(&routes);
+}
+
+static const struct route *
+find(const struct routes *routes, enum http1_method method, const char *path, enum err *e)
+{
+    const struct route *r = NULL;
+    char allow[32];
+    *e = route_find(routes, method, (struct http1_text){path, strlen(path)}, &r, allow,
+                    sizeof allow);
+    return r;
+}
+
+Test(route, words_stand_before_names)
+{
+    struct routes *routes = routes_new();
+    enum err e;
+    cr_assert_eq(find(routes, HTTP1_GET, "/api/paper-trading/orders/open", &e)->request,
+                 MSG_order_open_list);
+    cr_assert_eq(find(routes, HTTP1_GET, "/api/paper-trading/orders/17", &e)->request,
+                 MSG_order_get);
+    cr_assert_eq(find(routes, HTTP1_HEAD, "/api/paper-trading/orders/", &e)->request,
+                 MSG_order_list);
+    cr_assert_not_null(find(routes, HTTP1_GET, "/", &e));
+    static const char *const unknown[] = {"/api", "//", "/api//openapi.json", "/api/orders",
+                                          "/api/paper-trading/orders/1/2/3/4/5/6/7/8"};
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        find(routes, HTTP1_GET, unknown[i], &e);
+        cr_assert_eq(e, ERR_ROUTE_UNKNOWN, "%s", unknown[i]);
+    }
+    const struct route *r;
+    char allow[32];
+    static const char path[] = "/api/paper-trading/orders";
+    cr_assert_eq(route_find(routes, HTTP1_PATCH, (struct http1_text){path, sizeof path - 1}, &r,
+                            allow, sizeof allow),
+                 ERR_METHOD_NOT_ALLOWED);
+    cr_assert_str_eq(allow, "POST, GET, DELETE");
+}
+
+struct bind_case {
+    enum http1_method method;
+    const char *path, *query, *body;
+    enum err wanted;
+    const char *field;
+};
+
+Test(route, a_request_becomes_a_message_or_a_precise_refusal)
+{
+    static const struct bind_case cases[] = {
+        {HTTP1_GET, "/api/settings/paper-balance/spot", "", "", OK, ""},
+        {HTTP1_GET, "/api/settings/paper-balance/margin", "", "", ERR_TRADING_TYPE_INVALID, ""},
+        {HTTP1_PUT, "/api/settings/paper-balance/spot", "", "{\"balance\": 5000.50}", OK, ""},
+        {HTTP1_PUT, "/api/settings/paper-balance/spot", "", "{\"balance\": 0}",
+         ERR_BALANCE_OUT_OF_RANGE, "balance"},
+        {HTTP1_PUT, "/api/settings/paper-balance/spot", "", "{}", ERR_FIELD_MISSING, "balance"},
+        {HTTP1_PUT, "/api/settings/paper-balance/spot", "", "", ERR_BODY_NOT_JSON, ""},
+        {HTTP1_PUT, "/api/settings/paper-balance/spot", "", "{\"balance\":1e4}", ERR_NUMBER_SYNTAX,
+         "balance"},
+        {HTTP1_POST, "/api/settings/sync-paper-balance/spot", "", "", OK, ""},
+        {HTTP1_GET, "/api/paper-trading/orders", "limit=5&symbol=BTCUSDT", "", OK, ""},
+        {HTTP1_GET, "/api/paper-trading/orders", "limit=5&limit=6", "", ERR_FIELD_REPEATED,
+         "limit"},
+        {HTTP1_GET, "/api/paper-trading/orders", "limit=-1", "", ERR_NUMBER_SYNTAX, "limit"},
+        {HTTP1_GET, "/api/paper-trading/orders", "account_id=1", "", ERR_FIELD_UNKNOWN,
+         "account_id"},
+        {HTTP1_GET, "/api/paper-trading/orders", "colour=1", "", ERR_FIELD_UNKNOWN, "colour"},
+        {HTTP1_GET, "/api/paper-trading/orders", "status=MAYBE", "", ERR_CHOICE_UNKNOWN, "status"},
+        {HTTP1_GET, "/api/paper-trading/orders/abc", "", "", ERR_NUMBER_SYNTAX, "order_id"},
+        {HTTP1_GET, "/api/paper-trading/orders/9", "order_id=10", "", ERR_FIELD_REPEATED,
+         "order_id"},
+        {HTTP1_GET, "/api/market/klines", "symbol=BTCUSDT", "", ERR_FIELD_MISSING, "interval"},
+        {HTTP1_GET, "/api/market/depth", "symbol=%zz", "", ERR_FIELD_TYPE, "symbol"},
+    };
+    struct routes *routes = routes_new();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct bind_case *c = &cases[i];
+        struct msg m;
+        code_t field;
+        enum err e;
+        struct http1_head head = {.method = c->method,
+                                  .path = {c->path, strlen(c->path)},
+                                  .query = {c->query, strlen(c->query)}};
+        struct http_request h = {.head = &head, .body = c->body, .body_length = strlen(c->body)};
+        const struct route *r = find(routes, c->method, c->path, &e);
+        cr_assert_not_null(r, "%s", c->path);
+        e = route_read(r, &h, &m.frame, &field);
+        cr_assert_eq(e, c->wanted, "%s?%s %s: %s", c->path, c->query, c->body, err_name(e));
+        cr_assert(c->field[0] == 0 || strcmp(field.text, c->field) == 0, "%s %s: %s", c->path,
+                  c->query, field.text);
+    }
+}
