@@ -18,6 +18,8 @@
 #include "wire/codec.h"
 
 #define ARENA_BYTES (4u << 20)
+#define COLUMNS_MAX 100
+#define INDENT      "    "
 
 struct scenario_out {
     const char *file;
@@ -35,6 +37,27 @@ static const struct scenario_core *const cores[] = {
 
 /* ---- For drivers ------------------------------------------------------------------------- */
 
+/* Adds a line, cut at blanks so that no part is wider than a page; parts go on indented. */
+static void
+say_wrapped(struct bytes *to, const char *line)
+{
+    size_t width = 0;
+    for (const char *at = line; *at != 0;) {
+        size_t blanks = strspn(at, " ");
+        size_t word = blanks + strcspn(at + blanks, " ");
+        if (width > 0 && width + word > COLUMNS_MAX) {
+            bytes_add(to, "\n" INDENT, 1 + strlen(INDENT));
+            width = strlen(INDENT);
+            at += blanks;
+            word -= blanks;
+        }
+        bytes_add(to, at, word);
+        width += word;
+        at += word;
+    }
+    bytes_add(to, "\n", 1);
+}
+
 void
 scenario_say(struct scenario_out *out, const char *format, ...)
 {
@@ -44,8 +67,7 @@ scenario_say(struct scenario_out *out, const char *format, ...)
     int length = vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     CHECK(length >= 0 && (size_t)length < sizeof(line));
-    bytes_add(&out->text, line, (size_t)length);
-    bytes_add(&out->text, "\n", 1);
+    say_wrapped(&out->text, line);
 }
 
 void
@@ -140,8 +162,11 @@ struct story {
     const struct scenario_core *core;
     void *state;
     struct scenario_out out;
+    unsigned line;
     struct bytes whole;    /* the file with the answers the core gave */
     struct bytes expected; /* answers the file has for the block at hand */
+    struct bytes input;    /* the input at hand: its line, and the indented ones behind it */
+    unsigned input_line;
     bool rewrite;
 };
 
@@ -175,29 +200,58 @@ block_end(struct story *s)
     return same;
 }
 
+/* Gives the core the input that was collected. */
+static void
+input_end(struct story *s)
+{
+    if (s->input.length == 0)
+        return;
+    bytes_add(&s->input, "", 1);
+    s->out.line = s->input_line;
+    s->core->input(s->state, (const char *)s->input.data, &s->out);
+    bytes_clear(&s->input);
+}
+
+/* An indented line goes on with the one before it; `#` lines and blank ones are nobody's. */
+static void
+input_line(struct story *s, const char *line)
+{
+    bool goes_on = line[0] == ' ' && s->input.length > 0;
+    if (!goes_on)
+        input_end(s);
+    const char *text = line + strspn(line, " ");
+    if (text[0] == 0 || text[0] == '#')
+        return;
+    if (goes_on)
+        bytes_add(&s->input, " ", 1);
+    else
+        s->input_line = s->line;
+    bytes_add(&s->input, text, strlen(text));
+}
+
 static bool
 story_tell(struct story *s, char *text)
 {
     bool in_answers = false;
     bool same = true;
     for (char *line = line_next(&text); line != NULL; line = line_next(&text)) {
-        s->out.line++;
+        s->line++;
         if (in_answers && line[0] != 0) {
             story_line(&s->expected, line);
             continue;
         }
-        if (in_answers) {
+        if (in_answers)
             same &= block_end(s);
-            in_answers = false;
-        }
-        story_line(&s->whole, line);
         in_answers = strcmp(line, "----") == 0;
-        if (!in_answers && line[0] != 0 && line[0] != '#')
-            s->core->input(s->state, line, &s->out);
+        story_line(&s->whole, line);
+        if (in_answers)
+            input_end(s);
+        else
+            input_line(s, line);
     }
+    input_end(s);
     if (!in_answers && s->out.text.length > 0) {
-        if (s->whole.length > 0)
-            story_line(&s->whole, "----");
+        story_line(&s->whole, "----");
         in_answers = true;
     }
     if (in_answers)
@@ -238,6 +292,7 @@ story_run(const struct scenario_core *core, const char *path, bool rewrite)
     bool good = (same || rewrite) && !s.out.failed;
     bytes_free(&s.whole);
     bytes_free(&s.expected);
+    bytes_free(&s.input);
     bytes_free(&s.out.text);
     free(s.out.memory);
     free(text);

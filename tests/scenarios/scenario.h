@@ -11,7 +11,8 @@
  *     answer
  *                           a blank line, then the next inputs: as many blocks as the story needs
  *
- * Blank lines and `#` lines may stand among the inputs. `scenarios <service> FILE...` compares and
+ * Blank lines and `#` lines may stand among the inputs. A long line goes on in the next ones,
+ * which are indented; answers are cut so at 100 columns. `scenarios <service> FILE...` compares and
  * prints what differs; `scenarios --rewrite <service> FILE...` writes the answers in, and the diff
  * is reviewed. To add a service: write tests/scenarios/<service>_driver.c with one `struct
  * scenario_core <service>_scenario`, and name it in run.c and CMakeLists.txt.

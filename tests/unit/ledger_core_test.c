@@ -46,7 +46,7 @@ bench_new(void)
     b->memory = calloc(1, ledger_bytes(&limits));
     cr_assert_not_null(b->memory);
     ledger_init(&b->l, &limits, &policy, b->memory);
-    outbox_init(&b->out, calloc(LEDGER_OUT_MAX, sizeof(struct out)), LEDGER_OUT_MAX,
+    outbox_init(&b->out, calloc(LEDGER_OUT_MAX + 8, sizeof(struct out)), LEDGER_OUT_MAX + 8,
                 malloc(LEDGER_OUT_BYTES), LEDGER_OUT_BYTES);
     const struct symbol_rules rules = {.symbol = code_of("BTCUSDT"),
                                        .base_asset = code_of("BTC"),

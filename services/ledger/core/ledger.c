@@ -257,13 +257,21 @@ ledger_read(struct ledger *l, struct asker who, const struct msg *ask, struct ou
         return cancel_one(l, who, &ask->order_cancel, out);
     case MSG_order_get:
         return query_order(l, who, &ask->order_get, out);
-    case MSG_order_list:
-        return query_tables(l, who, ask->order_list.account_id, ask->order_list.limit, out);
-    case MSG_trade_list:
-        return query_tables(l, who, ask->trade_list.account_id, ask->trade_list.limit, out);
-    case MSG_balance_history:
-        return query_tables(l, who, ask->balance_history.account_id, ask->balance_history.limit,
+    case MSG_order_list: {
+        const struct order_list *list = &ask->order_list;
+        return query_tables(l, who, &(struct page){list->account_id, list->cursor, list->limit},
                             out);
+    }
+    case MSG_trade_list: {
+        const struct trade_list *list = &ask->trade_list;
+        return query_tables(l, who, &(struct page){list->account_id, list->cursor, list->limit},
+                            out);
+    }
+    case MSG_balance_history: {
+        const struct balance_history *list = &ask->balance_history;
+        return query_tables(l, who, &(struct page){list->account_id, list->cursor, list->limit},
+                            out);
+    }
     default: {
         struct refused why = refusal(ERR_WIRE_UNKNOWN);
         reply_refused(out, who, &why);

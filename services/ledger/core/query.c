@@ -78,20 +78,33 @@ query_order_found(const struct ledger *l, struct asker who, const struct order_g
         outbox_put(out, OUT_REPLY, who.peer, MSG_order_view, who.corr)->order_view = *row;
 }
 
+/* The account a page is asked of, or NULL after a refusal. Cursors are ids of the account's own
+ * shard: another one was never given to it. */
+static const struct ledger_account *
+page_of(const struct ledger *l, struct asker who, const struct page *page, struct outbox *out)
+{
+    struct refused why = refusal(OK);
+    const struct ledger_account *a = account_find(l, page->account_id);
+    if (page->limit > PAGE_ROWS_MAX)
+        why = refusal_of(ERR_NUMBER_RANGE, "limit", text_of("1 to 500"));
+    else if (a != NULL && page->cursor != 0 && ledger_shard_of_id(page->cursor) != a->shard)
+        why = refusal(ERR_CURSOR_INVALID);
+    else if (a == NULL)
+        why = refusal(ERR_ACCOUNT_NOT_FOUND);
+    if (why.error == OK)
+        return a;
+    reply_refused(out, who, &why);
+    return NULL;
+}
+
 void
 query_open_orders(const struct ledger *l, struct asker who, const struct order_open_list *ask,
                   struct outbox *out)
 {
-    if (ask->limit > PAGE_ROWS_MAX) {
-        struct refused why = refusal_of(ERR_NUMBER_RANGE, "limit", text_of("1 to 500"));
-        reply_refused(out, who, &why);
+    const struct page page = {ask->account_id, ask->cursor, ask->limit};
+    const struct ledger_account *a = page_of(l, who, &page, out);
+    if (a == NULL)
         return;
-    }
-    const struct ledger_account *a = account_find(l, ask->account_id);
-    if (a == NULL) {
-        query_refuse(out, who, ERR_ACCOUNT_NOT_FOUND);
-        return;
-    }
     uint32_t symbol = code_empty(ask->symbol) ? LEDGER_NONE : symbol_find(l, ask->symbol);
     if (symbol == LEDGER_NONE && !code_empty(ask->symbol)) {
         query_refuse(out, who, ERR_SYMBOL_UNKNOWN);
@@ -151,17 +164,7 @@ query_settings(const struct ledger *l, struct asker who, const struct settings_g
 }
 
 enum ledger_outcome
-query_tables(const struct ledger *l, struct asker who, uint64_t account_id, uint32_t limit,
-             struct outbox *out)
+query_tables(const struct ledger *l, struct asker who, const struct page *page, struct outbox *out)
 {
-    if (limit > PAGE_ROWS_MAX) {
-        struct refused why = refusal_of(ERR_NUMBER_RANGE, "limit", text_of("1 to 500"));
-        reply_refused(out, who, &why);
-        return LEDGER_ANSWERED;
-    }
-    if (account_find(l, account_id) == NULL) {
-        query_refuse(out, who, ERR_ACCOUNT_NOT_FOUND);
-        return LEDGER_ANSWERED;
-    }
-    return LEDGER_LOOKUP;
+    return page_of(l, who, page, out) == NULL ? LEDGER_ANSWERED : LEDGER_LOOKUP;
 }

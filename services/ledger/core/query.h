@@ -36,8 +36,14 @@ void query_balance(const struct ledger *l, struct asker who, const struct balanc
                    struct outbox *out);
 void query_settings(const struct ledger *l, struct asker who, const struct settings_get *ask,
                     struct outbox *out);
+/* What every list is asked with. */
+struct page {
+    uint64_t account_id, cursor;
+    uint32_t limit;
+};
+
 /* order_list, trade_list, balance_history: refuses what the tables need not be asked for. */
-enum ledger_outcome query_tables(const struct ledger *l, struct asker who, uint64_t account_id,
-                                 uint32_t limit, struct outbox *out);
+enum ledger_outcome query_tables(const struct ledger *l, struct asker who, const struct page *page,
+                                 struct outbox *out);
 
 #endif
