@@ -138,20 +138,20 @@ driver_close(void *state)
 static void
 say_one(struct driver *d, const struct out *o, struct scenario_out *out)
 {
-    char prefix[32] = "event";
+    const char *prefix = "event";
+    char reply[32] = "reply";
     unsigned bit = SHOW_EVENT;
     if (o->to == OUT_MATCHER) {
         bit = SHOW_MATCHER;
-        strcpy(prefix, "to-matcher");
+        prefix = "to-matcher";
     } else if (o->to == OUT_REPLY && o->peer == 0) {
         bit = SHOW_LOG;
-        strcpy(prefix, "log");
+        prefix = "log";
     } else if (o->to == OUT_REPLY) {
         bit = SHOW_REPLY;
-        if (o->peer == 1)
-            strcpy(prefix, "reply");
-        else
-            snprintf(prefix, sizeof(prefix), "reply-%u", o->peer);
+        prefix = reply;
+        if (o->peer != 1)
+            snprintf(reply, sizeof(reply), "reply-%u", o->peer);
     } else if (o->to != OUT_EVENT) {
         scenario_fail(out, "the ledger has nobody to send this to");
     }
@@ -267,11 +267,11 @@ market_common(struct driver *d, const char *line, struct scenario_out *out)
 {
     char text[512], symbol[CODE_BYTES], last[DECIMAL_BYTES];
     const char *value = scenario_value(line, "symbol");
-    CHECK(value != NULL && strlen(value) > 3 && strlen(value) < sizeof(symbol));
-    strcpy(symbol, value);
+    CHECK(value != NULL && strlen(value) > 3);
+    snprintf(symbol, sizeof(symbol), "%s", value);
     value = scenario_value(line, "last");
-    CHECK(value != NULL && strlen(value) < sizeof(last));
-    strcpy(last, value);
+    CHECK(value != NULL);
+    snprintf(last, sizeof(last), "%s", value);
     snprintf(text, sizeof(text),
              "rules symbol=%s base_asset=%.3s quote_asset=%s is_trading=true price_min=0.01 "
              "price_max=1000000 tick_size=0.01 quantity_min=0.00001 quantity_max=9000 "
