@@ -150,7 +150,7 @@ The stack keeps running. Try:
   curl -s %(url)s/api/paper-trading/orders -H "Authorization: Bearer $TOKEN" \\
     -H 'Content-Type: application/json' \\
     -d '{"symbol":"%(symbol)s","side":"BUY","type":"MARKET","quote_order_quantity":"100"}'
-  ./scrip status | ./scrip logs ledger -f | ./scrip down
+  ./scrip status; ./scrip logs ledger -f; ./scrip down
 The API, to read: %(url)s/api/docs""" % {
         "url": url, "name": client.name, "password": PASSWORD, "symbol": SYMBOL})
 

@@ -62,7 +62,8 @@ BODIES = [
      "\"quantity\":\"0.01\"}", "FILTER_PRICE"),
     ("{\"symbol\":\"BTCUSDT\",\"side\":\"BUY\",\"type\":\"LIMIT\",\"price\":\"10\","
      "\"quantity\":\"10\"}", "FILTER_PERCENT_PRICE"),
-    ("{%s,\"quantity\":\"1000\"}" % LIMIT, "FUNDS_TOO_LOW"),
+    ("{%s,\"quantity\":\"100\"}" % LIMIT, "FUNDS_TOO_LOW"),
+    ("{%s,\"quantity\":\"1000\"}" % LIMIT, "FILTER_NOTIONAL"),
 ]
 
 # (method, path, body, status, code)

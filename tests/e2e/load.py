@@ -8,8 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 import random
 import threading
 
-from client import HttpError, flat
-from stack import check, wait_for
+from stack import HttpError, check, flat, wait_for
 
 ORDERS = "/api/paper-trading/orders"
 RETRY_PAUSE_S = 0.05

@@ -7,8 +7,7 @@ import threading
 
 import recording
 from books import check_account
-from client import flat
-from stack import Stack, check, tell
+from stack import Stack, check, flat, tell
 
 ORDERS = "/api/paper-trading/orders"
 

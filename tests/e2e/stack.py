@@ -17,7 +17,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
-from client import Client, HttpError  # noqa: E402, tools/client.py
+from client import Client, HttpError, StreamClosed, flat  # noqa: E402, F401, tools/client.py
 
 SERVICES = ("marketdata", "matcher", "ledger", "bridge", "gateway")
 POLL_S = 0.02

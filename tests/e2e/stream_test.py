@@ -4,8 +4,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import recording
-from client import HttpError, StreamClosed
-from stack import Stack, check, tell, wait_for
+from stack import HttpError, Stack, StreamClosed, check, tell, wait_for
 
 
 def live_events(user):
