@@ -18,7 +18,7 @@
 #define DAY_US              INT64_C(86400000000)
 #define MINUTE_US           INT64_C(60000000)
 #define RESEND_MESSAGES_MAX 20000u
-#define RESEND_BYTES_MAX    (2u << 20)
+#define RESEND_BYTES_MAX    (512u << 10) /* within what a follower keeps for one frame's lists */
 
 /* A klines question that waits for the database. */
 struct kline_call {
