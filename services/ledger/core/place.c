@@ -40,10 +40,11 @@ retry_answer(struct ledger *l, const struct turn *t, struct ledger_order *o,
     }
     if (!looked_up && !order_fills_known(o))
         return LEDGER_LOOKUP;
-    if (row != NULL && rejection_of((enum order_status)o->status, (enum order_end)o->end) == OK)
-        reply_order_with(l, t->out, t->who, o, row->fills, row->fills_count);
-    else
+    if (rejection_of((enum order_status)o->status, (enum order_end)o->end) != OK)
         reply_placed(l, t->out, t->who, o);
+    else
+        reply_order_known(l, t->out, t->who, o, row == NULL ? NULL : row->fills,
+                          row == NULL ? 0 : row->fills_count);
     return LEDGER_ANSWERED;
 }
 
@@ -58,7 +59,9 @@ retry_answer_row(const struct turn *t, const struct order_place *cmd, const stru
         why.order_id = row->order.order_id;
         return turn_refuse(t, &why);
     }
-    outbox_put(t->out, OUT_REPLY, t->who.peer, MSG_order_view, t->who.corr)->order_view = *row;
+    struct msg *m = outbox_put(t->out, OUT_REPLY, t->who.peer, MSG_order_view, t->who.corr);
+    m->order_view = *row;
+    m->order_view.was_known = true;
     return LEDGER_ANSWERED;
 }
 

@@ -137,15 +137,30 @@ list_fills(const struct ledger *l, struct outbox *out, const struct ledger_order
     return list;
 }
 
-void
-reply_order_with(const struct ledger *l, struct outbox *out, struct asker who,
-                 const struct ledger_order *o, const struct trade *older, uint32_t count)
+static void
+put_order(const struct ledger *l, struct outbox *out, struct asker who,
+          const struct ledger_order *o, const struct trade *older, uint32_t count, bool was_known)
 {
     if (who.peer == 0)
         return;
     struct msg *m = outbox_put(out, OUT_REPLY, who.peer, MSG_order_view, who.corr);
     m->order_view.order = order_say(l, o);
     m->order_view.fills = list_fills(l, out, o, older, count, &m->order_view.fills_count);
+    m->order_view.was_known = was_known;
+}
+
+void
+reply_order_with(const struct ledger *l, struct outbox *out, struct asker who,
+                 const struct ledger_order *o, const struct trade *older, uint32_t count)
+{
+    put_order(l, out, who, o, older, count, false);
+}
+
+void
+reply_order_known(const struct ledger *l, struct outbox *out, struct asker who,
+                  const struct ledger_order *o, const struct trade *older, uint32_t count)
+{
+    put_order(l, out, who, o, older, count, true);
 }
 
 void

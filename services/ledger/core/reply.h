@@ -32,6 +32,9 @@ void reply_order(const struct ledger *l, struct outbox *out, struct asker who,
 /* As reply_order(); `older` are fills from the tables that the ring may have dropped. */
 void reply_order_with(const struct ledger *l, struct outbox *out, struct asker who,
                       const struct ledger_order *o, const struct trade *older, uint32_t count);
+/* The same in answer to a retry: it says that the order was there already. */
+void reply_order_known(const struct ledger *l, struct outbox *out, struct asker who,
+                       const struct ledger_order *o, const struct trade *older, uint32_t count);
 /* What placing an order is answered with: its view, or why it was rejected. */
 void reply_placed(const struct ledger *l, struct outbox *out, struct asker who,
                   const struct ledger_order *o);
