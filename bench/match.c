@@ -1,0 +1,324 @@
+/*
+ * match.c - how fast the matching core is: ns per operation, p99 and memory per resting order.
+ *
+ *   match [RUNS]
+ *
+ * The streams of flow.h with 100, ten thousand and a million orders resting, through the book
+ * alone (what other engines' figures cover) and through the whole core: messages in, reports with
+ * evidence out. Every run's trades are checked against the stream's answer. SCRIP_BENCH may name
+ * a folder with d100.flow, d10k.flow and d1m.flow; otherwise the same streams are made here.
+ * Prints one JSON object.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "flow.h"
+#include "matcher/core/match.h"
+
+#define SEED     20260801
+#define OPS      2000000
+#define TICK     1000000 /* 0.01 */
+#define LOT      100000  /* 0.001 */
+#define RUNS_MAX 50
+#define AIM_NS   60 /* per operation with ten thousand orders resting */
+
+struct stream {
+    const char *name;
+    uint64_t depth;
+    uint32_t mean;
+    uint64_t hash; /* of the published stream with this seed */
+};
+
+static const struct stream streams[] = {
+    {"d100", 100, 10, UINT64_C(0x2263ad90bae08360)},
+    {"d10k", 10000, 100, UINT64_C(0xeab853c238ae8ddb)},
+    {"d1m", 1000000, 1000, UINT64_C(0x2f690b2f4d6a9d06)},
+};
+
+/* The engine under measurement and what it said. */
+struct engine {
+    void *memory;
+    size_t size;
+    struct match *match; /* its books are also used alone */
+    struct outbox out;
+    struct frame frame;
+    uint64_t hash, trades;
+};
+
+struct result {
+    double book_ns[RUNS_MAX], core_ns[RUNS_MAX];
+    double book_p99_ns, bytes_per_order;
+    bool is_right;
+};
+
+static uint64_t
+now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t
+anonymous_bytes(void)
+{
+    char line[256];
+    uint64_t kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "RssAnon:", 8) == 0)
+            kib = strtoull(line + 8, NULL, 10);
+    if (file != NULL)
+        fclose(file);
+    return kib * 1024;
+}
+
+/* ---- The book alone ------------------------------------------------------------------------- */
+
+static void
+book_op(struct engine *e, const struct flow_op *op)
+{
+    struct books *s = &e->match->books;
+    struct book *b = &e->match->book[0];
+    if (op->kind == FLOW_CANCEL) {
+        uint32_t record = resting_find(&s->orders, op->id);
+        CHECK(record != RESTING_NONE);
+        book_unlink(s, b, record);
+        resting_free(&s->orders, record);
+        return;
+    }
+    struct taker t = {.side = op->side == FLOW_BUY ? SIDE_BUY : SIDE_SELL,
+                      .limit = (int64_t)op->price * TICK,
+                      .quantity = (int64_t)op->quantity * LOT};
+    struct fill f;
+    while (taker_next(s, b, &t, &f)) {
+        e->hash = flow_hash(e->hash, f.maker.order_id, op->id, (uint64_t)f.price / TICK,
+                            (uint64_t)f.quantity / LOT);
+        e->trades++;
+    }
+    if (t.quantity == 0)
+        return;
+    uint32_t record = resting_new(&s->orders, op->id);
+    CHECK(record != RESTING_NONE);
+    struct resting *r = &s->orders.at[record];
+    r->rank = ++e->match->last_rank;
+    r->quantity = t.quantity;
+    r->price = t.limit;
+    r->side = t.side & 3;
+    r->ledger = 0;
+    r->is_waiting = 0;
+    CHECK(book_link(s, b, record, RESTING_NONE));
+}
+
+/* ---- The whole core ------------------------------------------------------------------------- */
+
+static void
+count_reports(struct engine *e, const struct flow_op *op)
+{
+    uint64_t taker = op->id;
+    for (uint32_t i = 0; i < e->out.count; i++) {
+        const struct msg *m = &e->out.slots[i].msg;
+        if (m->type != MSG_order_report || m->order_report.order_id == taker)
+            continue;
+        for (uint32_t k = 0; k < m->order_report.fills_count; k++) {
+            const struct match_fill *f = &m->order_report.fills[k];
+            e->hash = flow_hash(e->hash, m->order_report.order_id, taker,
+                                (uint64_t)f->price.v / TICK, (uint64_t)f->quantity.v / LOT);
+            e->trades++;
+        }
+    }
+    outbox_clear(&e->out);
+}
+
+static void
+core_op(struct engine *e, const struct flow_op *op)
+{
+    static const code_t symbol = {"BTCUSDT"};
+    struct msg m = {.type = MSG_order_pull};
+    if (op->kind == FLOW_CANCEL) {
+        m.order_pull.order_id = op->id;
+        m.order_pull.symbol = symbol;
+    } else {
+        m.type = MSG_order_work;
+        m.order_work = (struct order_work){
+            .order_id = op->id,
+            .account_id = op->user,
+            .symbol = symbol,
+            .side = op->side == FLOW_BUY ? SIDE_BUY : SIDE_SELL,
+            .type = ORDER_TYPE_LIMIT,
+            .time_in_force = TIME_IN_FORCE_GTC,
+            .price = {(int64_t)op->price * TICK},
+            .quantity = {(int64_t)op->quantity * LOT},
+        };
+    }
+    match_apply(e->match, 1, &e->frame, &m, 1, &e->out);
+    count_reports(e, op);
+    while (match_busy(e->match)) {
+        match_resume(e->match, &e->out);
+        count_reports(e, op);
+    }
+}
+
+/* ---- Measuring ------------------------------------------------------------------------------ */
+
+static void
+engine_open(struct engine *e, uint32_t orders_max)
+{
+    const struct match_limits limits = {
+        .books = {.orders_max = orders_max,
+                  .levels_max = 200000,
+                  .house_levels_max = 1000,
+                  .books_max = 16},
+        .ledgers_max = 4,
+        .silence_us = INT64_MAX,
+        .ask_again_us = 1000000,
+    };
+    *e = (struct engine){.hash = FLOW_HASH_INIT, .size = match_bytes(&limits)};
+    e->memory = mmap(NULL, e->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(e->memory != MAP_FAILED);
+    (void)madvise(e->memory, e->size, MADV_HUGEPAGE);
+    e->match = match_init(&limits, e->memory);
+    static struct out outs[256];
+    static uint8_t lists[1u << 20] __attribute__((aligned(16)));
+    outbox_init(&e->out, outs, 256, lists, sizeof(lists));
+    e->frame =
+        (struct frame){.sender = code_of("ledger-0"), .epoch = 1, .session = 1, .sequence = 1};
+    struct msg m = {.type = MSG_link_hello};
+    match_apply(e->match, 1, &e->frame, &m, 1, &e->out);
+    m.type = MSG_link_synced;
+    match_apply(e->match, 1, &e->frame, &m, 1, &e->out);
+    match_watch(e->match, code_of("BTCUSDT"), 1, &e->out);
+    outbox_clear(&e->out);
+}
+
+static void
+engine_close(struct engine *e)
+{
+    munmap(e->memory, e->size);
+}
+
+typedef void engine_op(struct engine *e, const struct flow_op *op);
+
+/* ns per operation of the measured part. */
+static double
+run(const struct flow *f, engine_op *op, struct result *r)
+{
+    struct engine e;
+    engine_open(&e, f->id_max);
+    uint64_t before = anonymous_bytes();
+    for (uint64_t i = 0; i < f->preload; i++)
+        op(&e, &f->ops[i]);
+    r->bytes_per_order = (double)(anonymous_bytes() - before) / (double)f->preload;
+    uint64_t start = now_ns();
+    for (uint64_t i = f->preload; i < f->preload + f->count; i++)
+        op(&e, &f->ops[i]);
+    uint64_t took = now_ns() - start;
+    r->is_right = r->is_right && e.hash == f->hash && e.trades == f->trades &&
+                  e.match->book[0].orders == f->resting && match_check(e.match) == NULL;
+    engine_close(&e);
+    return (double)took / (double)f->count;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The clock itself costs as much as an operation: its own median is taken off. */
+static double
+p99(const struct flow *f)
+{
+    struct engine e;
+    uint32_t *took = calloc(f->count, sizeof(*took)), clock[1001];
+    CHECK(took != NULL);
+    engine_open(&e, f->id_max);
+    for (uint64_t i = 0; i < f->preload; i++)
+        book_op(&e, &f->ops[i]);
+    for (int i = 0; i < 1001; i++) {
+        uint64_t start = now_ns();
+        clock[i] = (uint32_t)(now_ns() - start);
+    }
+    for (uint64_t i = 0; i < f->count; i++) {
+        uint64_t start = now_ns();
+        book_op(&e, &f->ops[f->preload + i]);
+        took[i] = (uint32_t)(now_ns() - start);
+    }
+    qsort(clock, 1001, sizeof(*clock), compare);
+    qsort(took, f->count, sizeof(*took), compare);
+    uint32_t value = took[f->count * 99 / 100];
+    free(took);
+    engine_close(&e);
+    return value > clock[500] ? value - clock[500] : 0;
+}
+
+static int
+compare_double(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double
+median(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof(*values), compare_double);
+    return values[count / 2];
+}
+
+static void
+stream_open(struct flow *f, const struct stream *s)
+{
+    const char *folder = getenv("SCRIP_BENCH");
+    char path[4096];
+    if (folder != NULL) {
+        snprintf(path, sizeof(path), "%s/%s.flow", folder, s->name);
+        if (flow_read(f, path))
+            return;
+    }
+    flow_make(f, SEED, s->depth, OPS, s->mean);
+    if (f->hash != s->hash)
+        fprintf(stderr, "match: the stream %s is not the published one\n", s->name);
+}
+
+int
+main(int argc, char **argv)
+{
+    int runs = argc > 1 ? atoi(argv[1]) : 5;
+    runs = runs < 1 ? 1 : runs > RUNS_MAX ? RUNS_MAX : runs;
+    double at_10k = 0;
+    bool all_right = true;
+    char raw[4096];
+    int length = 0;
+    for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
+        struct flow f;
+        struct result r = {.is_right = true};
+        stream_open(&f, &streams[i]);
+        for (int k = 0; k < runs; k++) {
+            r.core_ns[k] = run(&f, core_op, &r);
+            r.book_ns[k] = run(&f, book_op, &r);
+        }
+        r.book_p99_ns = p99(&f);
+        double book = median(r.book_ns, runs), core = median(r.core_ns, runs);
+        if (strcmp(streams[i].name, "d10k") == 0)
+            at_10k = book;
+        all_right = all_right && r.is_right;
+        length +=
+            snprintf(raw + length, sizeof(raw) - (size_t)length,
+                     "%s\"%s\":{\"resting\":%llu,\"book_ns\":%.1f,\"book_p99_ns\":%.0f,"
+                     "\"core_ns\":%.1f,\"bytes_per_order\":%.0f,\"trades_right\":%s}",
+                     i > 0 ? "," : "", streams[i].name, (unsigned long long)streams[i].depth, book,
+                     r.book_p99_ns, core, r.bytes_per_order, r.is_right ? "true" : "false");
+        flow_free(&f);
+    }
+    printf("{\"name\":\"match\",\"ratio\":%.4f,\"aim\":1,\"unit\":\"%d ns over ns per operation "
+           "with 10,000 orders resting\",\"raw\":{%s}}\n",
+           AIM_NS / at_10k, AIM_NS, raw);
+    return all_right ? 0 : 3;
+}
