@@ -18,7 +18,7 @@
 #define RETRY_US   200000 /* after a refusal */
 #define SETTLE_US  20000  /* written, but the journal rests: make it durable by itself */
 
-enum state { STATE_IDLE, STATE_READY, STATE_SENT, STATE_WRITTEN };
+enum state { STATE_IDLE, STATE_READY, STATE_SENT, STATE_WRITTEN, STATE_FLUSHED };
 
 struct project {
     struct project_options o;
@@ -174,6 +174,15 @@ send_text(struct project *p, const char *name, const char *a, const char *b)
 }
 
 static bool
+send_fence(struct project *p)
+{
+    char group[12], epoch[24];
+    snprintf(group, sizeof group, "%u", p->o.group);
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)p->o.epoch);
+    return send_text(p, "fence", group, epoch);
+}
+
+static bool
 send_rows(struct project *p, enum table table)
 {
     struct rows *r = &p->tables[table];
@@ -197,13 +206,9 @@ send_rows(struct project *p, enum table table)
 static void
 send(struct project *p)
 {
-    char group[12], epoch[24];
-    snprintf(group, sizeof group, "%u", p->o.group);
-    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)p->o.epoch);
     p->is_durable_send = p->must_be_durable || journal_is_empty(p->o.journal);
     p->outcome = PG_ROWS;
-    bool sent = send_text(p, "fence", group, epoch) &&
-                send_text(p, "durable", p->is_durable_send ? "on" : "off", NULL);
+    bool sent = send_fence(p) && send_text(p, "durable", p->is_durable_send ? "on" : "off", NULL);
     for (int t = TABLES - 1; sent && t >= 0; t--)
         if (t != TABLE_LIMITS)
             sent = send_rows(p, (enum table)t);
@@ -240,17 +245,47 @@ is_due(const struct project *p)
            is_behind(p);
 }
 
+static void
+settled(struct project *p)
+{
+    p->state = STATE_IDLE;
+    ledger_projected(p->o.ledger, p->generation);
+}
+
+static void
+flushed(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct project *p = arg;
+    note_outcome(p, outcome, result);
+    if (p->state != STATE_FLUSHED)
+        return;
+    if (p->outcome == PG_ROWS) {
+        settled(p);
+        return;
+    }
+    p->state = STATE_READY;
+    p->must_be_durable = true;
+}
+
+/* Any commit that waits for the disk takes along what was committed before it. */
+static void
+flush(struct project *p)
+{
+    p->outcome = PG_ROWS;
+    if (send_text(p, "durable", "on", NULL) && send_fence(p) &&
+        pg_send_prepared(p->pg, "flush", 0, NULL, NULL, NULL, false, note_outcome, p) &&
+        pg_sync(p->pg, flushed, p))
+        p->state = STATE_FLUSHED;
+}
+
 /* On the disk: a commit of the journal that was sent after the tables had it has flushed it. */
 static void
 settle(struct project *p)
 {
-    if (p->is_durable_send || journal_sends_durable(p->o.journal) > p->sends_before) {
-        p->state = STATE_IDLE;
-        ledger_projected(p->o.ledger, p->generation);
-    } else if (journal_is_empty(p->o.journal) && p->steady_us - p->written_us >= SETTLE_US) {
-        p->state = STATE_READY;
-        p->must_be_durable = true;
-    }
+    if (p->is_durable_send || journal_sends_durable(p->o.journal) > p->sends_before)
+        settled(p);
+    else if (journal_is_empty(p->o.journal) && p->steady_us - p->written_us >= SETTLE_US)
+        flush(p);
 }
 
 void
@@ -278,6 +313,7 @@ project_wake_us(const struct project *p)
     case STATE_READY:
         return p->retry_us > p->steady_us ? p->retry_us : INT64_MAX;
     case STATE_SENT:
+    case STATE_FLUSHED:
         return INT64_MAX;
     case STATE_WRITTEN:
         return p->written_us + SETTLE_US;
@@ -290,7 +326,8 @@ static void
 connection_down(void *arg)
 {
     struct project *p = arg;
-    if (p->state == STATE_SENT || (p->state == STATE_WRITTEN && !p->is_durable_send)) {
+    bool is_at_risk = p->state == STATE_WRITTEN && !p->is_durable_send;
+    if (p->state == STATE_SENT || p->state == STATE_FLUSHED || is_at_risk) {
         p->state = STATE_READY;
         p->must_be_durable = true;
         p->retry_us = 0;
@@ -307,6 +344,10 @@ prepare(struct project *p)
     pg_prepare(p->pg, "fence", "SELECT ledger.fence($1, $2)", 2, fence_types);
     pg_prepare(p->pg, "durable", "SELECT set_config('synchronous_commit', $1, true)", 1,
                text_types);
+    pg_prepare(p->pg, "flush",
+               "UPDATE ledger.shard SET seq = seq WHERE shard = (SELECT min(shard) FROM "
+               "ledger.shard)",
+               0, NULL);
     for (int t = 0; t < TABLES; t++) {
         char sql[ROWS_SQL_BYTES];
         Oid types[ROWS_COLUMNS_MAX];

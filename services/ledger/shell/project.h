@@ -8,9 +8,9 @@
  * later commit of the journal has put it onto the disk too, and is sent again if the connection
  * breaks before that. (Rows are written over, so sending twice is harmless.)
  *
- *   IDLE ─drain─► READY ─journal committed─► SENT ─ok─► WRITTEN ─on disk─► IDLE
- *                   ▲──────lost, refused──────┘            │
- *                   └──────────lost, or the journal rests──┘ (then with synchronous_commit on)
+ *   IDLE ─drain─► READY ─journal committed─► SENT ─ok─► WRITTEN ─the journal committed─► IDLE
+ *                   ▲                         │            │  ╲                             ▲
+ *                   └────── lost, refused ────┴────────────┘   └─ the journal rests: FLUSHED ┘
  *
  * SPDX-License-Identifier: Apache-2.0
  */
