@@ -240,21 +240,21 @@ order_of(const struct naive_ledger *n, uint64_t id)
     return &n->orders[n->by_shard[shard][place - 1]];
 }
 
-/* Whether an order may end so, once `done` of it are filled. */
+/* Whether an order may end so, once `done` of it are filled for `spent`. */
 static bool
-may_end(const struct naive_order *o, const struct order_report *r, wide done)
+may_end(const struct naive_order *o, const struct order_report *r, wide done, wide spent)
 {
-    bool whole = o->cmd.quantity.v > 0 && done == o->cmd.quantity.v;
+    bool by_quote = o->cmd.quantity.v == 0;
+    bool whole =
+        by_quote ? !buys(o) && spent >= o->cmd.quote_order_quantity.v : done == o->cmd.quantity.v;
     if (whole)
         return r->end == ORDER_END_COMPLETE;
     if (r->end == ORDER_END_COMPLETE)
-        return o->cmd.quantity.v == 0 && done > 0;
+        return by_quote && buys(o) && done > 0;
     if (r->end == ORDER_END_IOC_REMAINDER)
         return o->cmd.type == ORDER_TYPE_LIMIT && o->cmd.time_in_force == TIME_IN_FORCE_IOC;
     if (r->end == ORDER_END_FOK_UNFILLABLE)
         return o->cmd.time_in_force == TIME_IN_FORCE_FOK && done == 0;
-    if (r->end == ORDER_END_INSUFFICIENT_LIQUIDITY)
-        return o->cmd.type == ORDER_TYPE_MARKET;
     if (r->end == ORDER_END_WOULD_TAKE)
         return o->cmd.type == ORDER_TYPE_LIMIT_MAKER && done == 0 && o->rank == 0;
     return true;
@@ -277,16 +277,18 @@ may_report(const struct naive_order *o, const struct order_report *r)
         wide over = f->price.v - (wide)o->cmd.worst_price.v;
         if (f->price.v <= 0 || f->quantity.v <= 0 || (buys(o) ? over > 0 : over < 0))
             return false;
+        if (o->cmd.quantity.v == 0 && !buys(o) && spent >= o->cmd.quote_order_quantity.v)
+            return false;
         done += f->quantity.v;
         spent += fill_quote(f);
     }
     if (o->cmd.quantity.v > 0 && done > o->cmd.quantity.v)
         return false;
-    if (o->cmd.quantity.v == 0 && spent > o->cmd.quote_order_quantity.v)
+    if (o->cmd.quantity.v == 0 && buys(o) && spent > o->cmd.quote_order_quantity.v)
         return false;
     if (!buys(o) && done > o->cmd.hold.v)
         return false;
-    return may_end(o, r, done);
+    return may_end(o, r, done, spent);
 }
 
 static bool

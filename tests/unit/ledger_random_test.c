@@ -264,7 +264,9 @@ fill_quantity(struct world *w, const struct ledger_order *o, int64_t left, int64
 {
     if (o->quantity.v == 0) {
         int64_t most;
-        if (funds <= 0 || decimal_div_floor(funds, price, &most) != OK)
+        bool sells = o->side == SIDE_SELL;
+        if (funds <= 0 || (sells ? decimal_div_ceil(funds, price, &most)
+                                 : decimal_div_floor(funds, price, &most)) != OK)
             most = left;
         left = o->side == SIDE_BUY || most < left ? most : left;
     }
@@ -295,7 +297,7 @@ fills(struct world *w, const struct ledger_order *o, struct match_fill list[8], 
         if (o->quantity.v > 0 || o->side == SIDE_SELL)
             left -= quantity;
     }
-    *all = o->quantity.v > 0 && left == 0;
+    *all = o->quantity.v > 0 ? left == 0 : o->side == SIDE_SELL && funds <= 0;
     return put;
 }
 
@@ -307,8 +309,9 @@ random_end(struct world *w, const struct ledger_order *o, bool all)
     if (all)
         return ORDER_END_COMPLETE;
     if (o->type == ORDER_TYPE_MARKET)
-        return o->quantity.v == 0 && chance(w, 500) ? ORDER_END_COMPLETE
-                                                    : ORDER_END_INSUFFICIENT_LIQUIDITY;
+        return o->quantity.v == 0 && o->side == SIDE_BUY && chance(w, 500)
+                   ? ORDER_END_COMPLETE
+                   : ORDER_END_INSUFFICIENT_LIQUIDITY;
     if (o->time_in_force == TIME_IN_FORCE_IOC)
         return ORDER_END_IOC_REMAINDER;
     if (o->time_in_force == TIME_IN_FORCE_FOK)

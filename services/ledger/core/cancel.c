@@ -10,97 +10,101 @@
 #include "ledger/core/query.h"
 #include "ledger/core/waiter.h"
 
+/* Asked again while a pull is on its way, the matcher has it; after a second it may have got
+ * lost, and pulling twice harms nobody. */
+#define PULL_AGAIN_US 1000000
+
 static void
-order_pull_put(struct ledger *l, struct ledger_order *o, struct outbox *out)
+order_pull_put(struct ledger *l, const struct turn *t, struct ledger_order *o)
 {
-    if (o->is_pulled)
+    if (o->pulled_us != 0 && t->now_us - o->pulled_us < PULL_AGAIN_US)
         return;
-    o->is_pulled = true;
-    struct msg *m = outbox_put(out, OUT_MATCHER, 0, MSG_order_pull, 0);
+    o->pulled_us = t->now_us;
+    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_pull, 0);
     m->order_pull.order_id = o->id;
     m->order_pull.symbol = l->symbols[o->symbol].code;
 }
 
 static enum ledger_outcome
-cancel_refuse(struct outbox *out, struct asker who, enum err e, uint64_t order_id)
+cancel_refuse(const struct turn *t, enum err e, uint64_t order_id)
 {
     struct refused why = refusal(e);
     why.order_id = order_id;
-    reply_refused(out, who, &why);
-    return LEDGER_ANSWERED;
+    return turn_refuse(t, &why);
 }
 
 static enum ledger_outcome
-cancel_seek(struct ledger *l, struct asker who, const struct order_cancel *cmd, bool looked_up,
-            struct outbox *out)
+cancel_seek(struct ledger *l, const struct turn *t, const struct order_cancel *cmd, bool looked_up)
 {
     struct ledger_order *o;
     const struct order_key key = {cmd->account_id, cmd->order_id, &cmd->client_order_id};
     enum err e = order_seek(l, &key, looked_up, &o);
     if (e != OK)
-        return cancel_refuse(out, who, e, 0);
+        return cancel_refuse(t, e, 0);
     if (o == NULL)
         return LEDGER_LOOKUP;
     if (!order_is_open(o))
-        return cancel_refuse(out, who, ERR_ORDER_DONE, o->id);
-    if (!waiter_add(l, o, WAITER_CANCEL, who))
-        return cancel_refuse(out, who, ERR_LEDGER_BUSY, o->id);
-    order_pull_put(l, o, out);
+        return cancel_refuse(t, ERR_ORDER_DONE, o->id);
+    if (!waiter_add(l, o, WAITER_CANCEL, t->who))
+        return cancel_refuse(t, ERR_LEDGER_BUSY, o->id);
+    order_pull_put(l, t, o);
     return LEDGER_ANSWERED;
 }
 
 enum ledger_outcome
-cancel_one(struct ledger *l, struct asker who, const struct order_cancel *cmd, struct outbox *out)
+cancel_one(struct ledger *l, const struct turn *t, const struct order_cancel *cmd)
 {
-    return cancel_seek(l, who, cmd, false, out);
+    return cancel_seek(l, t, cmd, false);
 }
 
 enum ledger_outcome
-cancel_found(struct ledger *l, struct asker who, const struct order_cancel *cmd,
-             const struct order_view *row, struct outbox *out)
+cancel_found(struct ledger *l, const struct turn *t, const struct order_cancel *cmd,
+             const struct order_view *row)
 {
-    enum ledger_outcome outcome = cancel_seek(l, who, cmd, row == NULL, out);
+    enum ledger_outcome outcome = cancel_seek(l, t, cmd, row == NULL);
     if (outcome != LEDGER_LOOKUP)
         return outcome;
     /* It is in the tables and not in memory: only finished orders are. */
-    return cancel_refuse(out, who, ERR_ORDER_DONE, row->order.order_id);
+    return cancel_refuse(t, ERR_ORDER_DONE, row->order.order_id);
+}
+
+static bool
+cancel_means(const struct ledger_order *o, uint32_t symbol)
+{
+    return symbol == LEDGER_NONE || o->symbol == symbol;
 }
 
 void
-cancel_all(struct ledger *l, struct asker who, const struct order_cancel_all *cmd,
-           struct outbox *out)
+cancel_all(struct ledger *l, const struct turn *t, const struct order_cancel_all *cmd)
 {
     struct ledger_account *a = account_find(l, cmd->account_id);
     if (a == NULL) {
-        struct refused why = refusal(ERR_ACCOUNT_NOT_FOUND);
-        reply_refused(out, who, &why);
+        turn_refuse_plain(t, ERR_ACCOUNT_NOT_FOUND);
         return;
     }
-    if (group_waits(l, a, who))
-        return;
     uint32_t symbol = code_empty(cmd->symbol) ? LEDGER_NONE : symbol_find(l, cmd->symbol);
     if (symbol == LEDGER_NONE && !code_empty(cmd->symbol)) {
-        struct refused why = refusal(ERR_SYMBOL_UNKNOWN);
-        reply_refused(out, who, &why);
+        turn_refuse_plain(t, ERR_SYMBOL_UNKNOWN);
         return;
     }
     uint32_t members = 0;
     for (uint32_t i = a->newest_open; i != LEDGER_NONE; i = l->orders[i].older)
-        members += symbol == LEDGER_NONE || l->orders[i].symbol == symbol;
-    if (members == 0) {
-        outbox_put(out, OUT_REPLY, who.peer, MSG_order_page, who.corr);
+        members += cancel_means(&l->orders[i], symbol);
+    bool waits = group_waits(l, a, t->who);
+    if (members == 0 && !waits) {
+        outbox_put(t->out, OUT_REPLY, t->who.peer, MSG_order_page, t->who.corr);
         return;
     }
-    struct ledger_group *g = group_open(l, a, who, members);
-    if (g == NULL) {
-        struct refused why = refusal(ERR_LEDGER_BUSY);
-        reply_refused(out, who, &why);
+    struct ledger_group *g = waits ? NULL : group_open(l, a, t->who, members);
+    if (!waits && g == NULL) {
+        turn_refuse_plain(t, ERR_LEDGER_BUSY);
         return;
     }
     for (uint32_t i = a->newest_open; i != LEDGER_NONE; i = l->orders[i].older) {
-        if (symbol != LEDGER_NONE && l->orders[i].symbol != symbol)
+        if (!cancel_means(&l->orders[i], symbol))
             continue;
-        group_add(l, g, &l->orders[i]);
-        order_pull_put(l, &l->orders[i], out);
+        if (g != NULL)
+            group_add(l, g, &l->orders[i]);
+        order_pull_put(l, t, &l->orders[i]);
     }
 }

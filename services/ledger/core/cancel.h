@@ -9,16 +9,14 @@
 #ifndef SCRIP_LEDGER_CORE_CANCEL_H
 #define SCRIP_LEDGER_CORE_CANCEL_H
 
-#include "ledger/core/ledger.h"
-#include "ledger/core/reply.h"
+#include "ledger/core/turn.h"
 
 /* LEDGER_LOOKUP when the order may be in the tables. */
-enum ledger_outcome cancel_one(struct ledger *l, struct asker who, const struct order_cancel *cmd,
-                               struct outbox *out);
+enum ledger_outcome cancel_one(struct ledger *l, const struct turn *t,
+                               const struct order_cancel *cmd);
 /* After the tables were asked; NULL when they have nothing. */
-enum ledger_outcome cancel_found(struct ledger *l, struct asker who, const struct order_cancel *cmd,
-                                 const struct order_view *row, struct outbox *out);
-void cancel_all(struct ledger *l, struct asker who, const struct order_cancel_all *cmd,
-                struct outbox *out);
+enum ledger_outcome cancel_found(struct ledger *l, const struct turn *t,
+                                 const struct order_cancel *cmd, const struct order_view *row);
+void cancel_all(struct ledger *l, const struct turn *t, const struct order_cancel_all *cmd);
 
 #endif

@@ -232,8 +232,10 @@ ledger_apply(struct ledger *l, const struct turn *t, const struct msg *cmd)
 }
 
 static enum ledger_outcome
-ledger_read(struct ledger *l, struct asker who, const struct msg *ask, struct outbox *out)
+ledger_read(struct ledger *l, const struct turn *t, const struct msg *ask)
 {
+    struct asker who = t->who;
+    struct outbox *out = t->out;
     switch (ask->type) {
     case MSG_account_get:
         query_account(l, who, &ask->account_get, out);
@@ -251,10 +253,10 @@ ledger_read(struct ledger *l, struct asker who, const struct msg *ask, struct ou
         events_resume(l, who, &ask->event_resume, out);
         return LEDGER_ANSWERED;
     case MSG_order_cancel_all:
-        cancel_all(l, who, &ask->order_cancel_all, out);
+        cancel_all(l, t, &ask->order_cancel_all);
         return LEDGER_ANSWERED;
     case MSG_order_cancel:
-        return cancel_one(l, who, &ask->order_cancel, out);
+        return cancel_one(l, t, &ask->order_cancel);
     case MSG_order_get:
         return query_order(l, who, &ask->order_get, out);
     case MSG_order_list: {
@@ -272,11 +274,8 @@ ledger_read(struct ledger *l, struct asker who, const struct msg *ask, struct ou
         return query_tables(l, who, &(struct page){list->account_id, list->cursor, list->limit},
                             out);
     }
-    default: {
-        struct refused why = refusal(ERR_WIRE_UNKNOWN);
-        reply_refused(out, who, &why);
-        return LEDGER_ANSWERED;
-    }
+    default:
+        return turn_refuse_plain(t, ERR_WIRE_UNKNOWN);
     }
 }
 
@@ -299,7 +298,7 @@ ledger_request(struct ledger *l, uint32_t peer, struct msg *cmd, int64_t now_us,
     case MSG_order_report:
         return ledger_apply(l, &t, cmd);
     default:
-        return ledger_read(l, t.who, cmd, out);
+        return ledger_read(l, &t, cmd);
     }
 }
 
@@ -312,7 +311,7 @@ ledger_found(struct ledger *l, uint32_t peer, struct msg *cmd, const struct orde
     if (cmd->type == MSG_order_place)
         return order_place_found(l, &t, &cmd->order_place, row);
     if (cmd->type == MSG_order_cancel)
-        return cancel_found(l, t.who, &cmd->order_cancel, row, out);
+        return cancel_found(l, &t, &cmd->order_cancel, row);
     CHECK(cmd->type == MSG_order_get);
     query_order_found(l, t.who, &cmd->order_get, row, out);
     return LEDGER_ANSWERED;
@@ -393,5 +392,5 @@ ledger_order_work(const struct ledger *l, uint32_t order, struct order_work *out
 bool
 ledger_is_pulled(const struct ledger *l, uint32_t order)
 {
-    return l->orders[order].is_pulled;
+    return l->orders[order].pulled_us != 0;
 }

@@ -189,8 +189,8 @@ struct ledger_order {
     uint32_t fills_kept;
     /* volatile */
     uint32_t first_waiter;
-    bool is_pulled; /* an order_pull is on its way */
-    uint8_t pins;   /* order_cancel_all requests that will list it: not to be evicted */
+    int64_t pulled_us; /* when an order_pull was last sent and not answered; 0 = none */
+    uint8_t pins;      /* order_cancel_all requests that will list it: not to be evicted */
     bool dirty;
     uint64_t drained; /* generation it was last drained in */
 };

@@ -195,7 +195,7 @@ order_add(struct ledger *l, const struct ledger_order *o)
     own->first_fill = own->last_fill = 0;
     own->fills_kept = 0;
     own->first_waiter = LEDGER_NONE;
-    own->is_pulled = false;
+    own->pulled_us = 0;
     own->pins = 0;
     own->dirty = false;
     own->drained = 0;

@@ -41,6 +41,14 @@ price_is_worse(const struct ledger_order *o, price_t price)
     return o->side == SIDE_BUY ? price.v > o->worst_price.v : price.v < o->worst_price.v;
 }
 
+/* A buyer never spends more than its amount. A seller's last fill may bring more than it asked for,
+ * by what the step adds, but it sells nothing once it has got its amount. */
+static bool
+over_quote(const struct ledger_order *o, money_t quote, money_t left)
+{
+    return o->side == SIDE_BUY ? quote.v > left.v : left.v <= 0;
+}
+
 /* NULL, or what is wrong with the fills. */
 static const char *
 judge_fills(const struct ledger_order *o, const struct order_report *r, struct fill_sums *sums)
@@ -58,7 +66,7 @@ judge_fills(const struct ledger_order *o, const struct order_report *r, struct f
         bool sells_or_counts = o->side == SIDE_SELL || o->quantity.v > 0;
         if (sells_or_counts && f->quantity.v > order_remaining(o).v - sums->quantity.v)
             return "the fills are more than the remaining quantity";
-        if (o->quantity.v == 0 && quote.v > quote_left.v - sums->quote.v)
+        if (o->quantity.v == 0 && over_quote(o, quote, money_sub(quote_left, sums->quote)))
             return "the fills are more than the remaining quote amount";
         if (money_try_add(sums->quote, quote, &sums->quote) != OK ||
             money_try_add(sums->fee, fee, &sums->fee) != OK ||
@@ -68,11 +76,22 @@ judge_fills(const struct ledger_order *o, const struct order_report *r, struct f
     return NULL;
 }
 
-/* NULL, or why the order cannot end so. `executed` counts this report's fills. */
-static const char *
-judge_end(const struct ledger_order *o, const struct order_report *r, qty_t executed)
+/* Whether the order has got all that it asked for. A buyer by quote amount may be left with less
+ * than a step costs, which only the matcher can tell. */
+static bool
+is_all(const struct ledger_order *o, qty_t executed, money_t quote)
 {
-    bool all = o->quantity.v > 0 && executed.v == o->quantity.v;
+    if (o->quantity.v > 0)
+        return executed.v == o->quantity.v;
+    return o->side == SIDE_SELL && quote.v >= o->quote_quantity.v;
+}
+
+/* NULL, or why the order cannot end so. The amounts count this report's fills. */
+static const char *
+judge_end(const struct ledger_order *o, const struct order_report *r, qty_t executed, money_t quote)
+{
+    bool all = is_all(o, executed, quote);
+    bool by_quote_buyer = o->quantity.v == 0 && o->side == SIDE_BUY;
     bool none = executed.v == 0;
     if (all && r->end != ORDER_END_COMPLETE)
         return "everything is filled but the order has not ended";
@@ -81,9 +100,10 @@ judge_end(const struct ledger_order *o, const struct order_report *r, qty_t exec
     case ORDER_END_CLIENT_CANCEL:
     case ORDER_END_BOOK_FULL:
     case ORDER_END_SYMBOL_REMOVED:
+    case ORDER_END_INSUFFICIENT_LIQUIDITY:
         return NULL;
     case ORDER_END_COMPLETE:
-        return all || (o->quantity.v == 0 && !none) ? NULL : "it is not completely filled";
+        return all || (by_quote_buyer && !none) ? NULL : "it is not completely filled";
     case ORDER_END_IOC_REMAINDER:
         return o->type == ORDER_TYPE_LIMIT && o->time_in_force == TIME_IN_FORCE_IOC
                    ? NULL
@@ -92,8 +112,6 @@ judge_end(const struct ledger_order *o, const struct order_report *r, qty_t exec
         return o->time_in_force == TIME_IN_FORCE_FOK && none ? NULL
                                                              : "only an untouched FOK order "
                                                                "ends so";
-    case ORDER_END_INSUFFICIENT_LIQUIDITY:
-        return o->type == ORDER_TYPE_MARKET ? NULL : "only a MARKET order ends so";
     case ORDER_END_WOULD_TAKE:
         return o->type == ORDER_TYPE_LIMIT_MAKER && none && o->rank == 0
                    ? NULL
@@ -149,7 +167,8 @@ judge(const struct ledger *l, const struct ledger_order *o, const struct order_r
     if (wrong == NULL)
         wrong = judge_fills(o, r, sums);
     if (wrong == NULL)
-        wrong = judge_end(o, r, (qty_t){o->executed.v + sums->quantity.v});
+        wrong = judge_end(o, r, qty_add(o->executed, sums->quantity),
+                          money_add(o->executed_quote, sums->quote));
     if (wrong == NULL && r->fills_count > 0)
         wrong = judge_room(l, o, sums);
     return wrong;
@@ -270,7 +289,8 @@ order_report_apply(struct ledger *l, const struct turn *t, const struct order_re
     if (!order_is_open(o))
         return report_refuse(l, t, r, "the order is finished");
     if (says_nothing) {
-        o->is_pulled = o->is_pulled && !r->was_pulled; /* the next cancel pulls again */
+        if (r->was_pulled)
+            o->pulled_us = 0; /* the next cancel pulls again */
         return LEDGER_ANSWERED;
     }
     struct fill_sums sums;
@@ -283,7 +303,7 @@ order_report_apply(struct ledger *l, const struct turn *t, const struct order_re
     /* Nothing below can fail. */
     report_settle(l, t, o, r);
     if (r->was_pulled)
-        o->is_pulled = false;
+        o->pulled_us = 0;
     waiters_answer(l, o, o->rank != 0 || !order_is_open(o), t->out);
     return LEDGER_CHANGED;
 }
