@@ -309,12 +309,16 @@ main(int argc, char **argv)
         if (strcmp(streams[i].name, "d10k") == 0)
             at_10k = book;
         all_right = all_right && r.is_right;
-        length +=
-            snprintf(raw + length, sizeof(raw) - (size_t)length,
-                     "%s\"%s\":{\"resting\":%llu,\"book_ns\":%.1f,\"book_p99_ns\":%.0f,"
-                     "\"core_ns\":%.1f,\"bytes_per_order\":%.0f,\"trades_right\":%s}",
-                     i > 0 ? "," : "", streams[i].name, (unsigned long long)streams[i].depth, book,
-                     r.book_p99_ns, core, r.bytes_per_order, r.is_right ? "true" : "false");
+        length += snprintf(raw + length, sizeof(raw) - (size_t)length,
+                           "%s\"%s\":{\"resting\":%llu,\"book_ns\":%.1f,\"book_p99_ns\":%.0f,"
+                           "\"core_ns\":%.1f,\"trades_right\":%s",
+                           i > 0 ? "," : "", streams[i].name, (unsigned long long)streams[i].depth,
+                           book, r.book_p99_ns, core, r.is_right ? "true" : "false");
+        /* Pages are too large a measure for small books. */
+        if (streams[i].depth >= 100000)
+            length += snprintf(raw + length, sizeof(raw) - (size_t)length,
+                               ",\"bytes_per_order\":%.0f", r.bytes_per_order);
+        length += snprintf(raw + length, sizeof(raw) - (size_t)length, "}");
         flow_free(&f);
     }
     printf("{\"name\":\"match\",\"ratio\":%.4f,\"aim\":1,\"unit\":\"%d ns over ns per operation "
