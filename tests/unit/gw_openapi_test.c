@@ -109,6 +109,7 @@ Test(route, words_stand_before_names)
                             allow, sizeof allow),
                  ERR_METHOD_NOT_ALLOWED);
     cr_assert_str_eq(allow, "POST, GET, DELETE");
+    routes_destroy(&routes);
 }
 
 struct bind_case {
@@ -162,4 +163,5 @@ Test(route, a_request_becomes_a_message_or_a_precise_refusal)
         cr_assert(c->field[0] == 0 || strcmp(field.text, c->field) == 0, "%s %s: %s", c->path,
                   c->query, field.text);
     }
+    routes_destroy(&routes);
 }

@@ -91,11 +91,15 @@ Test(token, keys_rotate)
     cr_assert_eq(verify(fresh, by_both, now_us), OK);
     cr_assert_eq(verify(fresh, by_old, now_us), ERR_TOKEN_INVALID, "its key is gone");
     cr_assert_eq(verify(other, by_old, now_us), ERR_TOKEN_INVALID, "same id, another key");
+    tokens_close(&old);
+    tokens_close(&both);
+    tokens_close(&fresh);
+    tokens_close(&other);
 }
 
-/* A token of libjwt's own making, with things we would not put in. */
-static char *
-forge(jwt_alg_t alg, const char *kid, const char *issuer, long account)
+/* What becomes of a token of libjwt's own making, with things we would not put in. */
+static enum err
+forge(struct tokens *t, jwt_alg_t alg, const char *kid, const char *issuer, long account)
 {
     jwt_t *jwt;
     unsigned char key[32];
@@ -113,19 +117,20 @@ forge(jwt_alg_t alg, const char *kid, const char *issuer, long account)
     jwt_add_grant_int(jwt, "exp", (long)(now_us / 1000000 + 60));
     char *text = jwt_encode_str(jwt);
     jwt_free(jwt);
-    return text;
+    enum err e = verify(t, text, now_us);
+    free(text);
+    return e;
 }
 
 Test(token, forgeries_are_refused)
 {
     struct tokens *t = open_with("k1:" KEY_A);
-    cr_assert_eq(verify(t, forge(JWT_ALG_HS256, "k1", "scrip", 5), now_us), OK,
-                 "the form is right");
-    cr_assert_eq(verify(t, forge(JWT_ALG_NONE, "k1", "scrip", 5), now_us), ERR_TOKEN_INVALID);
-    cr_assert_eq(verify(t, forge(JWT_ALG_HS512, "k1", "scrip", 5), now_us), ERR_TOKEN_INVALID);
-    cr_assert_eq(verify(t, forge(JWT_ALG_HS256, "k9", "scrip", 5), now_us), ERR_TOKEN_INVALID);
-    cr_assert_eq(verify(t, forge(JWT_ALG_HS256, "k1", "other", 5), now_us), ERR_TOKEN_INVALID);
-    cr_assert_eq(verify(t, forge(JWT_ALG_HS256, "k1", "scrip", 0), now_us), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "scrip", 5), OK, "the form is right");
+    cr_assert_eq(forge(t, JWT_ALG_NONE, "k1", "scrip", 5), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS512, "k1", "scrip", 5), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k9", "scrip", 5), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "other", 5), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "scrip", 0), ERR_TOKEN_INVALID);
     char token[TOKEN_BYTES], changed[TOKEN_BYTES];
     size_t length = sign(t, 1, token);
     for (size_t i = 0; i + 1 < length; i++) {
@@ -151,6 +156,7 @@ Test(token, forgeries_are_refused)
     memset(changed, 'a', sizeof changed);
     struct token_holder h;
     cr_assert_eq(tokens_verify(t, changed, sizeof changed, now_us, &h), ERR_TOKEN_INVALID);
+    tokens_close(&t);
 }
 
 Test(token, bad_keys_refuse_to_start)
@@ -184,6 +190,8 @@ Test(token, a_key_file_is_made_once_and_only_for_its_owner)
     cr_assert_eq(st.st_mode & 0777, 0600);
     sign(one, 1, token);
     cr_assert_eq(verify(two, token, now_us), OK);
+    tokens_close(&one);
+    tokens_close(&two);
     unlink(path);
     rmdir(folder);
     o.key_file = "/nowhere/keys";

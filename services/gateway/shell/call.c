@@ -59,6 +59,10 @@ deliver(struct shell *s, uint64_t owner, const struct msg *m, enum err e)
 {
     if (owner == 0)
         return;
+    if (owner == SYMBOLS_OWNER) {
+        symbols_answer(s, m);
+        return;
+    }
     if ((owner & WS_OWNER) != 0) {
         ws_answer(s->ws, owner, m, e);
         return;

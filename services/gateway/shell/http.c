@@ -222,7 +222,9 @@ conn_head(struct conn *c)
         conn_refuse(c, e, why);
         return false;
     }
-    if (c->head.content_length > h->o.body_max) {
+    if (c->head.content_length > h->o.body_max ||
+        (c->head.content_length > 0 &&
+         c->head.content_length > h->o.body_limit(h->o.arg, &c->head))) {
         conn_refuse(c, ERR_BODY_TOO_LARGE, NULL);
         return false;
     }

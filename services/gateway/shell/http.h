@@ -4,7 +4,7 @@
  * One request of a connection is worked on at a time; what the client pipelines waits in its
  * buffer, so answers always leave in order. Head and body of an answer go out in one send, and
  * the answers to pipelined requests that need nobody else in one together. A WebSocket upgrade
- * leaves for libwebsockets with its descriptor and its first bytes (docs/decisions/0100).
+ * leaves for libwebsockets with its descriptor and its first bytes (docs/decisions/0010).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -49,6 +49,8 @@ struct http_options {
     uint32_t conns_max, head_max, body_max;
     int64_t request_ms, idle_ms;
     void *arg;
+    /* The most that a request's body may have, once its head is read. */
+    uint32_t (*body_limit)(void *arg, const struct http1_head *head);
     /* A whole request. It is answered now or later by http_reply(), exactly once. */
     void (*on_request)(void *arg, const struct http_request *r);
     /* A request that could not be read; to be answered at once, then the connection ends. */

@@ -216,6 +216,17 @@ request_ask(struct shell *s, struct request *r, const struct http_request *h)
         answer_error(s, r, e);
 }
 
+uint32_t
+request_body_limit(void *arg, const struct http1_head *head)
+{
+    struct shell *s = arg;
+    const struct route *route;
+    char allow[32];
+    if (route_find(s->routes, head->method, head->path, &route, allow, sizeof allow) != OK)
+        return (uint32_t)s->config->http_body_bytes; /* refused when it is whole */
+    return route->body_max;
+}
+
 void
 request_begin(void *arg, const struct http_request *h)
 {

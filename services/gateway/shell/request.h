@@ -9,6 +9,7 @@
 #include "gateway/shell/shell.h"
 #include "gateway/shell/ws.h"
 
+uint32_t request_body_limit(void *shell, const struct http1_head *head);
 void request_begin(void *shell, const struct http_request *h);
 void request_bad(void *shell, struct http_ref ref, enum err why, const char *detail);
 bool request_websocket(void *shell, const struct http_request *h, int fd, const char *bytes,

@@ -19,7 +19,7 @@
 #define VALUE_BYTES 256
 
 static const struct route route_rows[] = {
-#define OWN(verb, address, handler, auth, limit, text)                                             \
+#define OWN(verb, address, handler, auth, limit, body, text)                                       \
     {.method = HTTP1_##verb,                                                                       \
      .method_name = #verb,                                                                         \
      .path = address,                                                                              \
@@ -27,10 +27,11 @@ static const struct route route_rows[] = {
      .to = TO_OWN,                                                                                 \
      .who = WHO_##auth,                                                                            \
      .rate = RATE_##limit,                                                                         \
+     .body_max = body,                                                                             \
      .status = 200,                                                                                \
      .own = own_##handler,                                                                         \
      .own_name = #handler},
-#define ASK(verb, address, receiver, message, reply, success, auth, limit, text)                   \
+#define ASK(verb, address, receiver, message, reply, success, auth, limit, body, text)             \
     {.method = HTTP1_##verb,                                                                       \
      .method_name = #verb,                                                                         \
      .path = address,                                                                              \
@@ -38,6 +39,7 @@ static const struct route route_rows[] = {
      .to = TO_##receiver,                                                                          \
      .who = WHO_##auth,                                                                            \
      .rate = RATE_##limit,                                                                         \
+     .body_max = body,                                                                             \
      .status = success,                                                                            \
      .request = MSG_##message,                                                                     \
      .answer = MSG_##reply},

@@ -38,6 +38,7 @@ struct route {
     enum route_who who;
     enum route_rate rate;
     int status;
+    uint32_t body_max; /* bytes */
     /* TO_OWN: */
     void (*own)(struct shell *s, struct request *r, const struct http_request *h);
     const char *own_name;

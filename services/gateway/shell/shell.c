@@ -76,6 +76,7 @@ on_tick(void *arg)
     struct shell *s = arg;
     call_tick(s);
     request_tick(s);
+    symbols_tick(s);
     /* Kept connections end by themselves; what is being answered is finished. */
     if (s->draining && s->requests_count == 0 && http_connections(s->http) == 0 &&
         ws_connections(s->ws) == 0)
@@ -135,6 +136,7 @@ shell_start(struct host *h, const void *config, void **state)
                              .request_ms = s->config->http_request_ms,
                              .idle_ms = s->config->http_idle_ms,
                              .arg = s,
+                             .body_limit = request_body_limit,
                              .on_request = request_begin,
                              .on_bad = request_bad,
                              .on_websocket = request_websocket};
@@ -185,6 +187,7 @@ shell_stop(void *state)
     if (s->tick != NULL)
         loop_timer_end(&s->tick);
     bytes_free(&s->openapi);
+    free(s->symbols);
     bytes_free(&s->text);
     for (size_t i = 0; i < sizeof s->memory / sizeof s->memory[0]; i++)
         free(s->memory[i]);

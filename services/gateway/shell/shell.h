@@ -25,6 +25,9 @@
 
 #define SHARDS 64
 
+/* The owner of the call that asks for the symbols. */
+#define SYMBOLS_OWNER (UINT64_C(1) << 63 | UINT32_MAX)
+
 struct shell;
 struct market_cache;
 struct ws;
@@ -79,6 +82,9 @@ struct shell {
     struct market_cache *cache;
     struct ws *ws;
     struct bytes openapi;
+    code_t *symbols;
+    uint32_t symbol_count;
+    int64_t symbols_at_us; /* when to ask for them again */
     struct loop_timer *tick;
     uint32_t flows; /* sign-ups and log-ins under way */
     bool draining;
@@ -91,7 +97,7 @@ struct shell {
 /* ---- Requests ---- */
 
 uint64_t request_handle(const struct request *r);
-/* NULL when it was answered already. */
+/* NULL when it was answered already, and for owners of other kinds. */
 struct request *request_find(struct shell *s, uint64_t handle);
 /* Gives a request a deadline of its own, when nobody else keeps one for it. */
 void request_queue(struct shell *s, struct request *r, enum err late_error);
@@ -126,12 +132,20 @@ void call_tick(struct shell *s);
 
 /* ---- Handlers of OWN routes ---- */
 
-#define OWN(method, path, handler, who, rate, sentence)                                            \
+#define OWN(method, path, handler, who, rate, body, sentence)                                      \
     void own_##handler(struct shell *s, struct request *r, const struct http_request *h);
-#define ASK(method, path, to, request, answer, status, who, rate, sentence)
+#define ASK(method, path, to, request, answer, status, who, rate, body, sentence)
 #include "gateway/routes.def"
 #undef OWN
 #undef ASK
+
+/* ---- Symbols ---- */
+
+/* The names that market data knows, asked for now and then; for those who need to know a symbol
+ * without asking. Everything is known while nothing is. */
+void symbols_tick(struct shell *s);
+void symbols_answer(struct shell *s, const struct msg *m);
+bool symbols_known(const struct shell *s, const char *symbol);
 
 /* ---- The process ---- */
 

@@ -505,7 +505,8 @@ market_follow(struct ws_conn *c, struct json_object *message, bool is_add, const
         if (!json_object_is_type(item, json_type_string))
             return ERR_FIELD_TYPE;
         const char *symbol = json_object_get_string(item);
-        if (!symbol_valid(symbol) || !market_topic(channel, symbol, interval, topic))
+        if (!symbol_valid(symbol) || !symbols_known(c->ws->shell, symbol) ||
+            !market_topic(channel, symbol, interval, topic))
             return ERR_SYMBOL_UNKNOWN;
         enum err e = OK;
         if (is_add)
