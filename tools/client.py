@@ -43,6 +43,14 @@ class Client:
 
     def raw(self, method, path, body=None, headers=None):
         """(status, headers, bytes)"""
+        if self.connection is not None and method == "GET":
+            try:
+                return self.exchange(method, path, body, headers)
+            except HttpError:
+                pass  # the kept connection may have ended meanwhile; asking again changes nothing
+        return self.exchange(method, path, body, headers)
+
+    def exchange(self, method, path, body, headers):
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.host, self.port,
                                                          timeout=self.timeout)

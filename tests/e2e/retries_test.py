@@ -50,6 +50,7 @@ def after_a_restart(stack, user):
     first = flat(user.call("POST", ORDERS, body))
     stack.kill("ledger", "gateway", "matcher")
     stack.wait_ready()
+    user.close()
     again = flat(user.call("POST", ORDERS, body))
     check(again["order_id"] == first["order_id"], "the order from before the crash", first, again)
 

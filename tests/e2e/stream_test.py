@@ -37,6 +37,7 @@ def resume(stack, user, stream, last):
     # After a crash of everything that holds events, the client still learns where it stands.
     stack.kill("ledger", "gateway")
     stack.wait_ready()
+    user.close()
     later = user.stream(after=now)
     order = user.place("BUY", "LIMIT", quantity="0.01", price="40000")
     check(later.wait(lambda e: order["order_id"] in
