@@ -58,7 +58,8 @@ END $$;
 CREATE FUNCTION ledger.lease_keep(of_group integer, with_epoch bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM ledger.lease WHERE shard_group = of_group AND epoch = with_epoch) THEN
+    IF NOT EXISTS (SELECT FROM ledger.lease
+                   WHERE shard_group = of_group AND epoch = with_epoch) THEN
         RAISE EXCEPTION 'epoch % of shard group % has ended', with_epoch, of_group
             USING ERRCODE = 'SF001';
     END IF;
@@ -70,7 +71,8 @@ CREATE FUNCTION ledger.fence(of_group integer, with_epoch bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(2, of_group);
-    IF NOT EXISTS (SELECT FROM ledger.lease WHERE shard_group = of_group AND epoch = with_epoch) THEN
+    IF NOT EXISTS (SELECT FROM ledger.lease
+                   WHERE shard_group = of_group AND epoch = with_epoch) THEN
         RAISE EXCEPTION 'epoch % of shard group % has ended', with_epoch, of_group
             USING ERRCODE = 'SF001';
     END IF;

@@ -27,18 +27,16 @@ static void
 on_reply(void *arg, uint32_t peer, const uint8_t *data, size_t length)
 {
     (void)arg, (void)data, (void)length;
-    char word[32];
-    snprintf(word, sizeof word, "r%u ", peer);
-    strcat(released, word);
+    size_t at = strlen(released);
+    snprintf(released + at, sizeof released - at, "r%u ", peer);
 }
 
 static void
 on_event(void *arg, uint64_t account_id, const uint8_t *data, size_t length)
 {
     (void)arg, (void)data, (void)length;
-    char word[32];
-    snprintf(word, sizeof word, "e%d ", (int)account_id);
-    strcat(released, word);
+    size_t at = strlen(released);
+    snprintf(released + at, sizeof released - at, "e%d ", (int)account_id);
 }
 
 static void

@@ -298,9 +298,8 @@ static void
 on_reply(void *arg, uint32_t peer, const uint8_t *data, size_t length)
 {
     (void)data, (void)length;
-    char word[32];
-    snprintf(word, sizeof word, "%u ", peer);
-    strcat(released, word);
+    size_t at = strlen(released);
+    snprintf(released + at, sizeof released - at, "%u ", peer);
     loop_stop(((struct owner *)arg)->loop);
 }
 
@@ -351,11 +350,11 @@ Test(store_pg, sessions_terminated_in_flight_lose_and_double_nothing)
     });
     loop_on_turn(one.loop, on_turn, NULL);
     PGconn *killer = PQconnectdb(conninfo);
-    char expected[65536] = "", word[32], sql[256];
+    char expected[65536] = "", sql[256];
+    size_t at = 0;
     for (uint32_t i = 0; i < ROUNDS * EACH; i++) {
         put(i);
-        snprintf(word, sizeof word, "%u ", i + 1);
-        strcat(expected, word);
+        at += (size_t)snprintf(expected + at, sizeof expected - at, "%u ", i + 1);
         if (i % EACH != EACH - 1)
             continue;
         snprintf(sql, sizeof sql,

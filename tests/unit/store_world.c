@@ -134,29 +134,37 @@ is_passing(enum err e)
            e == ERR_PRICE_UNKNOWN;
 }
 
+static void
+keep(void *to, const void *from, size_t count, size_t size)
+{
+    cr_assert_leq(count, ANSWER_MAX);
+    if (count > 0)
+        memcpy(to, from, count * size);
+}
+
 /* Lists are lent for the call only, so they are copied. */
 static void
 keep_lists(void)
 {
     if (answer.type == MSG_order_page) {
-        memcpy(lists.orders, answer.order_page.orders,
-               answer.order_page.orders_count * sizeof lists.orders[0]);
+        keep(lists.orders, answer.order_page.orders, answer.order_page.orders_count,
+             sizeof lists.orders[0]);
         answer.order_page.orders = lists.orders;
     } else if (answer.type == MSG_trade_page) {
-        memcpy(lists.trades, answer.trade_page.trades,
-               answer.trade_page.trades_count * sizeof lists.trades[0]);
+        keep(lists.trades, answer.trade_page.trades, answer.trade_page.trades_count,
+             sizeof lists.trades[0]);
         answer.trade_page.trades = lists.trades;
     } else if (answer.type == MSG_order_view) {
-        memcpy(lists.trades, answer.order_view.fills,
-               answer.order_view.fills_count * sizeof lists.trades[0]);
+        keep(lists.trades, answer.order_view.fills, answer.order_view.fills_count,
+             sizeof lists.trades[0]);
         answer.order_view.fills = lists.trades;
     } else if (answer.type == MSG_account_view) {
-        memcpy(lists.balances, answer.account_view.balances,
-               answer.account_view.balances_count * sizeof lists.balances[0]);
+        keep(lists.balances, answer.account_view.balances, answer.account_view.balances_count,
+             sizeof lists.balances[0]);
         answer.account_view.balances = lists.balances;
     } else if (answer.type == MSG_balance_changes) {
-        memcpy(lists.changes, answer.balance_changes.changes,
-               answer.balance_changes.changes_count * sizeof lists.changes[0]);
+        keep(lists.changes, answer.balance_changes.changes, answer.balance_changes.changes_count,
+             sizeof lists.changes[0]);
         answer.balance_changes.changes = lists.changes;
     }
 }

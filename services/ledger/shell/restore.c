@@ -70,7 +70,10 @@ struct restore {
 
 /* ---- Steps -------------------------------------------------------------------------------- */
 
-static void PRINTF(2, 3) fail(struct restore *r, const char *format, ...)
+static void fail(struct restore *r, const char *format, ...) PRINTF(2, 3);
+
+static void
+fail(struct restore *r, const char *format, ...)
 {
     if (r->why[0] != '\0')
         return;
@@ -306,7 +309,10 @@ page_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 
 /* ---- Questions ---------------------------------------------------------------------------- */
 
-static void PRINTF(3, 4) ask(struct restore *r, const char *asset, const char *format, ...)
+static void ask(struct restore *r, const char *asset, const char *format, ...) PRINTF(3, 4);
+
+static void
+ask(struct restore *r, const char *asset, const char *format, ...)
 {
     char sql[3 * ROWS_SQL_BYTES];
     va_list args;

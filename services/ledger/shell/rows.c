@@ -181,7 +181,10 @@ rows_types(enum table table, Oid types[ROWS_COLUMNS_MAX])
 /* ---- SQL ---------------------------------------------------------------------------------- */
 
 /* Appends; the buffer is large enough for every table, which each start proves. */
-static void PRINTF(3, 4) add(char sql[ROWS_SQL_BYTES], size_t *at, const char *format, ...)
+static void add(char sql[ROWS_SQL_BYTES], size_t *at, const char *format, ...) PRINTF(3, 4);
+
+static void
+add(char sql[ROWS_SQL_BYTES], size_t *at, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
