@@ -148,6 +148,12 @@ work_run(struct match *m, struct outbox *out)
             return true;
         }
         tell_take(m, out, &f, left);
+        /* The fill that completes an order and its end are one report: the ledger takes no
+         * completely filled order that goes on. */
+        if (w->taker.is_done) {
+            work_end(m, out);
+            return true;
+        }
     }
     report_flush(m, out);
     return false;
