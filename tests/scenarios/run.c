@@ -33,6 +33,7 @@ struct scenario_out {
 static const struct scenario_core *const cores[] = {
     &ledger_scenario,
     &marketdata_scenario,
+    &matcher_scenario,
 };
 
 /* ---- For drivers ------------------------------------------------------------------------- */

@@ -55,7 +55,7 @@ books_init(struct books *s, const struct books_limits *l, void *zeroed)
 }
 
 void
-book_init(struct book *b, code_t symbol, uint32_t number)
+book_open(struct book *b, code_t symbol, uint32_t number)
 {
     *b = (struct book){.symbol = symbol, .number = number, .dirty_next = BOOK_NONE};
     for (int i = 0; i < 2; i++) {
@@ -363,7 +363,7 @@ check_side(const struct books *s, const struct book *b, enum side side, uint32_t
 }
 
 const char *
-book_check(const struct books *s, const struct book *b)
+book_verify(const struct books *s, const struct book *b)
 {
     uint32_t orders = 0;
     const char *wrong = check_side(s, b, SIDE_BUY, &orders);

@@ -91,7 +91,7 @@ size_t books_bytes(const struct books_limits *limits);
 /* Borrows zeroed memory of books_bytes(), aligned to 64. */
 void books_init(struct books *s, const struct books_limits *limits, void *zeroed);
 
-void book_init(struct book *b, code_t symbol, uint32_t number);
+void book_open(struct book *b, code_t symbol, uint32_t number);
 
 static inline struct book_side *
 book_side(struct book *b, enum side side)
@@ -133,6 +133,6 @@ bool book_has(const struct books *s, const struct book *b, enum side side, int64
               int64_t quantity);
 
 /* NULL, or what is wrong with this book. Looks at everything. */
-const char *book_check(const struct books *s, const struct book *b);
+const char *book_verify(const struct books *s, const struct book *b);
 
 #endif

@@ -74,7 +74,7 @@ book_of(struct match *m, const code_t *symbol)
         return BOOK_NONE;
     }
     book = m->books_count++;
-    book_init(&m->book[book], *symbol, book);
+    book_open(&m->book[book], *symbol, book);
     map_set(&m->symbols, key, book);
     return book;
 }
@@ -338,7 +338,7 @@ match_check(const struct match *m)
     uint64_t orders = 0;
     for (uint32_t i = 0; i < m->books_count && wrong == NULL; i++) {
         const struct book *b = &m->book[i];
-        wrong = book_check(&m->books, b);
+        wrong = book_verify(&m->books, b);
         orders += b->orders;
         if (wrong != NULL || m->is_busy)
             continue;
