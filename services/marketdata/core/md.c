@@ -45,8 +45,8 @@ md_symbol_bytes(const struct md_limits *l)
            l->ring_messages * sizeof(struct ring_slot) + 8 * 16;
 }
 
-static const struct symbol_rules *
-rules_of(const struct md *m, code_t symbol)
+const struct symbol_rules *
+md_rules_find(const struct md *m, code_t symbol)
 {
     uint32_t low = 0, high = m->rules_count;
     while (low < high) {
@@ -74,7 +74,7 @@ md_symbol_find(const struct md *m, code_t symbol)
 enum err
 md_symbol_add(struct md *m, code_t symbol, uint64_t first_sequence, void *bytes)
 {
-    const struct symbol_rules *rules = rules_of(m, symbol);
+    const struct symbol_rules *rules = md_rules_find(m, symbol);
     if (rules == NULL)
         return ERR_SYMBOL_UNKNOWN;
     if (md_symbol_find(m, symbol) != NULL)

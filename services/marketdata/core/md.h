@@ -99,6 +99,8 @@ size_t md_symbol_bytes(const struct md_limits *l);
 /* Adds a symbol with its memory (zeroed here); again is harmless. Refuses with SYMBOL_UNKNOWN (it
  * has no rules) or MARKET_UNAVAILABLE (symbols_max are there): the memory is then not used. */
 MUST_USE enum err md_symbol_add(struct md *m, code_t symbol, uint64_t first_sequence, void *bytes);
+/* NULL when the symbol has no rules. */
+const struct symbol_rules *md_rules_find(const struct md *m, code_t symbol);
 /* NULL when no source has it. */
 struct md_symbol *md_symbol_find(const struct md *m, code_t symbol);
 

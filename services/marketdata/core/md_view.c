@@ -100,24 +100,11 @@ md_book_fill(const struct md_symbol *s, uint32_t limit, struct arena *lists, str
 
 /* ---- Questions -------------------------------------------------------------------------- */
 
-static bool
-symbol_has_rules(const struct md *m, code_t symbol, const struct symbol_rules **out)
-{
-    for (uint32_t i = 0; i < m->rules_count; i++) {
-        if (code_same(m->rules[i].symbol, symbol)) {
-            *out = &m->rules[i];
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum err
 symbol_for(const struct md *m, code_t symbol, const struct md_symbol **out)
 {
-    const struct symbol_rules *rules;
     *out = md_symbol_find(m, symbol);
-    if (*out == NULL && !symbol_has_rules(m, symbol, &rules))
+    if (*out == NULL && md_rules_find(m, symbol) == NULL)
         return ERR_SYMBOL_UNKNOWN;
     return *out == NULL || (*out)->heard_us == 0 ? ERR_MARKET_UNAVAILABLE : OK;
 }
@@ -168,7 +155,8 @@ ask_symbols(struct md *m, uint32_t peer, uint64_t corr, const struct md_symbols_
     const struct symbol_rules *list = m->rules;
     uint32_t count = m->rules_count;
     if (!code_empty(get->symbol)) {
-        if (!symbol_has_rules(m, get->symbol, &list))
+        list = md_rules_find(m, get->symbol);
+        if (list == NULL)
             return ERR_SYMBOL_UNKNOWN;
         count = 1;
     }

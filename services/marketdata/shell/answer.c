@@ -168,16 +168,6 @@ klines_read(void *arg, const struct history_row *rows, uint32_t count)
     free(call);
 }
 
-static bool
-has_rules(const struct serve *s, code_t symbol)
-{
-    for (uint32_t i = 0; i < s->rules_count; i++) {
-        if (code_same(s->rules[i].symbol, symbol))
-            return true;
-    }
-    return false;
-}
-
 static void
 answer_klines(struct serve *s, const struct bus_in *in)
 {
@@ -187,7 +177,7 @@ answer_klines(struct serve *s, const struct bus_in *in)
                get.limit > KLINES_MAX ? "limit" : "from_us");
         return;
     }
-    if (!has_rules(s, get.symbol)) {
+    if (md_rules_find(&s->md, get.symbol) == NULL) {
         refuse(s, in->peer, in->msg->corr, ERR_SYMBOL_UNKNOWN, "symbol");
         return;
     }

@@ -39,8 +39,6 @@ struct playback {
     struct md_event rows[CSV_EVENTS_MAX];
     uint32_t row_count, row_at;
     struct loop *loop;
-    bool has_logged;
-    int64_t logged_us;
 };
 
 /* A file with a thousand bad lines gets one log line every ten seconds; the metric has them all. */
@@ -49,10 +47,10 @@ skip(struct playback *p, const char *what)
 {
     p->counts->skipped++;
     int64_t now_us = p->loop == NULL ? 0 : loop_steady_us(p->loop);
-    if (p->has_logged && now_us - p->logged_us < LOG_EVERY_US)
+    if (p->counts->has_logged && now_us - p->counts->logged_us < LOG_EVERY_US)
         return;
-    p->has_logged = true;
-    p->logged_us = now_us;
+    p->counts->has_logged = true;
+    p->counts->logged_us = now_us;
     log_line(LOG_WARN, "line_skipped", "file=\"%s\" why=\"%s\" skipped=%llu",
              reader_path(p->reader), what, (unsigned long long)p->counts->skipped);
 }

@@ -30,6 +30,10 @@ enum source_step {
 struct source_counts {
     uint64_t skipped; /* lines that could not be read */
     uint64_t ignored; /* well-formed, but nothing for us */
+    /* When a skipped line was last logged: a source that is opened round after round stays quiet.
+     */
+    bool has_logged;
+    int64_t logged_us;
 };
 
 struct source_env {
