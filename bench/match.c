@@ -266,7 +266,7 @@ compare_double(const void *a, const void *b)
 }
 
 static double
-median(double *values, int count)
+median(double *values, long count)
 {
     qsort(values, (size_t)count, sizeof(*values), compare_double);
     return values[count / 2];
@@ -290,8 +290,12 @@ stream_open(struct flow *f, const struct stream *s)
 int
 main(int argc, char **argv)
 {
-    int runs = argc > 1 ? atoi(argv[1]) : 5;
-    runs = runs < 1 ? 1 : runs > RUNS_MAX ? RUNS_MAX : runs;
+    char *end = NULL;
+    long runs = argc > 1 ? strtol(argv[1], &end, 10) : 5;
+    if (runs < 1 || runs > RUNS_MAX || (end != NULL && *end != '\0')) {
+        fprintf(stderr, "RUNS is 1 to %d\n", RUNS_MAX);
+        return 2;
+    }
     double at_10k = 0;
     bool all_right = true;
     char raw[4096];
@@ -300,7 +304,7 @@ main(int argc, char **argv)
         struct flow f;
         struct result r = {.is_right = true};
         stream_open(&f, &streams[i]);
-        for (int k = 0; k < runs; k++) {
+        for (long k = 0; k < runs; k++) {
             r.core_ns[k] = run(&f, core_op, &r);
             r.book_ns[k] = run(&f, book_op, &r);
         }

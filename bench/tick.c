@@ -159,10 +159,14 @@ compare(const void *a, const void *b)
 int
 main(int argc, char **argv)
 {
-    int runs = argc > 1 ? atoi(argv[1]) : 5;
-    runs = runs < 1 ? 1 : runs > RUNS_MAX ? RUNS_MAX : runs;
+    char *end = NULL;
+    long runs = argc > 1 ? strtol(argv[1], &end, 10) : 5;
+    if (runs < 1 || runs > RUNS_MAX || (end != NULL && *end != '\0')) {
+        fprintf(stderr, "RUNS is 1 to %d\n", RUNS_MAX);
+        return 2;
+    }
     double few[RUNS_MAX], many[RUNS_MAX];
-    for (int i = 0; i < runs; i++) {
+    for (long i = 0; i < runs; i++) {
         few[i] = run(1000);
         many[i] = run(1000000);
     }

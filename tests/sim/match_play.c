@@ -238,6 +238,8 @@ collect(struct match_play *p)
             return "a report has too many fills";
         if (r->fills_count == 0 && r->end == ORDER_END_NONE && r->rank == 0)
             return "a report says nothing";
+        if (r->fills_count == 0 && r->end == ORDER_END_COMPLETE)
+            return "a complete order ends apart from its last fill";
         p->reports++;
         p->fills += r->fills_count;
         if (!join(&p->ours, r, o->msg.corr, o->peer - 1))
@@ -519,7 +521,8 @@ match_play_new(const struct match_play_options *o)
     struct match_limits limits = {
         .books = {.orders_max = o->orders_max,
                   .levels_max = o->orders_max,
-                  .house_levels_max = 65536,
+                  /* never full: the naive matcher knows no such limit */
+                  .house_levels_max = o->data != NULL ? 4096 : 65536,
                   .books_max = SYMBOLS},
         .ledgers_max = LEDGERS,
         .silence_us = INT64_MAX / 2,

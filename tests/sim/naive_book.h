@@ -78,4 +78,7 @@ void naive_book_drop(struct naive_book *n, uint32_t ledger);
 /* md_trade, md_quote, md_depth, md_book or md_beat. */
 void naive_book_market(struct naive_book *n, const struct msg *m, int64_t now_us);
 
+/* For naive_book.c: a market message into a house; whether anything that may trade has changed. */
+bool naive_house_take(struct naive_house *h, const struct msg *m);
+
 #endif

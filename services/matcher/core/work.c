@@ -150,7 +150,7 @@ work_run(struct match *m, struct outbox *out)
         tell_take(m, out, &f, left);
         /* The fill that completes an order and its end are one report: the ledger takes no
          * completely filled order that goes on. */
-        if (w->taker.is_done) {
+        if (w->taker.is_done || w->taker.quantity == 0) {
             work_end(m, out);
             return true;
         }
