@@ -59,6 +59,7 @@ struct journal {
     bool is_there; /* what asking found */
     bool is_other;
     bool hurry;
+    bool is_measured_late;
     uint64_t sends, sends_durable;
     struct metric *m_commits, *m_records, *m_latency, *m_pending, *m_held, *m_retries;
 };
@@ -312,6 +313,7 @@ committed(struct journal *j)
     for (uint32_t i = 0; i < b->count; i++)
         j->heads[b->records[i].shard].committed = b->records[i].seq;
     j->sends_durable = j->sends;
+    j->is_measured_late = true; /* the turn that brought the answer has the clock */
     j->conflicts = 0;
     j->state = JOURNAL_IDLE;
     metric_add(j->m_commits, 1);
@@ -417,6 +419,10 @@ void
 journal_turn(struct journal *j, int64_t steady_us)
 {
     j->steady_us = steady_us;
+    if (j->is_measured_late) {
+        metric_observe_us(j->m_latency, steady_us - j->started_us);
+        j->is_measured_late = false;
+    }
     if (j->filling->count > 0 && j->filling->since_us == 0)
         j->filling->since_us = steady_us;
     bool may_try = store_is_up(j->o.store) && steady_us >= j->retry_us;
