@@ -98,16 +98,24 @@ Test(gw, a_silent_server_refuses_before_anything_is_sent)
     cr_assert_eq(start(2400, ledger, 2, true), OK);
     cr_assert_eq(start(2500, ledger, 3, true), ERR_LEDGER_UNAVAILABLE);
     cr_assert_eq(start(2500, market, 4, false), OK, "others go on");
-    /* Its two requests are given up; one at a time is then let through to look. */
-    while (gw_due(&gw, 7400 * MS).kind != GW_DUE_NOTHING)
-        ;
+    cr_assert(answer(2600, market, 0, 4));
+    /* Its two requests are given up; a question of our own then looks whether it is back. */
+    struct gw_due due;
+    while ((due = gw_due(&gw, 7400 * MS)).kind != GW_DUE_PROBE)
+        cr_assert_neq(due.kind, GW_DUE_NOTHING);
+    cr_assert_eq(due.server, ledger);
+    cr_assert_eq(gw_due(&gw, 7400 * MS).kind, GW_DUE_NOTHING);
+    cr_assert_eq(start(7400, ledger, 5, false), ERR_LEDGER_UNAVAILABLE);
+    cr_assert_eq(gw_start_probe(&gw, 7400 * MS, ledger, 6, (const uint8_t *)"probe", 5), OK);
     gw_check(&gw);
-    cr_assert(gw_is_away(&gw, 7400 * MS, ledger));
-    cr_assert_eq(start(7400, ledger, 5, false), OK);
-    cr_assert_eq(start(7400, ledger, 6, true), ERR_LEDGER_UNAVAILABLE);
-    cr_assert(answer(7500, ledger, 1, 5));
-    cr_assert_not(gw_is_away(&gw, 7500 * MS, ledger));
-    cr_assert_eq(start(7500, ledger, 7, true), OK);
+    cr_assert_eq(gw_due(&gw, 7800 * MS).kind, GW_DUE_NOTHING);
+    cr_assert_eq(gw_due(&gw, 7900 * MS).kind, GW_DUE_RESEND);
+    cr_assert(gw_is_away(&gw, 7900 * MS, ledger));
+    uint64_t owner = 1;
+    cr_assert(gw_answer(&gw, 8000 * MS, ledger, 1, 6, &owner));
+    cr_assert_eq(owner, 0);
+    cr_assert_not(gw_is_away(&gw, 8000 * MS, ledger));
+    cr_assert_eq(start(8000, ledger, 7, true), OK);
 }
 
 Test(gw, a_long_quiet_server_is_not_away)

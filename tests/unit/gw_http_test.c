@@ -8,7 +8,9 @@
  */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <libpq-fe.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +298,18 @@ Test(routes, orders_are_refused_precisely_before_anybody_is_asked)
     close(fd);
 }
 
+Test(routes, one_account_may_not_ask_without_end)
+{
+    char token[1024], refresh[128];
+    sign_in("hasty.one", token, refresh);
+    int fd = dial(), status = 200;
+    for (int i = 0; i < 200 && status == 200; i++)
+        status = ask_on(fd, "GET", "/api/user/me", token, "");
+    expect(status, 429, "RATE_LIMITED");
+    cr_assert_not_null(strstr(reply, "Retry-After: 1"));
+    close(fd);
+}
+
 Test(routes, who_is_away_is_told)
 {
     char token[1024], refresh[128];
@@ -307,6 +321,11 @@ Test(routes, who_is_away_is_told)
     cr_assert(status == 503 || status == 504, "%s", reply);
     if (status == 504)
         cr_assert_not_null(strstr(reply_body, "\"client_order_id\":\"mine-1\""), "%s", reply_body);
+    expect(ask("POST", "/api/paper-trading/orders", token, order), 503, "LEDGER_UNAVAILABLE");
+    status = ask("POST", "/api/settings/sync-paper-balance/spot", token, "");
+    cr_assert(status == 503 || status == 504, "%s", reply);
+    expect(ask("POST", "/api/settings/sync-paper-balance/spot", token, ""), 503,
+           "BRIDGE_UNAVAILABLE");
     expect(ask("GET", "/api/paper-trading/account", token, ""), 503, "LEDGER_UNAVAILABLE");
     cr_assert_not_null(strstr(reply, "Retry-After: 1"));
     expect(ask("GET", "/api/market/depth?symbol=BTCUSDT", "", ""), 503, "MARKET_UNAVAILABLE");
@@ -394,6 +413,43 @@ Test(auth, a_user_is_locked_after_wrong_passwords)
     cr_assert_not_null(strstr(reply, "Retry-After: "));
 }
 
+static void
+sql_run(const char *sql)
+{
+    char command[256];
+    PGconn *c = PQconnectdb(getenv("SCRIP_TEST_PG"));
+    snprintf(command, sizeof command, sql, getenv("GW_HTTP_TEST_DATABASE"));
+    PGresult *r = PQexec(c, command);
+    cr_assert(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s",
+              PQerrorMessage(c));
+    PQclear(r);
+    PQfinish(c);
+}
+
+/* Asks once more after a moment, so that no limit is reached meanwhile. */
+static int
+log_out_later(int fd)
+{
+    poll(NULL, 0, 20);
+    return ask_on(fd, "POST", "/api/auth/logout", "", "{\"refresh_token\":\"unknown\"}");
+}
+
+Test(auth, the_users_database_goes_away_and_comes_back)
+{
+    sql_run("ALTER DATABASE %s ALLOW_CONNECTIONS false");
+    sql_run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'");
+    int fd = dial(), status;
+    while ((status = log_out_later(fd)) == 200)
+        ; /* until the gateway has seen it go */
+    expect(status, 503, "USERS_UNAVAILABLE");
+    expect(ask_on(fd, "POST", "/api/ping", "", "{}"), 200, "{}");
+    sql_run("ALTER DATABASE %s ALLOW_CONNECTIONS true");
+    while ((status = log_out_later(fd)) == 503)
+        ; /* until it is back */
+    expect(status, 200, "{}");
+    close(fd);
+}
+
 /* ---- WebSocket --------------------------------------------------------------------------- */
 
 static void
@@ -436,9 +492,40 @@ stream_open(const char *path)
     return fd;
 }
 
+/* Sends the token in one frame of more than 125 bytes, and hears the answer. */
+static void
+stream_auth(int fd, const char *token)
+{
+    char op[1200];
+    int n = snprintf(op, sizeof op, "{\"op\":\"auth\",\"token\":\"%s\"}", token);
+    unsigned char head[8] = {0x81, 0x80 | 126, (unsigned char)(n >> 8), (unsigned char)n, 0};
+    say(fd, (const char *)head, 8);
+    say(fd, op, (size_t)n);
+    cr_assert_eq(stream_hear(fd), 0x81);
+}
+
+Test(stream, a_client_that_does_not_read_is_cut_off_with_the_reason)
+{
+    /* So many questions at once that the answers are more than may wait for one client. */
+    static const char ping[] = "\x81\x8d\0\0\0\0{\"op\":\"ping\"}";
+    static char all[150 * (sizeof ping - 1)];
+    for (size_t i = 0; i < 150; i++)
+        memcpy(all + i * (sizeof ping - 1), ping, sizeof ping - 1);
+    int fd = stream_open("/ws");
+    cr_assert_eq(hear(fd), 101);
+    say(fd, all, sizeof all);
+    int kind = stream_hear(fd);
+    while (kind == 0x81)
+        kind = stream_hear(fd);
+    cr_assert_eq(kind, 0x88);
+    cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 4008);
+    cr_assert_str_eq(reply + 2, "STREAM_TOO_SLOW");
+    close(fd);
+}
+
 Test(stream, operations_and_refusals)
 {
-    char token[1024], refresh[128], op[1200];
+    char token[1024], refresh[128];
     sign_in("streamer", token, refresh);
     int fd = stream_open("/elsewhere");
     expect(hear(fd), 404, "ROUTE_UNKNOWN");
@@ -468,16 +555,14 @@ Test(stream, operations_and_refusals)
         cr_assert_eq(stream_hear(fd), 0x81);
         cr_assert_not_null(strstr(reply, cases[i].answer), "%s: %s", cases[i].op, reply);
     }
-    /* The token in one frame of more than 125 bytes. */
-    int n = snprintf(op, sizeof op, "{\"op\":\"auth\",\"token\":\"%s\"}", token);
-    unsigned char head[8] = {0x81, 0x80 | 126, (unsigned char)(n >> 8), (unsigned char)n, 0};
-    say(fd, (const char *)head, 8);
-    say(fd, op, (size_t)n);
-    cr_assert_eq(stream_hear(fd), 0x81);
+    stream_auth(fd, token);
     cr_assert_not_null(strstr(reply, "\"op\":\"auth\",\"ok\":true"), "%s", reply);
     stream_say(fd, "{\"op\":\"subscribe\",\"channel\":\"orders\"}");
     cr_assert_eq(stream_hear(fd), 0x81);
     cr_assert_not_null(strstr(reply, "LEDGER_UNAVAILABLE"), "%s", reply);
+    sign_in("stranger", token, refresh);
+    stream_auth(fd, token);
+    cr_assert_not_null(strstr(reply, "FORBIDDEN"), "%s", reply);
     /* A binary frame ends it with the reason. */
     unsigned char binary[7] = {0x82, 0x81, 0, 0, 0, 0, 'x'};
     say(fd, (const char *)binary, sizeof binary);

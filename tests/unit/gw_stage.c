@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
+#include <criterion/options.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,7 +76,9 @@ gateway_start(const char *folder, const char *conninfo)
             "market_ask_endpoint = ipc://%s/ask\nbridge_endpoint = ipc://%s/bridge\n"
             "redis = unix:%s/redis\ndatabase = %s\njwt_key_file = %s/keys\nhash_kib = 1024\n"
             "call_timeout_ms = 400\ncall_silent_ms = 100\nhttp_request_ms = 700\n"
-            "connections_max = %d\nlogin_lock_after = 3\nlogin_lock_max_s = 60\n",
+            "connections_max = %d\nlogin_lock_after = 3\nlogin_lock_max_s = 60\n"
+            "account_requests_burst = 30\naccount_requests_per_second = 5\n"
+            "stream_queue_bytes = 4096\n",
             folder, folder, folder, folder, folder, folder, conninfo, folder, CONNECTIONS);
     fclose(f);
     pid_t pid = fork();
@@ -115,11 +118,15 @@ main(int argc, char **argv)
         fail("no folder");
     snprintf(name, sizeof name, "gw_http_test_%d", (int)getpid());
     database_make(server, name, conninfo, sizeof conninfo);
+    setenv("GW_HTTP_TEST_DATABASE", name, 1);
     pid_t pid = gateway_start(folder, conninfo);
 
     struct criterion_test_set *tests = criterion_initialize();
     int status = 0, ended = 0;
-    if (criterion_handle_args(argc, argv, true))
+    bool runs = criterion_handle_args(argc, argv, true);
+    /* One after the other: they share the gateway's connections, and one takes its database. */
+    criterion_options.jobs = 1;
+    if (runs)
         status = criterion_run_all_tests(tests) ? 0 : 1;
     criterion_finalize(tests);
 

@@ -130,15 +130,13 @@ gw_is_away(const struct gw *g, int64_t now_us, uint32_t server)
     return (s->in_flight > 0 || s->heard_us < s->asked_us) && now_us - since_us >= g->silent_us;
 }
 
-enum err
-gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t owner, bool mutates,
-         const uint8_t *packed, size_t length)
+static enum err
+call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t owner,
+           bool mutates, const uint8_t *packed, size_t length)
 {
     CHECK(server < g->server_count && corr != 0);
     CHECK(length > 0 && length <= GW_PACKED_MAX);
     struct gw_server *s = &g->servers[server];
-    if (s->in_flight > 0 && gw_is_away(g, now_us, server))
-        return s->away_error;
     if (g->free_first == GW_NONE)
         return ERR_GATEWAY_BUSY;
     CHECK(map_get(&g->by_corr, corr) == MAP_NONE);
@@ -164,6 +162,23 @@ gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t 
     if (begins)
         s->asked_us = now_us;
     return OK;
+}
+
+enum err
+gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t owner, bool mutates,
+         const uint8_t *packed, size_t length)
+{
+    CHECK(server < g->server_count);
+    if (gw_is_away(g, now_us, server))
+        return g->servers[server].away_error;
+    return call_start(g, now_us, server, corr, owner, mutates, packed, length);
+}
+
+enum err
+gw_start_probe(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const uint8_t *packed,
+               size_t length)
+{
+    return call_start(g, now_us, server, corr, 0, false, packed, length);
 }
 
 void
@@ -234,6 +249,16 @@ gw_due(struct gw *g, int64_t now_us)
         due.packed = c->packed;
         due.length = c->length;
         g->resent++;
+        return due;
+    }
+    for (uint32_t server = 0; server < g->server_count; server++) {
+        struct gw_server *s = &g->servers[server];
+        if (s->in_flight > 0 || s->probe_at_us > now_us || !gw_is_away(g, now_us, server))
+            continue;
+        s->probe_at_us = now_us + g->resend_us;
+        due.kind = GW_DUE_PROBE;
+        due.server = server;
+        return due;
     }
     return due;
 }

@@ -11,10 +11,10 @@
  *                    └── deadline ──► gone: OUTCOME_UNKNOWN when it changes something,
  *                                     otherwise the server's own "unavailable" error
  *
- * A server that was asked and has not been heard for silent_us is away. While it is, one request
- * at a time is let through to find out whether it is back; others are refused before they are
- * sent, so that they certainly changed nothing. Answers of an older epoch than one already heard
- * come from a deposed owner and are dropped.
+ * A server that was asked and has not been heard for silent_us is away. While it is, requests are
+ * refused before they are sent, so that they certainly changed nothing; what is still in flight,
+ * or else a probe (a harmless question of our own), finds out when it is back. Answers of an
+ * older epoch than one already heard come from a deposed owner and are dropped.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -47,9 +47,10 @@ struct gw_call {
 
 struct gw_server {
     enum err away_error;
-    uint64_t epoch;   /* highest heard */
-    int64_t heard_us; /* last time anything came */
-    int64_t asked_us; /* when it was asked something while nothing was in flight */
+    uint64_t epoch;      /* highest heard */
+    int64_t heard_us;    /* last time anything came */
+    int64_t asked_us;    /* when it was asked something while nothing was in flight */
+    int64_t probe_at_us; /* not before */
     uint32_t in_flight;
 };
 
@@ -77,7 +78,7 @@ struct gw_options {
     int64_t resend_us, timeout_us, silent_us;
 };
 
-enum gw_due_kind { GW_DUE_NOTHING, GW_DUE_RESEND, GW_DUE_EXPIRED };
+enum gw_due_kind { GW_DUE_NOTHING, GW_DUE_RESEND, GW_DUE_EXPIRED, GW_DUE_PROBE };
 
 struct gw_due {
     enum gw_due_kind kind;
@@ -98,6 +99,9 @@ uint32_t gw_add_server(struct gw *g, enum err away_error);
  * the server's away error, GATEWAY_BUSY. CHECKs the packed length. */
 MUST_USE enum err gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
                            uint64_t owner, bool mutates, const uint8_t *packed, size_t length);
+/* The same for a probe: an absent server does not refuse it. */
+MUST_USE enum err gw_start_probe(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
+                                 const uint8_t *packed, size_t length);
 /* Something came from a server, whatever it was. */
 void gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch);
 /* An answer. True and its owner when somebody waits for it; late, doubled and stale ones are
@@ -106,7 +110,9 @@ bool gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, ui
                uint64_t *owner);
 /* Gives up a request whose owner is gone. */
 void gw_forget(struct gw *g, uint64_t corr);
-/* What has to be done at this time, one thing a call; GW_DUE_NOTHING ends it. */
+/* What has to be done at this time, one thing a call; GW_DUE_NOTHING ends it. GW_DUE_PROBE names a
+ * server that is away and that nothing is asking: the caller starts a probe, or will be told
+ * again after resend_us. */
 struct gw_due gw_due(struct gw *g, int64_t now_us);
 bool gw_is_away(const struct gw *g, int64_t now_us, uint32_t server);
 /* Proves the tables: counts, links and order. */

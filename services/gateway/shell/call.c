@@ -243,6 +243,26 @@ call_close(struct shell *s)
     bytes_free(&s->packed);
 }
 
+/* A question that any answer will do for. */
+static void
+probe_send(struct shell *s, uint32_t server)
+{
+    struct account_get account = {.account_id = 1};
+    struct bridge_order_get order = {.order_id = 1};
+    struct md_symbols_get symbols = {0};
+    uint64_t corr = corr_new(s);
+    bytes_clear(&s->packed);
+    if (server == s->market_server)
+        msg_pack_body(&s->packed, MSG_md_symbols_get, corr, &symbols);
+    else if (server == s->bridge_server)
+        msg_pack_body(&s->packed, MSG_bridge_order_get, corr, &order);
+    else
+        msg_pack_body(&s->packed, MSG_account_get, corr, &account);
+    if (gw_start_probe(&s->gw, loop_steady_us(s->loop), server, corr, s->packed.data,
+                       s->packed.length) == OK)
+        bus_put_packed(s->servers[server], 0, s->packed.data, s->packed.length);
+}
+
 void
 call_tick(struct shell *s)
 {
@@ -251,7 +271,9 @@ call_tick(struct shell *s)
         struct gw_due due = gw_due(&s->gw, now_us);
         if (due.kind == GW_DUE_NOTHING)
             break;
-        if (due.kind == GW_DUE_RESEND) {
+        if (due.kind == GW_DUE_PROBE) {
+            probe_send(s, due.server);
+        } else if (due.kind == GW_DUE_RESEND) {
             metric_add(s->resent, 1);
             bus_put_packed(s->servers[due.server], 0, due.packed, due.length);
         } else {
