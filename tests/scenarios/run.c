@@ -34,6 +34,7 @@ static const struct scenario_core *const cores[] = {
     &ledger_scenario,
     &marketdata_scenario,
     &matcher_scenario,
+    &gateway_scenario,
 };
 
 /* ---- For drivers ------------------------------------------------------------------------- */

@@ -45,6 +45,7 @@ struct scenario_core {
 extern const struct scenario_core ledger_scenario;
 extern const struct scenario_core marketdata_scenario;
 extern const struct scenario_core matcher_scenario;
+extern const struct scenario_core gateway_scenario;
 
 /* One answer line. */
 void scenario_say(struct scenario_out *out, const char *format, ...) PRINTF(2, 3);
