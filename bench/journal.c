@@ -172,8 +172,6 @@ static void
 on_turn(void *arg)
 {
     struct bench *b = arg;
-    if (b->restore != NULL && !b->is_restored)
-        restore_turn(b->restore);
     go_on(b);
     feed(b);
     uint64_t sends = journal_sends(b->journal);
@@ -182,6 +180,8 @@ on_turn(void *arg)
         b->sent_us = loop_steady_us(b->loop);
     if (b->project != NULL)
         project_turn(b->project, loop_steady_us(b->loop));
+    if (b->restore != NULL && !b->is_restored)
+        restore_turn(b->restore);
     ledger_evict(&b->ledger, loop_now_us(b->loop));
 }
 

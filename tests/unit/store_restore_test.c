@@ -130,11 +130,11 @@ static void
 on_turn(void *arg)
 {
     struct life *s = arg;
-    if (s->restore != NULL && !s->is_restored)
-        restore_turn(s->restore);
     journal_turn(s->journal, loop_steady_us(s->loop));
     if (s->project != NULL)
         project_turn(s->project, loop_steady_us(s->loop));
+    if (s->restore != NULL && !s->is_restored)
+        restore_turn(s->restore);
     ledger_evict(&s->ledger, loop_now_us(s->loop));
 }
 
@@ -239,7 +239,6 @@ life_begin(void)
         s->owned[i] = true;
     s->loop = loop_new();
     s->limit = loop_timer_new(s->loop, LIMIT_MS, 0, on_limit, s);
-    s->tick = loop_timer_new(s->loop, 1, 1, ignore, s); /* in place of the wake times */
     ledger_make(&s->ledger, &s->memory, &s->out);
     lease(s);
     s->project = project_open(&(struct project_options){.loop = s->loop,
@@ -262,6 +261,8 @@ life_begin(void)
     while (!s->is_restored)
         loop_run(s->loop);
     restore_end(&s->restore);
+    /* In place of the wake times; not before, so that a restore that nobody wakes is found out. */
+    s->tick = loop_timer_new(s->loop, 1, 1, ignore, s);
 }
 
 /* As a kill does: sockets close, whatever they were in the middle of. */

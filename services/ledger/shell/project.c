@@ -284,7 +284,8 @@ settle(struct project *p)
 {
     if (p->is_durable_send || journal_sends_durable(p->o.journal) > p->sends_before)
         settled(p);
-    else if (journal_is_empty(p->o.journal) && p->steady_us - p->written_us >= SETTLE_US)
+    else if (journal_is_empty(p->o.journal) &&
+             (p->hurry || p->steady_us - p->written_us >= SETTLE_US))
         flush(p);
 }
 

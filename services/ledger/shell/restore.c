@@ -451,6 +451,8 @@ ask_journal(struct restore *r)
 {
     if (!replay_room(r, PAGE_RECORDS) && !project_is_done(r->o.project)) {
         project_hurry(r->o.project);
+        if (project_is_idle(r->o.project))
+            loop_soon(r->o.loop); /* its next turn drains; the answer then brings ours */
         return;
     }
     r->page_records = 0;

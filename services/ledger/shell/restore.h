@@ -33,7 +33,7 @@ struct restore_options {
 /* Begins. The ledger must be empty. */
 struct restore *restore_begin(const struct restore_options *o);
 void restore_end(struct restore **r);
-/* Every turn, until on_done. */
+/* Every turn, after project_turn(), until on_done. */
 void restore_turn(struct restore *r);
 /* What it is doing, for /readyz. */
 const char *restore_step(const struct restore *r);

@@ -237,8 +237,6 @@ on_turn(void *arg)
 {
     struct serve *s = arg;
     int64_t steady_us = loop_steady_us(s->host.loop);
-    if (s->restore != NULL && !s->is_restored)
-        restore_turn(s->restore);
     if (s->is_restored && s->phase == PHASE_RESTORING)
         open_doors(s);
     if (s->links != NULL) {
@@ -251,6 +249,8 @@ on_turn(void *arg)
     journal_turn(s->journal, steady_us);
     if (s->project != NULL)
         project_turn(s->project, steady_us);
+    if (s->restore != NULL && !s->is_restored)
+        restore_turn(s->restore); /* after the tables, which it may wait for */
     if (s->query != NULL)
         query_turn(s->query);
     ledger_evict(&s->ledger, loop_now_us(s->host.loop));
