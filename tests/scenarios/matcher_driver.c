@@ -72,6 +72,7 @@ driver_open(void)
     d->limits = (struct match_limits){.books = {64, 64, 64, 8},
                                       .ledgers_max = 4,
                                       .silence_us = 3000000,
+                                      .market_silence_us = 10000000,
                                       .ask_again_us = 500000,
                                       .tell_again_us = 100000};
     d->now_us = START_US;

@@ -54,6 +54,7 @@ struct house {
     uint64_t sequence; /* the levels are true after this message */
     uint64_t heard;    /* last number seen in the published stream */
     int64_t asked_us;  /* when the core last asked for a snapshot */
+    int64_t spoke_us;  /* when the market last said anything */
     price_t last;      /* of the market's last trade */
     /* QUOTE: what each side shows, by enum side - 1, to see whether it changed */
     struct {

@@ -52,8 +52,8 @@ hide(struct books *s, struct book *b)
         b->house.quote[i].price = b->house.quote[i].quantity = 0;
 }
 
-static enum house_outcome
-lose(struct books *s, struct book *b)
+enum house_outcome
+house_lose(struct books *s, struct book *b)
 {
     hide(s, b);
     b->house.state = HOUSE_AWAITING;
@@ -188,7 +188,7 @@ take_beat(struct books *s, struct book *b, uint64_t sequence)
     if (fell_back)
         h->heard = sequence;
     if (h->state != HOUSE_LIVE || fell_back || sequence > h->sequence)
-        return lose(s, b);
+        return house_lose(s, b);
     return HOUSE_SAME;
 }
 
@@ -221,12 +221,12 @@ house_apply(struct books *s, struct book *b, const struct msg *m)
     }
     if (fell_back) {
         h->heard = sequence - 1;
-        return lose(s, b);
+        return house_lose(s, b);
     }
     if (h->state != HOUSE_LIVE)
-        return lose(s, b);
+        return house_lose(s, b);
     if (sequence > h->sequence + 1)
-        return lose(s, b);
+        return house_lose(s, b);
     h->heard = sequence;
     if (sequence <= h->sequence)
         return HOUSE_SAME;

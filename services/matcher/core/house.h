@@ -8,9 +8,10 @@
  *
  * Every word of the market on a level sets it anew; until then it is what our fills left of it.
  * Messages of a symbol are numbered. A gap, or numbers that fall back (the publisher began anew),
- * withdraws the house until a snapshot comes: no fill rests on a book that may be wrong.
+ * withdraws the house until a snapshot comes: no fill rests on a book that may be wrong. So does
+ * silence: marketdata beats every second, whatever the market does.
  *
- *   UNKNOWN --any message--> AWAITING --md_book--> LIVE --gap, fall back--> AWAITING
+ *   UNKNOWN --any message--> AWAITING --md_book--> LIVE --gap, fall back, silence--> AWAITING
  *
  * The caller keeps messages that arrive while a book is AWAITING and gives them again, in order,
  * after the snapshot: those that the snapshot covers are skipped here.
@@ -33,5 +34,7 @@ const code_t *house_symbol(const struct msg *m);
 /* Applies md_trade, md_quote, md_depth, md_book or md_beat of the book's symbol. A md_book with a
  * `corr` answers a question, and is not part of the numbered stream. */
 enum house_outcome house_apply(struct books *s, struct book *b, const struct msg *m);
+/* Withdraws the house until a snapshot comes. */
+enum house_outcome house_lose(struct books *s, struct book *b);
 
 #endif

@@ -116,6 +116,7 @@ apply_market(struct match *m, const code_t *symbol, const struct msg *msg, struc
     struct book *b = &m->book[book];
     bool was_live = b->house.state == HOUSE_LIVE;
     m->counts.ticks++;
+    b->house.spoke_us = m->now_us;
     switch (house_apply(&m->books, b, msg)) {
     case HOUSE_CHANGED:
         work_dirty(m, book);
@@ -312,6 +313,14 @@ match_resume(struct match *m, struct outbox *out)
     run(m, out);
 }
 
+/* Whether the market behind a book's house has stopped to speak. */
+static bool
+is_silent(const struct match *m, const struct book *b)
+{
+    int64_t limit_us = m->limits.market_silence_us;
+    return b->house.state == HOUSE_LIVE && limit_us > 0 && m->now_us - b->house.spoke_us > limit_us;
+}
+
 void
 match_time(struct match *m, int64_t now_us, struct outbox *out)
 {
@@ -319,9 +328,15 @@ match_time(struct match *m, int64_t now_us, struct outbox *out)
     for (uint32_t i = 0; i < m->links_count && outbox_room(out) > 0; i++)
         if (link_is_silent(&m->links[i], now_us, m->limits.silence_us))
             lose(m, i, out);
-    for (uint32_t i = 0; i < m->books_count && outbox_room(out) > 0; i++)
-        if (m->book[i].house.state == HOUSE_AWAITING)
-            ask(m, &m->book[i], out);
+    for (uint32_t i = 0; i < m->books_count && outbox_room(out) > 0; i++) {
+        struct book *b = &m->book[i];
+        if (is_silent(m, b)) {
+            m->counts.gaps++;
+            (void)house_lose(&m->books, b);
+        }
+        if (b->house.state == HOUSE_AWAITING)
+            ask(m, b, out);
+    }
 }
 
 /* Whether two best keys, of the bids and of the asks, are at prices that meet. */

@@ -38,9 +38,10 @@
 struct match_limits {
     struct books_limits books;
     uint32_t ledgers_max;
-    int64_t silence_us;    /* a ledger unheard for longer is away */
-    int64_t ask_again_us;  /* between two questions for one symbol's snapshot */
-    int64_t tell_again_us; /* between two link_lost to one ledger */
+    int64_t silence_us;        /* a ledger unheard for longer is away */
+    int64_t market_silence_us; /* a market unheard for longer is withdrawn; 0 = never */
+    int64_t ask_again_us;      /* between two questions for one symbol's snapshot */
+    int64_t tell_again_us;     /* between two link_lost to one ledger */
 };
 
 struct match_counts {
@@ -112,8 +113,8 @@ match_busy(const struct match *m)
 }
 void match_resume(struct match *m, struct outbox *out);
 
-/* Time passes: silent ledgers are given up, snapshots that did not come are asked for again. To be
- * called a few times a second. */
+/* Time passes: silent ledgers and markets are given up, snapshots that did not come are asked for
+ * again. To be called a few times a second. */
 void match_time(struct match *m, int64_t now_us, struct outbox *out);
 /* Begins to listen to a symbol: asks for its snapshot. */
 void match_watch(struct match *m, code_t symbol, int64_t now_us, struct outbox *out);

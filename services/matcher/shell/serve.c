@@ -245,6 +245,7 @@ core_open(struct serve *s)
                   .books_max = (uint32_t)c->symbols_max},
         .ledgers_max = (uint32_t)c->ledgers_max,
         .silence_us = c->ledger_silence_ms * 1000,
+        .market_silence_us = c->market_silence_ms * 1000,
         .ask_again_us = c->ask_again_ms * 1000,
         .tell_again_us = 100000,
     };
