@@ -68,6 +68,7 @@ Test(ladder, holds_what_was_added_and_not_removed)
             ladder_remove(&n, &l, key - KEYS / 2);
     cr_assert_eq(l.count, 0);
     cr_assert_eq(n.used, 0, "%u nodes were lost", n.used);
+    free(n.at);
 }
 
 Test(ladder, walks_from_the_best_to_the_worst)
@@ -86,6 +87,7 @@ Test(ladder, walks_from_the_best_to_the_worst)
     cr_assert_eq(ladder_worst(&n, &l), 0);
     ladder_clear(&n, &l);
     cr_assert_eq(n.used, 0);
+    free(n.at);
 }
 
 Test(ladder, refuses_when_nodes_run_out_and_stays_whole)
@@ -100,6 +102,7 @@ Test(ladder, refuses_when_nodes_run_out_and_stays_whole)
     cr_assert(added >= LADDER_FANOUT);
     cr_assert_eq(l.count, (uint32_t)added);
     cr_assert_null(ladder_check(&n, &l));
+    free(n.at);
 }
 
 /* ---- The pool of orders --------------------------------------------------------------------- */
@@ -134,6 +137,7 @@ Test(resting, finds_orders_by_ids_of_many_shards)
         cr_assert(resting_new(&p, 1000000 + count++) != RESTING_NONE);
     cr_assert_eq(resting_new(&p, 7), RESTING_NONE, "a full pool took another order");
     cr_assert_null(resting_check(&p));
+    free(p.at);
 }
 
 /* ---- Reports -------------------------------------------------------------------------------- */
@@ -195,4 +199,5 @@ Test(report, has_at_most_64_fills_and_only_the_last_one_ends_the_order)
     cr_assert(sizes[0] == 64 && sizes[1] == 64 && sizes[2] == 64 && sizes[3] == 8);
     cr_assert_eq(w.out.count, 204);
     cr_assert_null(match_check(w.match));
+    free(w.match);
 }
