@@ -8,11 +8,14 @@
 #include <string.h>
 #include <time.h>
 
+#define FULL_BODY                                                                                  \
+    "{\"error\":{\"code\":\"CONNECTIONS_FULL\",\"message\":\"the server has no room for another "  \
+    "connection\",\"retry_after_seconds\":1}}"
+_Static_assert(sizeof FULL_BODY - 1 == 119, "the Content-Length below");
+
 const char http_full_reply[] =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-    "Connection: close\r\nContent-Length: 120\r\n\r\n"
-    "{\"error\":{\"code\":\"CONNECTIONS_FULL\",\"message\":\"the server has no room for another "
-    "connection\",\"retry_after_seconds\":1}}   ";
+    "Connection: close\r\nContent-Length: 119\r\n\r\n" FULL_BODY;
 
 void
 http_date_set(struct http_date *d, int64_t now_us)
