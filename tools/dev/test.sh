@@ -88,8 +88,8 @@ test_main() {
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     cd "$dir"
-    ctest --output-on-failure --no-tests=error --timeout 300 -j "${SCRIP_TEST_JOBS:-$jobs}" "${select[@]}" "$@" ||
-        status=$?
+    ctest --output-on-failure --no-tests=error --timeout 300 -j "${SCRIP_TEST_JOBS:-$jobs}" \
+        "${select[@]}" "$@" || status=$?
     exit $status
 }
 
