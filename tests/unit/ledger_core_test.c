@@ -136,6 +136,27 @@ Test(ledger_core, an_order_type_of_a_later_version_is_refused)
     bench_free(b);
 }
 
+Test(ledger_core, prices_at_the_ends_of_int64_are_survived)
+{
+    struct bench *b = bench_new();
+    open_account(b);
+    struct md_price price = {.symbol = code_of("BTCUSDT"), .last = {INT64_MAX}};
+    struct msg cmd = limit_order(1);
+    cmd.order_place.type = ORDER_TYPE_MARKET;
+    cmd.order_place.price.v = 0;
+    cmd.order_place.quantity.v = 1;
+    ledger_set_price(&b->l, &price);
+    cr_expect_eq(ask(b, &cmd), LEDGER_CHANGED);
+    cr_expect_eq(cmd.order_place.worst_price.v, INT64_MAX, "no room for slippage above");
+
+    price.last.v = price.average.v = INT64_MIN;
+    ledger_set_price(&b->l, &price);
+    cmd.order_place.client_order_id.text[0] = 'x';
+    cr_expect_eq(ask(b, &cmd), LEDGER_ANSWERED);
+    cr_expect_eq(refused_with(b), ERR_PRICE_UNKNOWN, "below zero is no price");
+    bench_free(b);
+}
+
 /* ---- Journals that do not apply
  * ------------------------------------------------------------------ */
 

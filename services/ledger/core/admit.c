@@ -132,11 +132,13 @@ worst_price(const struct ledger *l, const struct symbol_rules *r, price_t last,
     int64_t slip;
     if (decimal_mul_floor(last.v, l->policy.slippage_max.v, &slip) != OK)
         slip = 0;
+    int64_t worst;
     if (cmd->side == SIDE_BUY) {
-        int64_t worst = step_floor(last.v + slip, r->tick_size.v);
+        if (__builtin_add_overflow(last.v, slip, &worst)) /* a price this high has no room above */
+            worst = INT64_MAX;
+        worst = step_floor(worst, r->tick_size.v);
         return (price_t){worst < last.v ? last.v : worst};
     }
-    int64_t worst;
     if (!step_ceil(last.v - slip, r->tick_size.v, &worst) || worst > last.v)
         return last;
     return (price_t){worst > 0 ? worst : 1};

@@ -187,8 +187,9 @@ ledger_set_price(struct ledger *l, const struct md_price *price)
     uint32_t i = symbol_find(l, price->symbol);
     if (i == LEDGER_NONE)
         return;
-    l->symbols[i].last = price->last;
-    l->symbols[i].average = price->average;
+    /* Nothing is sold below zero: such a price is none. */
+    l->symbols[i].last.v = price->last.v > 0 ? price->last.v : 0;
+    l->symbols[i].average.v = price->average.v > 0 ? price->average.v : 0;
 }
 
 void
