@@ -10,6 +10,7 @@ anything is not as it must be.
 SPDX-License-Identifier: Apache-2.0
 """
 import os
+import signal
 import sys
 import time
 from collections import Counter, defaultdict
@@ -211,6 +212,7 @@ def main():
     if len(sys.argv) != 2:
         print(__doc__)
         return 2
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `./scrip demo | head` ends quietly
     try:
         demo(sys.argv[1])
     except HttpError as error:
