@@ -254,7 +254,7 @@ may_end(const struct naive_order *o, const struct order_report *r, wide done, wi
     if (r->end == ORDER_END_IOC_REMAINDER)
         return o->cmd.type == ORDER_TYPE_LIMIT && o->cmd.time_in_force == TIME_IN_FORCE_IOC;
     if (r->end == ORDER_END_FOK_UNFILLABLE)
-        return o->cmd.time_in_force == TIME_IN_FORCE_FOK && done == 0;
+        return o->cmd.time_in_force == TIME_IN_FORCE_FOK;
     if (r->end == ORDER_END_WOULD_TAKE)
         return o->cmd.type == ORDER_TYPE_LIMIT_MAKER && done == 0 && o->rank == 0;
     return true;

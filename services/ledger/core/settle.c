@@ -109,9 +109,9 @@ judge_end(const struct ledger_order *o, const struct order_report *r, qty_t exec
                    ? NULL
                    : "only an IOC order ends so";
     case ORDER_END_FOK_UNFILLABLE:
-        return o->time_in_force == TIME_IN_FORCE_FOK && none ? NULL
-                                                             : "only an untouched FOK order "
-                                                               "ends so";
+        /* Usually untouched. Where the link broke between two reports of one sweep, the rest was
+         * worked anew and may not be had any more; what was taken stays taken. */
+        return o->time_in_force == TIME_IN_FORCE_FOK ? NULL : "only a FOK order ends so";
     case ORDER_END_WOULD_TAKE:
         return o->type == ORDER_TYPE_LIMIT_MAKER && none && o->rank == 0
                    ? NULL
