@@ -75,7 +75,7 @@ static void
 wire_character(struct sim *s, struct wire *w, bool is_clients)
 {
     w->delay_us = 1 + (int64_t)sim_draw(s, 3000);
-    w->lost = rate(s, is_clients ? 20 : 3);
+    w->lost = rate(s, is_clients ? 20 : 6);
     w->doubled = is_clients ? rate(s, 40) : 0;
     w->damaged = rate(s, 2);
 }
@@ -93,6 +93,10 @@ character(struct sim *s)
     s->wish = 100 + (uint32_t)sim_draw(s, 500);
     s->tick = 50 + (uint32_t)sim_draw(s, 400);
     s->market_gap = rate(s, 4);
+    s->patience = 400 + (uint32_t)sim_draw(s, 500);
+    s->split = rate(s, 100);
+    s->spread = 1 + (uint32_t)sim_draw(s, 15);
+    s->favourites = 1 + (uint32_t)sim_draw(s, SIM_SYMBOLS);
     for (uint32_t i = 0; i < SIM_GATEWAYS; i++) {
         wire_character(s, &s->to_ledger[i], true);
         wire_character(s, &s->from_ledger[i], false);

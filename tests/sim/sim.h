@@ -35,6 +35,7 @@
     X(sessions_mixed, "reports of an older session are taken")                                     \
     X(pulls_lost, "pulls never reach the matcher")                                                 \
     X(ranks_lost, "a resync forgets the orders' ranks")                                            \
+    X(ticks_unseen, "a matcher and its judge hear different markets")                              \
     X(client_new_id, "a client repeats an order under another id")
 
 enum sim_mutation {
@@ -60,6 +61,7 @@ struct wire {
     struct packet *strays; /* copies with a time of their own */
     int64_t delay_us;
     uint32_t lost, doubled, damaged; /* of 1000 */
+    bool is_split; /* the next frame goes on where the last one ended: worth losing */
 };
 
 struct receiver {
@@ -124,6 +126,7 @@ struct sim_matcher {
     struct loop loop;
     void *memory;
     struct match *core;
+    struct sim_twin *twin;
     struct bus *bus;
     struct wire to_ledger, from_ledger, market;
     struct outbox out;
@@ -184,8 +187,9 @@ struct sim {
     char failure[512]; /* "" = all is well */
     /* the seed's character, of 1000 a step unless named otherwise */
     uint32_t crash_ledger, crash_matcher, store_break, store_refuse, store_slow, wish, tick;
-    uint32_t market_gap;
-    int crash_after; /* handed messages until the ledger dies; below 0: it lives */
+    uint32_t market_gap, patience, split;
+    uint32_t spread, favourites; /* ticks around the middle; symbols that clients trade */
+    int crash_after;             /* handed messages until the ledger dies; below 0: it lives */
     struct sim_ledger ledger;
     struct sim_matcher matchers[SIM_MATCHERS_MAX];
     uint32_t matchers_count;
@@ -236,6 +240,15 @@ void sim_matcher_start(struct sim *s, struct sim_matcher *m);
 void sim_matcher_crash(struct sim *s, struct sim_matcher *m);
 void sim_matcher_free(struct sim_matcher *m);
 void sim_matcher_turn(struct sim *s, struct sim_matcher *m);
+
+/* sim_twin.c */
+struct sim_twin *twin_new(uint32_t orders_max);
+void twin_destroy(struct sim_twin **t);
+/* A report of the core. */
+void twin_told(struct sim_twin *t, const struct order_report *r);
+/* Around everything that the core is given; `msg` is NULL for the passing of time. */
+void twin_before(struct sim_twin *t, const struct match *m);
+void twin_after(struct sim *s, struct sim_twin *t, const struct match *m, const struct msg *msg);
 
 /* sim_market.c */
 void sim_market_new(struct sim *s);

@@ -25,7 +25,7 @@ static void
 wish_place(struct sim *s, struct intent *t)
 {
     struct order_place *p = &t->cmd.order_place;
-    const struct sim_symbol *y = &s->symbols[sim_draw(s, SIM_SYMBOLS)];
+    const struct sim_symbol *y = &s->symbols[sim_draw(s, s->favourites)];
     static const enum order_type types[] = {ORDER_TYPE_MARKET, ORDER_TYPE_LIMIT, ORDER_TYPE_LIMIT,
                                             ORDER_TYPE_LIMIT, ORDER_TYPE_LIMIT_MAKER};
     t->cmd.type = MSG_order_place;
@@ -34,17 +34,18 @@ wish_place(struct sim *s, struct intent *t)
     p->side = sim_chance(s, 550) ? SIDE_BUY : SIDE_SELL;
     p->type = types[sim_draw(s, 5)];
     p->id_was_made = sim_chance(s, 500);
-    p->quantity.v = (1 + (int64_t)sim_draw(s, 500000)) * 1000;
+    /* Small ones make deep books, large ones sweep them. */
+    p->quantity.v = (1 + (int64_t)sim_draw(s, UINT64_C(1000000) >> sim_draw(s, 8))) * 1000;
     if (p->type == ORDER_TYPE_MARKET && sim_chance(s, 400)) {
         p->quantity.v = 0;
         p->quote_order_quantity.v = 1 + (int64_t)sim_draw(s, 5 * (uint64_t)y->mid);
     }
     if (p->type != ORDER_TYPE_MARKET)
-        p->price.v = y->mid + ((int64_t)sim_draw(s, 31) - 15) * y->tick;
+        p->price.v = y->mid + ((int64_t)sim_draw(s, 2 * s->spread + 1) - s->spread) * y->tick;
     if (p->type == ORDER_TYPE_LIMIT)
-        p->time_in_force = sim_chance(s, 700)   ? TIME_IN_FORCE_GTC
-                           : sim_chance(s, 500) ? TIME_IN_FORCE_IOC
-                                                : TIME_IN_FORCE_FOK;
+        p->time_in_force = sim_chance(s, s->patience) ? TIME_IN_FORCE_GTC
+                           : sim_chance(s, 400)       ? TIME_IN_FORCE_IOC
+                                                      : TIME_IN_FORCE_FOK;
     uint32_t number = judge_promise(s, p);
     snprintf(p->client_order_id.text, sizeof p->client_order_id.text, "i%u", number);
     s->judge.promises[number].cmd = *p;

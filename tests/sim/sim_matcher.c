@@ -12,7 +12,7 @@
 #define LEDGER    1u /* its peer number */
 #define BEAT_US   500000
 #define TIME_US   100000
-#define OUT_SLOTS 12 /* few, so that the core has to pause */
+#define OUT_SLOTS MATCH_OUT_MIN /* few, so that the core has to pause */
 
 static const struct match_limits limits = {.books = {.orders_max = 4096,
                                                      .levels_max = 2048,
@@ -44,6 +44,8 @@ carry_out(struct sim *s, struct sim_matcher *m)
         }
         if (o->msg.type == MSG_link_ready || o->msg.type == MSG_link_lost)
             session_follow(m);
+        if (o->msg.type == MSG_order_report)
+            twin_told(m->twin, &o->msg.order_report);
         sim_trace(s, "matcher", "says", &o->msg);
         bus_put(m->bus, o->peer, o->msg.type, o->msg.corr, &o->msg.frame);
     }
@@ -54,12 +56,14 @@ static void
 apply(struct sim *s, struct sim_matcher *m, uint32_t peer, const struct frame *f,
       const struct msg *msg)
 {
+    twin_before(m->twin, m->core);
     match_apply(m->core, peer, f, msg, loop_now_us(&m->loop), &m->out);
     carry_out(s, m);
     while (match_busy(m->core)) {
         match_resume(m->core, &m->out);
         carry_out(s, m);
     }
+    twin_after(s, m->twin, m->core, msg);
 }
 
 static void
@@ -74,8 +78,10 @@ on_bad_frame(void *arg, uint32_t peer, enum err why)
 {
     struct sim_matcher *m = arg;
     (void)why;
+    twin_before(m->twin, m->core);
     match_unreadable(m->core, peer, loop_now_us(&m->loop), &m->out);
     carry_out(m->loop.sim, m);
+    twin_after(m->loop.sim, m->twin, m->core, NULL);
 }
 
 void
@@ -90,6 +96,7 @@ sim_matcher_start(struct sim *s, struct sim_matcher *m)
     CHECK(m->memory != NULL);
     memset(m->memory, 0, match_bytes(&limits));
     m->core = match_init(&limits, m->memory);
+    m->twin = twin_new(limits.books.orders_max);
     m->bus = bus_open(&m->loop, &(struct bus_options){.role = BUS_SERVE,
                                                       .endpoint = endpoint,
                                                       .name = "matcher",
@@ -116,6 +123,7 @@ sim_matcher_crash(struct sim *s, struct sim_matcher *m)
     sim_trace(s, "matcher", "dies", NULL);
     m->is_up = false;
     bus_close(&m->bus);
+    twin_destroy(&m->twin);
     free(m->memory);
     m->memory = NULL;
     outbox_clear(&m->out);
@@ -130,6 +138,7 @@ sim_matcher_free(struct sim_matcher *m)
 {
     if (m->is_up)
         bus_close(&m->bus);
+    twin_destroy(&m->twin);
     free(m->memory);
     free(m->out.slots);
     free(m->out.lists.bytes);
@@ -157,8 +166,10 @@ upkeep(struct sim *s, struct sim_matcher *m)
 {
     if (s->now_us - m->time_us >= TIME_US) {
         m->time_us = s->now_us;
+        twin_before(m->twin, m->core);
         match_time(m->core, loop_now_us(&m->loop), &m->out);
         carry_out(s, m);
+        twin_after(s, m->twin, m->core, NULL);
     }
     const struct link *l = match_link(m->core, LEDGER);
     bool is_live = l != NULL && (l->state == LINK_SYNCING || l->state == LINK_WORKING);

@@ -68,7 +68,9 @@ void
 wire_send(struct sim *s, struct wire *w, const uint8_t *data, size_t length)
 {
     s->counts.sent++;
-    if (!s->is_calm && sim_chance(s, w->lost)) {
+    bool is_lost = !s->is_calm && sim_chance(s, w->is_split && w->lost > 0 ? 100 : w->lost);
+    w->is_split = false;
+    if (is_lost) {
         s->counts.lost++;
         return;
     }
@@ -266,8 +268,10 @@ bus_put(struct bus *b, uint32_t peer, enum msg_type type, uint64_t corr, const v
     }
     msg_pack_body(&receiver_begin(b, peer)->buffer, type, corr, body);
     /* Frames end where they like: the real bus ends them with the turn or when they are long. */
-    if (!s->is_calm && b->to[peer].session != 0 && sim_chance(s, 100))
+    if (!s->is_calm && b->to[peer].session != 0 && sim_chance(s, s->split)) {
         bus_flush(b);
+        b->to[peer].out->is_split = true;
+    }
 }
 
 /* A message of the ledger on its way out: from here on the world may know it. */
