@@ -184,6 +184,51 @@ Test(ledger_core, a_journal_that_does_not_apply_is_told_so)
     bench_free(b);
 }
 
+/* ---- Proof ----------------------------------------------------------------------------------- */
+
+static void
+must_show(const struct bench *b, const char *violation)
+{
+    uint32_t own = ledger_shard_of(69);
+    text_t why;
+    cr_expect(!ledger_check(&b->l, &why));
+    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
+        cr_expect_eq(ledger_check_shard(&b->l, shard, &why), shard != own);
+    cr_expect(!ledger_check_shard(&b->l, own, &why));
+    cr_expect_not_null(strstr(why.text, violation), "%s", why.text);
+}
+
+Test(ledger_core, books_that_do_not_add_up_are_seen_in_their_own_shard)
+{
+    struct bench *b = bench_new();
+    open_account(b);
+    struct msg cmd = limit_order(1);
+    cr_assert_eq(ask(b, &cmd), LEDGER_CHANGED);
+    struct ledger_account *a = &b->l.accounts[b->l.accounts_count - 1];
+    struct ledger_balance *cash = &b->l.balances[a->first_balance];
+    struct ledger_order *o = &b->l.orders[a->newest_open];
+
+    cash->free.v++;
+    must_show(b, "the sum of USDT is not zero");
+    cash->free.v--;
+    cash->free.v++, cash->held.v--;
+    must_show(b, "held is not what its orders hold");
+    cash->free.v--, cash->held.v++;
+    o->held.v--;
+    must_show(b, "does not hold what it needs");
+    o->held.v++;
+    a->balances++;
+    must_show(b, "its balances are miscounted");
+    a->balances--;
+    a->open_orders++;
+    must_show(b, "its orders are miscounted");
+    a->open_orders--;
+    b->l.shards[a->shard].accounts++;
+    must_show(b, "is miscounted");
+    b->l.shards[a->shard].accounts--;
+    bench_free(b);
+}
+
 /* ---- Rows
  * ------------------------------------------------------------------------------------------ */
 

@@ -72,9 +72,12 @@ account_add(struct ledger *l, uint64_t id, uint64_t user_id, uint32_t tier)
     a->first_balance = a->last_balance = a->newest_open = a->first_group = LEDGER_NONE;
     a->settings[TRADING_TYPE_spot - 1] = settings_default(TRADING_TYPE_spot);
     a->settings[TRADING_TYPE_futures - 1] = settings_default(TRADING_TYPE_futures);
+    struct ledger_shard *shard = &l->shards[a->shard];
+    a->older = shard->newest_account;
+    shard->newest_account = l->accounts_count;
     map_set(&l->account_by_id, id, l->accounts_count++);
     if (!account_is_system(a))
-        l->shards[a->shard].accounts++;
+        shard->accounts++;
     return a;
 }
 

@@ -16,7 +16,7 @@ uint32_t account_index(const struct ledger *l, const struct ledger_account *a);
 static inline uint32_t
 account_system_index(enum system_account kind, uint32_t shard)
 {
-    return shard * 3 + (uint32_t)kind - 1;
+    return shard * SYSTEM_KINDS + (uint32_t)kind - 1;
 }
 bool account_is_system(const struct ledger_account *a);
 bool account_room(const struct ledger *l);

@@ -19,7 +19,6 @@
 #include "ledger/core/settle.h"
 #include "ledger/core/waiter.h"
 
-#define SYSTEM_KINDS    3
 #define REPORT_FILLS    64 /* limit of order_report's list */
 #define CHANGES_AT_ONCE 2  /* an account_open records two */
 
@@ -73,8 +72,8 @@ ledger_carve(struct ledger *l, const struct ledger_limits *m, uint8_t *at, bool 
     l->dirty_orders.items = carve(&at, m->orders_max, sizeof(uint32_t));
     l->scratch = carve(&at, walk, sizeof(*l->scratch));
     l->scratch_balances = carve(&at, m->assets_max * LEDGER_WALLETS, sizeof(uint32_t));
-    l->holds = carve(&at, m->balances_max, sizeof(*l->holds));
-    l->sums = carve(&at, (size_t)LEDGER_SHARDS * m->assets_max, sizeof(*l->sums));
+    l->holds = carve(&at, m->assets_max * LEDGER_WALLETS, sizeof(*l->holds));
+    l->sums = carve(&at, m->assets_max, sizeof(*l->sums));
     for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
         void *bytes = carve(&at, map_bytes(maps[i].max), 1);
         if (init_maps)
@@ -118,6 +117,8 @@ ledger_empty(struct ledger *l, const struct ledger_limits *own, void *memory)
     l->change_ring.max = own->changes_max;
     l->event_ring.max = own->events_max;
     l->orders_free = l->finished_oldest = l->finished_newest = LEDGER_NONE;
+    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
+        l->shards[shard].newest_account = LEDGER_NONE;
     waiters_init(l);
     system_accounts_open(l);
 }

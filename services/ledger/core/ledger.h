@@ -36,6 +36,7 @@
 /* Accounts of the double entry that belong to nobody, one of each kind per shard. */
 enum system_account { SYSTEM_ISSUANCE = 1, SYSTEM_HOUSE = 2, SYSTEM_FEES = 3 };
 
+#define SYSTEM_KINDS         3
 #define SYSTEM_ACCOUNT_FIRST (UINT64_C(1) << 50)
 
 static inline uint64_t
@@ -91,7 +92,8 @@ struct ledger_shard {
     /* persistent */
     uint64_t order_sequence, trade_sequence, change_sequence; /* last one given */
     /* derived */
-    uint32_t accounts, open_orders;
+    uint32_t accounts, open_orders; /* users' accounts */
+    uint32_t newest_account;        /* the system's included */
 };
 
 /* A command id that was run, and a hash of what it asked for. */
@@ -117,6 +119,7 @@ struct ledger_account {
     struct ledger_command commands[LEDGER_COMMANDS_MAX];
     /* derived */
     uint32_t shard;
+    uint32_t older;                       /* account of the shard */
     uint32_t first_balance, last_balance; /* in the order they were opened */
     uint32_t balances;
     uint32_t newest_open; /* open orders, newest first */
@@ -257,8 +260,8 @@ struct ledger {
     uint64_t generation;                  /* of the last drain */
     uint64_t projected;                   /* generation known to be in the tables */
     uint32_t *scratch, *scratch_balances; /* for walks in canonical order */
-    int64_t *holds;                       /* for ledger_check(): per balance */
-    ledger_sum *sums;                     /* for ledger_check(): per shard and asset */
+    int64_t *holds;                       /* for proofs: of one account, per asset and wallet */
+    ledger_sum *sums;                     /* for proofs: of one shard, per asset */
 
     /* counters for the shell's metrics */
     uint64_t reports_refused;
@@ -346,10 +349,13 @@ typedef void ledger_digest_sink(void *arg, const void *bytes, size_t length);
  */
 void ledger_digest(const struct ledger *l, uint32_t shard, ledger_digest_sink *sink, void *arg);
 /*
- * Proves the books: per asset each shard sums to zero; no balance below zero; what is held is
+ * Proves the books of one shard: per asset it sums to zero; no balance below zero; what is held is
  * what the open orders hold; counts and lists agree. True, or false with the first violation in
- * `why`. Walks everything: for tests, start-up and a slow timer.
+ * `why`. Walks the shard's accounts, balances and open orders: for a timer, one shard a time.
  */
+bool ledger_check_shard(const struct ledger *l, uint32_t shard, text_t *why);
+/* Proves every shard, that orders are found by their ids, that finished ones hold nothing, and that
+ * the shards are all there is. Walks everything: for tests and the start. */
 bool ledger_check(const struct ledger *l, text_t *why);
 
 /* ---- Rows: between memory and tables -----------------------------------------------------------

@@ -1,5 +1,5 @@
 /*
- * proof.c - the walks that prove the books: ledger_check() and ledger_digest().
+ * proof.c - the walks that prove the books, shard by shard: ledger_check() and ledger_digest().
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,105 +19,143 @@ broken(text_t *why, text_t what)
     return false;
 }
 
-static bool
-check_balances(const struct ledger *l, text_t *why)
+/* Where the holds of an account's orders on this balance are summed up. */
+static int64_t *
+hold_sum(const struct ledger *l, const struct ledger_balance *b)
 {
-    memset(l->sums, 0, (size_t)LEDGER_SHARDS * l->limits.assets_max * sizeof(*l->sums));
-    for (uint32_t i = 0; i < l->balances_count; i++) {
+    return &l->holds[b->asset * LEDGER_WALLETS + b->wallet - 1];
+}
+
+/* Its balances go into the sums of the shard, and wait for what its orders hold. */
+static bool
+check_balances(const struct ledger *l, const struct ledger_account *a, text_t *why)
+{
+    uint32_t listed = 0;
+    for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next) {
         const struct ledger_balance *b = &l->balances[i];
-        const struct ledger_account *a = &l->accounts[b->account];
         if (b->held.v < 0 || (b->free.v < 0 && !account_is_system(a)))
             return broken(why, text_of("account %llu: %s is below zero", (unsigned long long)a->id,
                                        l->assets[b->asset].text));
-        l->sums[a->shard * l->limits.assets_max + b->asset] += (ledger_sum)b->free.v + b->held.v;
-        l->holds[i] = 0;
+        l->sums[b->asset] += (ledger_sum)b->free.v + b->held.v;
+        *hold_sum(l, b) = 0;
+        listed++;
     }
-    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
-        for (uint32_t asset = 0; asset < l->assets_count; asset++)
-            if (l->sums[shard * l->limits.assets_max + asset] != 0)
-                return broken(why, text_of("shard %u: the sum of %s is not zero", shard,
-                                           l->assets[asset].text));
+    if (listed != a->balances)
+        return broken(
+            why, text_of("account %llu: its balances are miscounted", (unsigned long long)a->id));
     return true;
 }
 
 static bool
-check_order(const struct ledger *l, const struct ledger_order *o, text_t *why)
+check_open_order(const struct ledger *l, const struct ledger_order *o, text_t *why)
 {
     unsigned long long id = o->id;
-    if (order_find(l, o->id) != o || order_find_client(l, o->account, &o->client_order_id) != o)
-        return broken(why, text_of("order %llu is not found by its ids", id));
-    if (!order_is_open(o)) {
-        if (o->held.v != 0 || o->end == ORDER_END_NONE)
-            return broken(why, text_of("order %llu is finished and still holds", id));
-        return true;
-    }
     if (o->held.v != order_hold_needed(o).v)
         return broken(why, text_of("order %llu does not hold what it needs", id));
     if (o->quantity.v > 0 && o->executed.v >= o->quantity.v)
         return broken(why, text_of("order %llu is filled and still open", id));
-    l->holds[o->side == SIDE_BUY ? o->quote_balance : o->base_balance] += o->held.v;
+    *hold_sum(l, order_pays(l, o)) += o->held.v;
     return true;
 }
 
 static bool
-check_orders(const struct ledger *l, text_t *why)
+check_open_orders(const struct ledger *l, const struct ledger_account *a, text_t *why)
 {
-    uint32_t in_use = 0;
-    for (uint32_t i = 0; i < l->orders_reached; i++) {
-        if (l->orders[i].id == 0)
-            continue;
-        in_use++;
-        if (!check_order(l, &l->orders[i], why))
+    uint32_t listed = 0;
+    for (uint32_t i = a->newest_open; i != LEDGER_NONE; i = l->orders[i].older) {
+        const struct ledger_order *o = &l->orders[i];
+        bool in_order = o->older == LEDGER_NONE || l->orders[o->older].id < o->id;
+        if (&l->accounts[o->account] != a || !order_is_open(o) || !in_order)
+            return broken(why, text_of("account %llu: its list of open orders is wrong",
+                                       (unsigned long long)a->id));
+        if (!check_open_order(l, o, why))
             return false;
+        listed++;
     }
-    if (in_use != l->orders_count)
-        return broken(why,
-                      text_of("%u orders are in use, counted are %u", in_use, l->orders_count));
-    for (uint32_t i = 0; i < l->balances_count; i++)
-        if (l->balances[i].held.v != l->holds[i])
-            return broken(why, text_of("account %llu: %s held is not what its orders hold",
-                                       (unsigned long long)l->accounts[l->balances[i].account].id,
-                                       l->assets[l->balances[i].asset].text));
+    if (listed != a->open_orders || a->orders < listed || a->orders_placed < a->orders)
+        return broken(
+            why, text_of("account %llu: its orders are miscounted", (unsigned long long)a->id));
+    for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next)
+        if (l->balances[i].held.v != *hold_sum(l, &l->balances[i]))
+            return broken(why,
+                          text_of("account %llu: %s held is not what its orders hold",
+                                  (unsigned long long)a->id, l->assets[l->balances[i].asset].text));
+    return true;
+}
+
+bool
+ledger_check_shard(const struct ledger *l, uint32_t shard, text_t *why)
+{
+    const struct ledger_shard *s = &l->shards[shard];
+    uint32_t accounts = 0, open = 0;
+    *why = text_of("%s", "");
+    memset(l->sums, 0, l->assets_count * sizeof(*l->sums));
+    for (uint32_t i = s->newest_account; i != LEDGER_NONE; i = l->accounts[i].older) {
+        const struct ledger_account *a = &l->accounts[i];
+        if (!check_balances(l, a, why) || !check_open_orders(l, a, why))
+            return false;
+        accounts++;
+        open += a->open_orders;
+    }
+    if (open != s->open_orders || accounts != s->accounts + SYSTEM_KINDS)
+        return broken(why, text_of("shard %u is miscounted", shard));
+    for (uint32_t asset = 0; asset < l->assets_count; asset++)
+        if (l->sums[asset] != 0)
+            return broken(
+                why, text_of("shard %u: the sum of %s is not zero", shard, l->assets[asset].text));
     return true;
 }
 
 static bool
-check_lists(const struct ledger *l, text_t *why)
+check_in_use(const struct ledger *l, const struct ledger_order *o, text_t *why)
 {
-    uint32_t open[LEDGER_SHARDS] = {0};
-    uint32_t accounts[LEDGER_SHARDS] = {0};
-    uint64_t orders = 0;
-    for (uint32_t i = 0; i < l->accounts_count; i++) {
-        const struct ledger_account *a = &l->accounts[i];
-        uint32_t listed = 0;
-        for (uint32_t k = a->newest_open; k != LEDGER_NONE; k = l->orders[k].older) {
-            const struct ledger_order *o = &l->orders[k];
-            bool in_order = o->older == LEDGER_NONE || l->orders[o->older].id < o->id;
-            if (o->account != i || !order_is_open(o) || !in_order)
-                return broken(why, text_of("account %llu: its list of open orders is wrong",
-                                           (unsigned long long)a->id));
-            listed++;
-        }
-        if (listed != a->open_orders || a->orders < listed || a->orders_placed < a->orders)
-            return broken(
-                why, text_of("account %llu: its orders are miscounted", (unsigned long long)a->id));
-        open[a->shard] += listed;
-        accounts[a->shard] += !account_is_system(a);
-        orders += a->orders;
+    unsigned long long id = o->id;
+    if (order_find(l, o->id) != o || order_find_client(l, o->account, &o->client_order_id) != o)
+        return broken(why, text_of("order %llu is not found by its ids", id));
+    if (!order_is_open(o) && (o->held.v != 0 || o->end == ORDER_END_NONE))
+        return broken(why, text_of("order %llu is finished and still holds", id));
+    return true;
+}
+
+/* What the shards' proofs leave out: whether orders are found, those that are finished, and that
+ * every account and order stands in its shard. */
+static bool
+check_pools(const struct ledger *l, text_t *why)
+{
+    uint32_t accounts = 0, in_use = 0, open = 0, listed_open = 0;
+    uint64_t placed = 0;
+    for (uint32_t i = 0; i < l->accounts_count; i++)
+        placed += l->accounts[i].orders;
+    for (uint32_t s = 0; s < LEDGER_SHARDS; s++) {
+        accounts += l->shards[s].accounts + SYSTEM_KINDS;
+        listed_open += l->shards[s].open_orders;
     }
-    for (uint32_t s = 0; s < LEDGER_SHARDS; s++)
-        if (open[s] != l->shards[s].open_orders || accounts[s] != l->shards[s].accounts)
-            return broken(why, text_of("shard %u is miscounted", s));
-    if (orders != l->orders_count)
-        return broken(why, text_of("the accounts' orders are not all orders"));
+    for (uint32_t i = 0; i < l->orders_reached; i++) {
+        const struct ledger_order *o = &l->orders[i];
+        if (o->id == 0)
+            continue;
+        if (!check_in_use(l, o, why))
+            return false;
+        in_use++;
+        open += order_is_open(o);
+    }
+    if (accounts != l->accounts_count)
+        return broken(why, text_of("the shards' accounts are not all accounts"));
+    if (in_use != l->orders_count || placed != l->orders_count)
+        return broken(why, text_of("%u orders are in use, counted are %u, the accounts' are %llu",
+                                   in_use, l->orders_count, (unsigned long long)placed));
+    if (open != listed_open)
+        return broken(why, text_of("the shards' open orders are not all open orders"));
     return true;
 }
 
 bool
 ledger_check(const struct ledger *l, text_t *why)
 {
-    *why = text_of("%s", "");
-    return check_balances(l, why) && check_orders(l, why) && check_lists(l, why);
+    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
+        if (!ledger_check_shard(l, shard, why))
+            return false;
+    return check_pools(l, why);
 }
 
 /* ---- ledger_digest -----------------------------------------------------------------------------
@@ -259,9 +297,8 @@ ledger_digest(const struct ledger *l, uint32_t shard, ledger_digest_sink *sink, 
            s->open_orders);
 
     uint32_t count = 0;
-    for (uint32_t i = 0; i < l->accounts_count; i++)
-        if (l->accounts[i].shard == shard)
-            l->scratch[count++] = i;
+    for (uint32_t i = s->newest_account; i != LEDGER_NONE; i = l->accounts[i].older)
+        l->scratch[count++] = i;
     sort(l, l->scratch, count, by_account);
     for (uint32_t i = 0; i < count; i++) {
         const struct ledger_account *a = &l->accounts[l->scratch[i]];
@@ -269,10 +306,9 @@ ledger_digest(const struct ledger *l, uint32_t shard, ledger_digest_sink *sink, 
         digest_balances(&d, a, l->scratch_balances);
     }
     count = 0;
-    for (uint32_t i = 0; i < l->orders_reached; i++)
-        if (l->orders[i].id != 0 && order_is_open(&l->orders[i]) &&
-            l->accounts[l->orders[i].account].shard == shard)
-            l->scratch[count++] = i;
+    for (uint32_t i = s->newest_account; i != LEDGER_NONE; i = l->accounts[i].older)
+        for (uint32_t k = l->accounts[i].newest_open; k != LEDGER_NONE; k = l->orders[k].older)
+            l->scratch[count++] = k;
     sort(l, l->scratch, count, by_order);
     for (uint32_t i = 0; i < count; i++)
         digest_order(&d, &l->orders[l->scratch[i]]);

@@ -172,22 +172,33 @@ open_doors(struct serve *s)
 /* ---- Proof -------------------------------------------------------------------------------- */
 
 static void
+prove_shard(struct serve *s, uint32_t shard)
+{
+    text_t why;
+    s->is_violated[shard] = !ledger_check_shard(&s->ledger, shard, &why);
+    if (s->is_violated[shard]) {
+        s->violation = why;
+        log_line(LOG_ERROR, "books_violated", "shard=%u why=\"%s\"", shard, why.text);
+    }
+    s->violated = 0;
+    for (uint32_t i = 0; i < LEDGER_SHARDS; i++)
+        s->violated += s->is_violated[i];
+    metric_set(s->m_violated, s->violated > 0);
+}
+
+/* One shard a time, so that no request waits long for it; each once in check_seconds. */
+static void
 on_check(void *arg)
 {
     struct serve *s = arg;
+    int64_t usual_us = s->config->check_seconds * 1000000 / LEDGER_SHARDS, rest_us = 0;
     if (s->phase == PHASE_SERVING) {
-        int64_t before = loop_measure_us();
-        s->is_violated = !ledger_check(&s->ledger, &s->violation);
-        int64_t took_ms = (loop_measure_us() - before) / 1000;
-        metric_set(s->m_violated, s->is_violated);
-        if (s->is_violated)
-            log_line(LOG_ERROR, "books_violated", "why=\"%s\"", s->violation.text);
-        int64_t usual_ms = s->config->check_seconds * 1000;
-        int64_t rest_ms = took_ms * PROOF_SHARE;
-        loop_timer_again(s->check_timer, rest_ms > usual_ms ? rest_ms : usual_ms);
-        return;
+        int64_t before_us = loop_measure_us();
+        prove_shard(s, s->check_shard);
+        s->check_shard = (s->check_shard + 1) % LEDGER_SHARDS;
+        rest_us = (loop_measure_us() - before_us) * PROOF_SHARE;
     }
-    loop_timer_again(s->check_timer, s->config->check_seconds * 1000);
+    loop_timer_again(s->check_timer, (rest_us > usual_us ? rest_us : usual_us) / 1000);
 }
 
 /* ---- Turns -------------------------------------------------------------------------------- */
@@ -266,7 +277,7 @@ metrics_open(struct serve *s)
 {
     s->m_epoch = metric_gauge("scrip_ledger_epoch", "", "Epoch of the lease; 0 in a standby.");
     s->m_violated = metric_gauge("scrip_ledger_books_violated", "",
-                                 "1 when the last proof of the books failed.");
+                                 "1 while the last proof of a shard's books has failed.");
     s->m_reports_refused = metric_gauge("scrip_ledger_reports_refused", "",
                                         "Reports that made no sense, since the start.");
     s->m_open_orders = metric_gauge("scrip_ledger_open_orders", "", "Open orders.");
@@ -343,7 +354,8 @@ serve_start(struct host *h, const void *config, void **state)
         return e;
     loop_on_turn(h->loop, on_turn, s);
     s->wake_timer = loop_timer_new(h->loop, 0, 0, on_wake, s);
-    s->check_timer = loop_timer_new(h->loop, s->config->check_seconds * 1000, 0, on_check, s);
+    s->check_timer =
+        loop_timer_new(h->loop, s->config->check_seconds * 1000 / LEDGER_SHARDS, 0, on_check, s);
     s->lease_timer = loop_timer_new(h->loop, LEASE_MS, 0, lease_ask, s);
     open_store(s);
     return OK;
@@ -364,7 +376,7 @@ serve_not_ready(void *state)
     case PHASE_SERVING:
         break;
     }
-    if (s->is_violated)
+    if (s->violated > 0)
         return s->violation.text;
     if (!journal_is_writable(s->journal, loop_steady_us(s->host.loop)))
         return "the journal cannot be written";

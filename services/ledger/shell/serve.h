@@ -57,8 +57,10 @@ struct serve {
 
     struct loop_timer *lease_timer, *wake_timer, *check_timer;
     bool lease_asked, was_up, is_restored, is_draining;
-    bool is_violated; /* the last proof of the books failed */
-    text_t violation;
+    uint32_t check_shard;            /* whose books are proved next */
+    bool is_violated[LEDGER_SHARDS]; /* the last proof failed */
+    uint32_t violated;               /* so many of them */
+    text_t violation;                /* the latest */
     struct metric *m_commands[SERVE_TYPES_MAX], *m_refusals[SERVE_ERRORS_MAX];
     struct metric *m_epoch, *m_violated, *m_reports_refused, *m_open_orders, *m_accounts;
     struct metric *m_evicted, *m_working, *m_crowded;
