@@ -11,6 +11,7 @@
 
 #include "host/log.h"
 #include "host/metrics.h"
+#include "host/pages.h"
 
 #define LEASE_MS          100     /* a standby asks so often */
 #define RETURN_MS         1500    /* after an outage of the database the owner comes first */
@@ -303,7 +304,8 @@ configure(struct serve *s)
         log_line(LOG_ERROR, "configuration", "why=\"%s\"", why.text);
         return e;
     }
-    s->memory = calloc(1, ledger_bytes(&limits));
+    s->memory_bytes = ledger_bytes(&limits);
+    s->memory = pages_take(s->memory_bytes);
     struct out *slots = calloc(LEDGER_OUT_MAX, sizeof *slots);
     void *lists = aligned_alloc(16, LEDGER_OUT_BYTES);
     CHECK(s->memory != NULL && slots != NULL && lists != NULL);
@@ -420,6 +422,6 @@ serve_stop(void *state)
     }
     free(s->out.slots);
     free(s->out.lists.bytes);
-    free(s->memory);
+    pages_give(s->memory, s->memory_bytes);
     free(s);
 }

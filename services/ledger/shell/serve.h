@@ -44,6 +44,7 @@ struct serve {
 
     struct ledger ledger;
     void *memory;
+    size_t memory_bytes;
     struct outbox out;
     struct store *store;
     struct journal *journal;
