@@ -351,6 +351,7 @@ main(int argc, char **argv)
 {
     struct arguments a = {.seed = 1, .runs = 1, .steps = 2000};
     arguments_read(&a, argc, argv);
+    setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGABRT, on_abort);
     if (__sanitizer_set_death_callback != NULL)
         __sanitizer_set_death_callback(on_death);

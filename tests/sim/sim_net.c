@@ -146,7 +146,14 @@ wire_break(struct sim *s, struct wire *w)
     while (*at != NULL) {
         struct packet *p = *at;
         *at = p->next;
-        free(p);
+        if (sim_chance(s, 100)) {
+            /* A frozen process, or a box on the way, speaks when others have taken over. */
+            p->due_us = s->now_us + (int64_t)sim_draw(s, 2000000);
+            p->next = w->strays;
+            w->strays = p;
+        } else {
+            free(p);
+        }
     }
 }
 
