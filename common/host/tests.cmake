@@ -4,6 +4,7 @@ foreach(noun config log metrics loop bus service pages)
   scrip_unit_test(${noun}_test ${unit}/${noun}_test.c LIBS scrip_host PkgConfig::libzmq
                   Threads::Threads)
 endforeach()
+target_link_libraries(bus_test PRIVATE scrip_random_msg)
 scrip_unit_test(pg_test ${unit}/pg_test.c LIBS scrip_host LABELS postgres)
 
 # The bus next to bare libzmq; see docs/decisions/0003-loop-and-bus.md.

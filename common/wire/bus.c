@@ -2,8 +2,8 @@
  * bus.c - sockets by role: their settings, and what comes in through them.
  *
  * One ZeroMQ context per process. Every limit and time of a socket is set here, with its reason;
- * nothing is left to a default. Frames are read into one arena per socket; a message is handed
- * over once the one behind it has been read, so that `last` is known.
+ * nothing is left to a default. A message is handed over once the one behind it has been read, so
+ * that `last` is known; the two have an arena each, so that a frame's length does not matter.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -41,7 +41,7 @@ bus_setup(const struct bus_limits *limits)
     if (process.limits.io_threads == 0)
         process.limits.io_threads = 2; /* a name look-up blocks one of them for seconds */
     if (process.limits.arena_bytes == 0)
-        process.limits.arena_bytes = 1u << 20;
+        process.limits.arena_bytes = 4u << 20;
     if (process.limits.frame_bytes == 0)
         process.limits.frame_bytes = 256u << 10;
     process.context = zmq_ctx_new();
@@ -158,8 +158,11 @@ message_next(struct bus *b, zmq_msg_t *payload, size_t *at, struct msg *out, boo
     size_t length = zmq_msg_size(payload);
     *found = false;
     while (*at < length) {
-        enum err e = msg_unpack(data, length, at, &b->lists, out);
+        struct arena *lists = &b->lists[b->turn];
+        arena_reset(lists);
+        enum err e = msg_unpack(data, length, at, lists, out);
         if (e == OK) {
+            b->turn ^= 1;
             *found = true;
             return OK;
         }
@@ -229,9 +232,9 @@ frame_take(struct bus *b, zmq_msg_t *address, zmq_msg_t *payload)
         }
         memcpy(topic, zmq_msg_data(address), zmq_msg_size(address));
     }
-    arena_reset(&b->lists);
+    struct arena none = {0};
     struct msg head;
-    enum err e = msg_unpack(zmq_msg_data(payload), length, &at, &b->lists, &head);
+    enum err e = msg_unpack(zmq_msg_data(payload), length, &at, &none, &head);
     if (e == OK && head.type != MSG_frame)
         e = ERR_WIRE_MALFORMED;
     /* Only who speaks our language gets a slot. */
@@ -332,7 +335,7 @@ bus_free(struct bus *b)
     peers_fini(&b->peers);
     topics_fini(&b->topics);
     bytes_free(&b->out.buffer);
-    free(b->lists.bytes);
+    free(b->lists[0].bytes); /* both halves */
     free((char *)b->o.endpoint);
     free(b);
     process.open--;
@@ -352,9 +355,11 @@ bus_open(struct loop *l, const struct bus_options *o)
     b->frame_bytes = process.limits.frame_bytes;
     CHECK(b->o.endpoint != NULL && strlen(o->name) > 0 && strlen(o->name) < sizeof b->name);
     memcpy(b->name, o->name, strlen(o->name));
-    void *arena = aligned_alloc(16, (process.limits.arena_bytes + 15) / 16 * 16);
+    size_t half = process.limits.arena_bytes / 2 / 16 * 16;
+    uint8_t *arena = aligned_alloc(16, 2 * half); /* untouched, it takes no memory */
     CHECK(arena != NULL);
-    arena_init(&b->lists, arena, process.limits.arena_bytes);
+    arena_init(&b->lists[0], arena, half);
+    arena_init(&b->lists[1], arena + half, half);
     if (o->role == BUS_SERVE)
         peers_init(&b->peers);
     if (o->role == BUS_PUBLISH)

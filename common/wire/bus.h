@@ -23,7 +23,7 @@ struct bus;
 /* Limits of every socket of the process, and its one ZeroMQ context. */
 struct bus_limits {
     int io_threads;     /* 0 = 2 */
-    size_t arena_bytes; /* for the lists of one received frame, per socket; 0 = 1 MiB */
+    size_t arena_bytes; /* for the lists of two received messages, per socket; 0 = 4 MiB */
     size_t frame_bytes; /* a receiver's frame is sent early beyond this; 0 = 256 KiB */
 };
 /* Before the first bus_open(); without it the limits are the ones above. service_run() calls

@@ -67,8 +67,9 @@ struct bus {
     uint64_t epoch;
     bool paused;
     /* Receiving. */
-    struct arena lists;
-    struct msg now, next; /* the message handed over, and the one behind it */
+    struct msg now, next;  /* the message handed over, and the one behind it */
+    struct arena lists[2]; /* of one and of the other, by turns */
+    uint32_t turn;         /* of the message read next */
     int64_t complained_us;
     /* Sending. */
     struct receiver out; /* BUS_ASK's server; BUS_PUBLISH's current topic */

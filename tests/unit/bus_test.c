@@ -14,6 +14,7 @@
 
 #include "host/log.h"
 #include "host/metrics.h"
+#include "random_msg.h"
 
 static struct loop *loop;
 static char folder[64], endpoint[128];
@@ -237,6 +238,74 @@ Test(bus, a_long_frame_is_cut_and_counted)
     cr_assert_gt(server.lasts, 2);
     cr_assert_eq(server.frame.sequence, server.lasts);
     cr_assert_eq(bus_frames_sent(client.bus, 0), server.lasts);
+}
+
+/* Random, with the longest lists it can have. False when it has none. */
+static bool
+largest(const struct msg_layout *layout, struct arena *lists, struct msg *out)
+{
+    struct random r = {20261121 + layout->type};
+    bool has_lists = false;
+    arena_reset(lists);
+    random_msg(&r, layout, 0, lists, out);
+    for (uint32_t i = 0; i < layout->field_count; i++) {
+        const struct msg_field *f = &layout->fields[i];
+        if (f->kind != KIND_LIST)
+            continue;
+        uint8_t *items = arena_take(lists, f->max, f->items->size);
+        cr_assert_not_null(items);
+        for (uint32_t k = 0; k < f->max; k++) {
+            struct msg item;
+            random_msg(&r, f->items, 0, lists, &item);
+            memcpy(items + (size_t)k * f->items->size, msg_body(&item), f->items->size);
+        }
+        msg_list_set(f, msg_body(out), items, f->max);
+        has_lists = true;
+    }
+    return has_lists;
+}
+
+Test(bus, the_largest_messages_fill_a_frame_and_arrive)
+{
+    static struct msg sent;
+    struct arena lists;
+    const struct msg_layout *layout;
+    uint32_t kinds = 0;
+    arena_init(&lists, aligned_alloc(16, 8u << 20), 8u << 20);
+    party_open(&server, BUS_SERVE, "marketdata-0", 0);
+    party_open(&client, BUS_ASK, "gateway-0", 0);
+    ask(&client, 1);
+    await(&server, 1);
+    for (uint32_t i = 0; (layout = msg_layout_at(i)) != NULL; i++) {
+        if (!largest(layout, &lists, &sent))
+            continue;
+        struct bytes packed = {0};
+        for (uint64_t corr = 1; corr <= 3; corr++)
+            msg_pack_body(&packed, layout->type, corr, msg_body(&sent));
+        bus_put_packed(server.bus, server.peer, packed.data, packed.length);
+        await(&client, 3);
+        cr_expect(client.msg.type == layout->type && client.corr == 3, "%s", layout->name);
+        bytes_free(&packed);
+        kinds++;
+    }
+    cr_expect_gt(kinds, 10);
+    cr_expect_eq(client.lasts, kinds, "each kind came in one frame");
+    cr_expect_eq(client.bad_frames, 0);
+    free(lists.bytes);
+}
+
+/* An item may be a single byte on the wire: what counts is its room in memory. */
+Test(bus, every_message_fits_its_arena)
+{
+    const struct msg_layout *layout;
+    for (uint32_t i = 0; (layout = msg_layout_at(i)) != NULL; i++) {
+        size_t bytes = 0;
+        for (uint32_t k = 0; k < layout->field_count; k++)
+            if (layout->fields[k].kind == KIND_LIST)
+                bytes +=
+                    ((size_t)layout->fields[k].max * layout->fields[k].items->size + 15) / 16 * 16;
+        cr_expect_leq(bytes, (4u << 20) / 2, "%s: %zu", layout->name, bytes);
+    }
 }
 
 Test(bus, topics_reach_their_followers_only)
