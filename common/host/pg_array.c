@@ -2,7 +2,8 @@
  * pg_array.c - the binary form of a one-dimensional array, as array_recv() reads it.
  *
  * Header: dimensions (1), has-nulls (0), element type, length, lower bound (1); then each value
- * with its length before it. All integers are big-endian.
+ * with its length before it. A record, as record_recv() reads it: the number of its fields, then
+ * the type, the length and the value of each. All integers are big-endian.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define HEADER_BYTES 20
+#define TYPE_AT      8
 #define COUNT_AT     12
 
 static void
@@ -51,25 +53,62 @@ pg_array_clear(struct pg_array *a)
     uint8_t *head = a->bytes.data;
     put_int4(head, 1);
     put_int4(head + 4, 0);
-    put_int4(head + 8, a->element);
+    put_int4(head + TYPE_AT, a->element);
     put_int4(head + COUNT_AT, 0);
     put_int4(head + 16, 1);
     a->bytes.length = HEADER_BYTES;
     a->count = 0;
+    a->record_at = 0;
 }
 
 /* Room for one value of this length, its length written. */
 static uint8_t *
 value_room(struct pg_array *a, enum pg_oid element, size_t length)
 {
-    CHECK(a->element == (uint32_t)element);
     CHECK(length <= INT32_MAX);
-    bytes_reserve(&a->bytes, length + 4);
+    bytes_reserve(&a->bytes, length + 8);
     uint8_t *at = a->bytes.data + a->bytes.length;
+    if (a->element == PG_RECORD) {
+        CHECK(a->record_at != 0);
+        put_int4(at, (uint32_t)element);
+        at += 4;
+        a->bytes.length += 4;
+        a->fields++;
+    } else {
+        CHECK(a->element == (uint32_t)element);
+        a->count++;
+    }
     put_int4(at, (uint32_t)length);
     a->bytes.length += length + 4;
-    a->count++;
     return at + 4;
+}
+
+void
+pg_array_begin(struct pg_array *a)
+{
+    CHECK(a->element == PG_RECORD && a->record_at == 0);
+    bytes_reserve(&a->bytes, 8);
+    a->record_at = a->bytes.length;
+    a->bytes.length += 8; /* its length and the number of its fields */
+    a->fields = 0;
+}
+
+void
+pg_array_end(struct pg_array *a)
+{
+    CHECK(a->record_at != 0);
+    uint8_t *at = a->bytes.data + a->record_at;
+    put_int4(at, (uint32_t)(a->bytes.length - a->record_at - 4));
+    put_int4(at + 4, a->fields);
+    a->record_at = 0;
+    a->count++;
+}
+
+void
+pg_array_set_type(struct pg_array *a, uint32_t type)
+{
+    CHECK(a->element == PG_RECORD);
+    put_int4(a->bytes.data + TYPE_AT, type);
 }
 
 void
@@ -129,6 +168,8 @@ pg_array_type(enum pg_oid element)
         return PG_INT4_ARRAY;
     case PG_TEXT:
         return PG_TEXT_ARRAY;
+    case PG_RECORD:
+        return 0; /* the statement says */
     case PG_BYTEA_ARRAY:
     case PG_BOOL_ARRAY:
     case PG_INT2_ARRAY:

@@ -5,6 +5,9 @@
  * kept between batches, so that nothing is allocated once it has grown to its usual size. A
  * statement takes one array per column: INSERT ... SELECT * FROM unnest($1::int8[], $2::text[]).
  *
+ * Rows of many columns are cheaper as one array of records of the table's own type, whose oid has
+ * to be asked for: INSERT INTO t SELECT * FROM unnest($1::t[]).
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef SCRIP_HOST_PG_ARRAY_H
@@ -23,6 +26,7 @@ enum pg_oid {
     PG_INT2 = 21,
     PG_INT4 = 23,
     PG_TEXT = 25,
+    PG_RECORD = 2249, /* stands for a table's row type until pg_array_set_type() */
     PG_BYTEA_ARRAY = 1001,
     PG_BOOL_ARRAY = 1000,
     PG_INT2_ARRAY = 1005,
@@ -33,8 +37,10 @@ enum pg_oid {
 
 struct pg_array {
     struct bytes bytes;
-    uint32_t element; /* enum pg_oid of one value */
-    uint32_t count;
+    uint32_t element; /* enum pg_oid of one value, PG_RECORD */
+    uint32_t count;   /* of elements, records */
+    size_t record_at; /* where the record under way begins */
+    uint32_t fields;  /* it has so far */
 };
 
 void pg_array_init(struct pg_array *a, enum pg_oid element);
@@ -49,6 +55,12 @@ void pg_array_int4(struct pg_array *a, int32_t value);
 void pg_array_int8(struct pg_array *a, int64_t value);
 void pg_array_text(struct pg_array *a, const char *text);
 void pg_array_bytea(struct pg_array *a, const void *data, size_t length);
+
+/* A record more: begin, its values by the functions above, each of any type, end. */
+void pg_array_begin(struct pg_array *a);
+void pg_array_end(struct pg_array *a);
+/* The row type of an array of records, before it is sent. */
+void pg_array_set_type(struct pg_array *a, uint32_t type);
 
 /* The array type of an element type. */
 uint32_t pg_array_type(enum pg_oid element);

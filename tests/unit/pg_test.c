@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host/log.h"
+#include "host/pg_array.h"
 
 static struct loop *loop;
 static struct pg *pg;
@@ -205,6 +206,44 @@ Test(pg, parameters_go_as_text_or_binary)
     pg_sync(pg, NULL, NULL);
     await(1);
     cr_assert_str_eq(last_value, "258x");
+}
+
+/* Rows of a table as one array of its row type, whose oid the server is asked for. */
+Test(pg, rows_go_as_an_array_of_records)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql, "create table %s_wide (a bigint, b text, c boolean)", table);
+    send(sql);
+    snprintf(sql, sizeof sql, "select '%s_wide'::regtype::oid", table);
+    send(sql);
+    pg_sync(pg, NULL, NULL);
+    await(2);
+    struct pg_array rows;
+    pg_array_init(&rows, PG_RECORD);
+    for (int64_t i = 0; i < 3; i++) {
+        pg_array_begin(&rows);
+        pg_array_int8(&rows, i - 1);
+        pg_array_text(&rows, i == 1 ? "" : "text");
+        pg_array_bool(&rows, i == 2);
+        pg_array_end(&rows);
+    }
+    pg_array_set_type(&rows, (uint32_t)strtoul(last_value, NULL, 10));
+    const Oid types[] = {pg_array_type(PG_RECORD)};
+    const char *values[] = {pg_array_value(&rows)};
+    const int lengths[] = {pg_array_length(&rows)}, formats[] = {1};
+    snprintf(sql, sizeof sql, "insert into %s_wide select * from unnest($1::%s_wide[])", table,
+             table);
+    pg_send(pg, sql, 1, types, values, lengths, formats, false, on_answer, NULL);
+    snprintf(sql, sizeof sql, "select string_agg(w::text, ' ' order by a) from %s_wide as w",
+             table);
+    send(sql);
+    snprintf(sql, sizeof sql, "drop table %s_wide", table);
+    pg_send(pg, sql, 0, NULL, NULL, NULL, NULL, false, NULL, NULL);
+    pg_sync(pg, NULL, NULL);
+    await(2);
+    cr_assert_str_eq(heard, "rrrr");
+    cr_assert_str_eq(last_value, "(-1,text,f) (0,\"\",f) (1,text,t)");
+    pg_array_fini(&rows);
 }
 
 Test(pg, the_label_is_the_servers_name_for_us)
