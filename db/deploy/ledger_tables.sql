@@ -26,6 +26,7 @@ CREATE TABLE ledger.account (
     commands_next  integer  NOT NULL,
     commands       bytea    NOT NULL -- ids and hashes of the last commands, 8 + 8 bytes each
 ) WITH (fillfactor = 70);
+CREATE INDEX account_by_shard ON ledger.account (shard);
 
 CREATE TABLE ledger.settings (
     account_id       bigint   NOT NULL,
@@ -56,10 +57,13 @@ CREATE TABLE ledger.balance (
     CHECK (held >= 0 AND (free >= 0 OR account_id >= (1::bigint << 50)))
 ) WITH (fillfactor = 70);
 
+-- Of this table and of ledger.trade the ledger writes whole rows, so that the order of the columns
+-- is part of what it knows. Each index costs about a tenth of what writing an order costs: there
+-- is none by order_id alone (an id carries its shard, not its account).
 CREATE TABLE ledger."order" (
-    order_id                bigint   PRIMARY KEY,
+    order_id                bigint   NOT NULL,
     account_id              bigint   NOT NULL,
-    client_order_id         text     NOT NULL,
+    client_order_id         text     COLLATE "C" NOT NULL,
     symbol                  text     NOT NULL,
     side                    smallint NOT NULL,
     type                    smallint NOT NULL,
@@ -85,10 +89,13 @@ CREATE TABLE ledger."order" (
     maker_fee_rate          bigint   NOT NULL,
     taker_fee_rate          bigint   NOT NULL,
     rank                    bigint   NOT NULL,
-    fills                   integer  NOT NULL
+    fills                   integer  NOT NULL,
+    PRIMARY KEY (account_id, order_id)
 ) WITH (fillfactor = 85);
-CREATE INDEX order_by_account ON ledger."order" (account_id, order_id DESC);
-CREATE INDEX order_by_client ON ledger."order" (account_id, client_order_id);
+-- Those that clients chose. Ids that the gateway made are known to nobody but who got the answer,
+-- and he got the order id with them.
+CREATE INDEX order_by_client ON ledger."order" (account_id, client_order_id)
+    WHERE NOT id_was_made;
 -- What a start has to load: NEW and PARTIALLY_FILLED.
 CREATE INDEX order_open ON ledger."order" (order_id) WHERE status <= 2;
 
@@ -110,9 +117,9 @@ CREATE TABLE ledger.trade (
     evidence_price    bigint   NOT NULL,
     evidence_quantity bigint   NOT NULL,
     evidence_time_us  bigint   NOT NULL,
-    PRIMARY KEY (order_id, trade_id)
+    PRIMARY KEY (account_id, trade_id)
 );
-CREATE INDEX trade_by_account ON ledger.trade (account_id, trade_id DESC);
+CREATE INDEX trade_by_order ON ledger.trade (order_id);
 
 CREATE TABLE ledger.balance_change (
     change_id   bigint   NOT NULL,

@@ -195,6 +195,7 @@ struct ledger_order {
     int64_t pulled_us; /* when an order_pull was last sent and not answered; 0 = none */
     uint8_t pins;      /* order_cancel_all requests that will list it: not to be evicted */
     bool dirty;
+    bool was_drained; /* ever, or loaded: the tables have a row of it */
     uint64_t drained; /* generation it was last drained in */
 };
 
@@ -391,6 +392,7 @@ struct order_row {
     money_t hold; /* at the start; order.held is what is left of it */
     uint64_t rank;
     uint32_t fills; /* ever */
+    bool is_new;    /* drained rows: the first of this order */
 };
 
 struct trade_row {

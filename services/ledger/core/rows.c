@@ -73,8 +73,10 @@ order_drain(struct ledger *l, struct ledger_order *o, const struct ledger_sink *
                                   .taker_fee_rate = o->taker_fee_rate,
                                   .hold = o->hold,
                                   .rank = o->rank,
-                                  .fills = o->fills};
+                                  .fills = o->fills,
+                                  .is_new = !o->was_drained};
     o->dirty = false;
+    o->was_drained = true;
     o->drained = l->generation;
     sink->on_order(sink->arg, &row);
 }
@@ -218,6 +220,7 @@ order_load_fields(const struct order_row *row, struct ledger_order *o)
     o->fills = row->fills;
     o->created_us = r->created_us;
     o->updated_us = r->updated_us;
+    o->was_drained = true;
 }
 
 enum err

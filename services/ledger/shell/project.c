@@ -26,11 +26,14 @@ struct project {
     enum state state;
     bool is_durable_send; /* the transaction on its way waits for the disk */
     bool must_be_durable; /* the next one has to */
+    bool is_repeat;       /* this drain was sent before: its new rows may be there */
+    bool knows_types;     /* the row types of this connection's database */
     bool hurry;
     enum pg_outcome outcome;
     char trouble[160];
 
     struct rows tables[TABLES];
+    uint32_t types[TABLES]; /* oid of the row type, of tables sent as records */
     struct limits_row limits[LIMITS_MAX];
     uint32_t limits_count;
     uint64_t generation;
@@ -46,7 +49,15 @@ static const char *const names[TABLES] = {
     [TABLE_SHARD] = "put_shard",       [TABLE_ACCOUNT] = "put_account",
     [TABLE_SETTINGS] = "put_settings", [TABLE_LIMITS] = "put_limits",
     [TABLE_BALANCE] = "put_balance",   [TABLE_ORDER] = "put_order",
-    [TABLE_TRADE] = "put_trade",       [TABLE_CHANGE] = "put_change",
+    [TABLE_NEW_ORDER] = "put_new",     [TABLE_TRADE] = "put_trade",
+    [TABLE_CHANGE] = "put_change",
+};
+static const char *const names_again[TABLES] = {
+    [TABLE_SHARD] = "put_shard",       [TABLE_ACCOUNT] = "put_account",
+    [TABLE_SETTINGS] = "put_settings", [TABLE_LIMITS] = "put_limits",
+    [TABLE_BALANCE] = "put_balance",   [TABLE_ORDER] = "put_order",
+    [TABLE_NEW_ORDER] = "again_new",   [TABLE_TRADE] = "again_trade",
+    [TABLE_CHANGE] = "again_change",
 };
 
 /* ---- Draining ----------------------------------------------------------------------------- */
@@ -77,7 +88,8 @@ sink_balance(void *arg, const struct balance_row *row)
 static void
 sink_order(void *arg, const struct order_row *row)
 {
-    rows_add_order(&((struct project *)arg)->tables[TABLE_ORDER], row);
+    struct project *p = arg;
+    rows_add_order(&p->tables[row->is_new ? TABLE_NEW_ORDER : TABLE_ORDER], row);
 }
 
 static void
@@ -120,6 +132,7 @@ drain(struct project *p)
     p->drained_us = p->steady_us;
     p->state = STATE_READY;
     p->must_be_durable = false;
+    p->is_repeat = false;
     p->hurry = false;
 }
 
@@ -190,15 +203,17 @@ send_rows(struct project *p, enum table table)
         return true;
     const char *values[ROWS_COLUMNS_MAX];
     int lengths[ROWS_COLUMNS_MAX], formats[ROWS_COLUMNS_MAX];
-    int count = rows_columns(table);
+    if (rows_are_records(table))
+        pg_array_set_type(&r->arrays[0], p->types[table]);
+    int count = rows_arrays(table);
     for (int i = 0; i < count; i++) {
-        values[i] = pg_array_value(&r->columns[i]);
-        lengths[i] = pg_array_length(&r->columns[i]);
+        values[i] = pg_array_value(&r->arrays[i]);
+        lengths[i] = pg_array_length(&r->arrays[i]);
         formats[i] = 1;
     }
     metric_add(p->m_rows, r->count);
-    return pg_send_prepared(p->pg, names[table], count, values, lengths, formats, true,
-                            note_outcome, p);
+    const char *name = (p->is_repeat ? names_again : names)[table];
+    return pg_send_prepared(p->pg, name, count, values, lengths, formats, true, note_outcome, p);
 }
 
 /* One transaction: fence, durability, rows, stamps. When any of it cannot be sent the connection
@@ -213,6 +228,7 @@ send(struct project *p)
         if (t != TABLE_LIMITS)
             sent = send_rows(p, (enum table)t);
     sent = sent && send_rows(p, TABLE_LIMITS) && pg_sync(p->pg, written, p);
+    p->is_repeat = true;
     if (sent) {
         p->state = STATE_SENT;
         p->sent_us = p->steady_us;
@@ -297,7 +313,8 @@ project_turn(struct project *p, int64_t steady_us)
         settle(p);
     if (p->state == STATE_IDLE && is_due(p))
         drain(p);
-    if (p->state == STATE_READY && pg_is_up(p->pg) && steady_us >= p->retry_us && journal_covers(p))
+    if (p->state == STATE_READY && pg_is_up(p->pg) && p->knows_types && steady_us >= p->retry_us &&
+        journal_covers(p))
         send(p);
     uint64_t lag = 0;
     for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
@@ -327,6 +344,7 @@ static void
 connection_down(void *arg)
 {
     struct project *p = arg;
+    p->knows_types = false;
     bool is_at_risk = p->state == STATE_WRITTEN && !p->is_durable_send;
     if (p->state == STATE_SENT || p->state == STATE_FLUSHED || is_at_risk) {
         p->state = STATE_READY;
@@ -335,7 +353,59 @@ connection_down(void *arg)
     }
 }
 
+/* ---- Row types ---------------------------------------------------------------------------- */
+
+/* Records are taken by position, so that columns in another order would be written as if they were
+ * ours: nothing is written then. */
+static void
+take_type(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct project *p = arg;
+    if (outcome != PG_ROWS)
+        return; /* asked again on the next connection */
+    uint32_t known = 0, wanted = 0;
+    for (int t = 0; t < TABLES; t++) {
+        if (!rows_are_records((enum table)t))
+            continue;
+        wanted++;
+        for (int i = 0; i < PQntuples(result); i++) {
+            if (strcmp(PQgetvalue(result, i, 0), rows_table((enum table)t)) != 0 ||
+                !rows_agree((enum table)t, PQgetvalue(result, i, 2)))
+                continue;
+            p->types[t] = (uint32_t)strtoul(PQgetvalue(result, i, 1), NULL, 10);
+            known++;
+        }
+    }
+    p->knows_types = known == wanted;
+    if (p->knows_types)
+        return;
+    snprintf(p->trouble, sizeof p->trouble, "the tables of orders and trades have other columns");
+    log_line(LOG_ERROR, "projection_refused", "message=\"%s\"", p->trouble);
+}
+
+static void
+connection_up(void *arg)
+{
+    struct project *p = arg;
+    if (pg_send_prepared(p->pg, "types", 0, NULL, NULL, NULL, false, take_type, p))
+        (void)pg_sync(p->pg, NULL, NULL);
+}
+
 /* ---- Life --------------------------------------------------------------------------------- */
+
+static void
+prepare_table(struct project *p, enum table table)
+{
+    char sql[ROWS_SQL_BYTES];
+    Oid types[ROWS_COLUMNS_MAX];
+    int count = rows_arrays(table);
+    rows_init(&p->tables[table], table);
+    rows_types(table, types);
+    rows_write_sql(table, false, sql);
+    pg_prepare(p->pg, names[table], sql, count, types);
+    rows_write_sql(table, true, sql);
+    pg_prepare(p->pg, names_again[table], sql, count, types); /* nothing when it is the same */
+}
 
 static void
 prepare(struct project *p)
@@ -349,14 +419,14 @@ prepare(struct project *p)
                "UPDATE ledger.shard SET seq = seq WHERE shard = (SELECT min(shard) FROM "
                "ledger.shard)",
                0, NULL);
-    for (int t = 0; t < TABLES; t++) {
-        char sql[ROWS_SQL_BYTES];
-        Oid types[ROWS_COLUMNS_MAX];
-        rows_init(&p->tables[t], (enum table)t);
-        rows_write_sql((enum table)t, sql);
-        rows_types((enum table)t, types);
-        pg_prepare(p->pg, names[t], sql, rows_columns((enum table)t), types);
-    }
+    pg_prepare(p->pg, "types",
+               "SELECT c.oid::regclass, c.reltype, string_agg(a.attname, ',' ORDER BY a.attnum) "
+               "FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 "
+               "AND NOT a.attisdropped WHERE c.oid IN ('ledger.\"order\"'::regclass, "
+               "'ledger.trade'::regclass) GROUP BY c.oid, c.reltype",
+               0, NULL);
+    for (int t = 0; t < TABLES; t++)
+        prepare_table(p, (enum table)t);
 }
 
 struct project *
@@ -376,6 +446,7 @@ project_open(const struct project_options *o)
                                  .conninfo = o->conninfo,
                                  .label = "tables",
                                  .arg = p,
+                                 .on_up = connection_up,
                                  .on_down = connection_down,
                              });
     prepare(p);

@@ -68,16 +68,27 @@ static const Oid change_list_types[] = {PG_INT8, PG_INT2, PG_INT8, PG_INT4};
 static const char order_by_id_where[] = "WHERE t.account_id = $1 AND t.order_id = $2";
 static const Oid order_by_id_types[] = {PG_INT8, PG_INT8};
 
+/*
+ * The index has the ids that clients chose. One that the gateway made ("scrip-...") is looked for
+ * among the account's latest orders only.
+ */
+#define ORDER_OF_CLIENT                                                                            \
+    "coalesce((SELECT max(o.order_id) FROM ledger.\"order\" AS o WHERE o.account_id = $1 "         \
+    "AND o.client_order_id = $2 AND NOT o.id_was_made), "                                          \
+    "(SELECT max(n.order_id) FROM (SELECT m.order_id, m.client_order_id "                          \
+    "FROM ledger.\"order\" AS m WHERE m.account_id = $1 AND $2 LIKE 'scrip-%' "                    \
+    "ORDER BY m.order_id DESC LIMIT 10000) AS n WHERE n.client_order_id = $2))"
+
 static const char order_by_client_where[] =
-    "WHERE t.account_id = $1 AND t.client_order_id = $2 ORDER BY t.order_id DESC LIMIT 1";
+    "WHERE t.account_id = $1 AND t.order_id = " ORDER_OF_CLIENT;
 static const Oid order_by_client_types[] = {PG_INT8, PG_TEXT};
 
 static const char fills_by_id_where[] =
     "WHERE t.account_id = $1 AND t.order_id = $2 ORDER BY t.trade_id DESC LIMIT 500";
 
 static const char fills_by_client_where[] =
-    "WHERE t.order_id = (SELECT max(o.order_id) FROM ledger.\"order\" AS o "
-    "WHERE o.account_id = $1 AND o.client_order_id = $2) ORDER BY t.trade_id DESC LIMIT 500";
+    "WHERE t.account_id = $1 AND t.order_id = " ORDER_OF_CLIENT
+    " ORDER BY t.trade_id DESC LIMIT 500";
 
 static void
 prepare(struct query *q, const char *name, enum table table, const char *from, const char *where,

@@ -126,12 +126,6 @@ orders_go_on(struct restore *r)
         go(r, STEP_FILLS);
 }
 
-static uint64_t
-shard_first_id(const struct restore *r)
-{
-    return (uint64_t)r->shard << 47;
-}
-
 /* ---- Rows into memory --------------------------------------------------------------------- */
 
 static void
@@ -344,16 +338,22 @@ ask_accounts(struct restore *r)
 }
 
 static void
-ask_orders(struct restore *r, const char *filter)
+ask_orders(struct restore *r)
 {
     rows_select_list(TABLE_ORDER, "t", r->select);
-    uint64_t first = shard_first_id(r);
+    uint64_t first = (uint64_t)r->shard << 47;
     uint64_t after = r->after_id > first ? r->after_id : first;
-    uint64_t end = r->step == STEP_OPEN_ORDERS ? r->edge_id + 1 : first + (UINT64_C(1) << 47);
-    ask(r, NULL,
-        "SELECT %s FROM ledger.\"order\" AS t WHERE t.order_id > %" PRIu64
-        " AND t.order_id < %" PRIu64 " %s ORDER BY t.order_id LIMIT %d",
-        r->select, after, end, filter, PAGE_ROWS);
+    if (r->step == STEP_OPEN_ORDERS)
+        ask(r, NULL,
+            "SELECT %s FROM ledger.\"order\" AS t WHERE t.order_id > %" PRIu64
+            " AND t.order_id <= %" PRIu64 " AND t.status <= 2 ORDER BY t.order_id LIMIT %d",
+            r->select, after, r->edge_id, PAGE_ROWS);
+    else /* account by account: there is no index by order id alone */
+        ask(r, NULL,
+            "SELECT %s FROM ledger.account AS a CROSS JOIN LATERAL (SELECT * FROM ledger.\"order\" "
+            "AS o WHERE o.account_id = a.account_id AND o.order_id > %" PRIu64
+            " ORDER BY o.order_id LIMIT %d) AS t WHERE a.shard = %u ORDER BY t.order_id LIMIT %d",
+            r->select, after, PAGE_ROWS, r->shard, PAGE_ROWS);
 }
 
 static void
@@ -483,18 +483,17 @@ ask_next(struct restore *r)
             list, r->after_id, r->after_wallet, r->owned, PAGE_ROWS);
         break;
     case STEP_EDGE:
-        r->edge_id = shard_first_id(r);
+        r->edge_id = (uint64_t)r->shard << 47;
         ask(r, NULL,
-            "SELECT order_id FROM ledger.\"order\" WHERE order_id > %" PRIu64
-            " AND order_id < %" PRIu64 " AND created_us < %" PRId64
-            " ORDER BY order_id DESC LIMIT 1",
-            r->edge_id, r->edge_id + (UINT64_C(1) << 47), loop_now_us(r->o.loop) - RECENT_US);
+            "SELECT t.order_id FROM ledger.account AS a CROSS JOIN LATERAL (SELECT o.order_id FROM "
+            "ledger.\"order\" AS o WHERE o.account_id = a.account_id AND o.created_us < %" PRId64
+            " ORDER BY o.order_id DESC LIMIT 1) AS t WHERE a.shard = %u "
+            "ORDER BY t.order_id DESC LIMIT 1",
+            loop_now_us(r->o.loop) - RECENT_US, r->shard);
         break;
     case STEP_OPEN_ORDERS:
-        ask_orders(r, "AND t.status <= 2");
-        break;
     case STEP_ORDERS:
-        ask_orders(r, "");
+        ask_orders(r);
         break;
     case STEP_FILLS:
         ask_fills(r);

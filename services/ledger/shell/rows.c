@@ -147,35 +147,75 @@ static const struct column columns_change[] = {COLUMNS_change(AS_COLUMN)};
 struct table_info {
     const char *name;
     const char *key; /* of ON CONFLICT */
-    bool is_written_once;
+    enum { WRITE_OVER, WRITE_ONCE, WRITE_NEW } write;
+    bool are_records;
     const struct column *columns;
     int count;
 };
 
 #define INFO(columns) columns, (int)(sizeof columns / sizeof columns[0])
 static const struct table_info tables[TABLES] = {
-    [TABLE_SHARD] = {"ledger.shard", "shard", false, INFO(columns_stamp)},
-    [TABLE_ACCOUNT] = {"ledger.account", "account_id", false, INFO(columns_account)},
-    [TABLE_SETTINGS] = {"ledger.settings", "account_id, wallet", false, INFO(columns_settings)},
-    [TABLE_LIMITS] = {"ledger.settings", "account_id, wallet", false, INFO(columns_limits)},
-    [TABLE_BALANCE] = {"ledger.balance", "account_id, wallet, asset", false, INFO(columns_balance)},
-    [TABLE_ORDER] = {"ledger.\"order\"", "order_id", false, INFO(columns_order)},
-    [TABLE_TRADE] = {"ledger.trade", "order_id, trade_id", true, INFO(columns_trade)},
-    [TABLE_CHANGE] = {"ledger.balance_change", "account_id, wallet, change_id", true,
+    [TABLE_SHARD] = {"ledger.shard", "shard", WRITE_OVER, false, INFO(columns_stamp)},
+    [TABLE_ACCOUNT] = {"ledger.account", "account_id", WRITE_OVER, false, INFO(columns_account)},
+    [TABLE_SETTINGS] = {"ledger.settings", "account_id, wallet", WRITE_OVER, false,
+                        INFO(columns_settings)},
+    [TABLE_LIMITS] = {"ledger.settings", "account_id, wallet", WRITE_OVER, false,
+                      INFO(columns_limits)},
+    [TABLE_BALANCE] = {"ledger.balance", "account_id, wallet, asset", WRITE_OVER, false,
+                       INFO(columns_balance)},
+    [TABLE_ORDER] = {"ledger.\"order\"", "account_id, order_id", WRITE_OVER, true,
+                     INFO(columns_order)},
+    [TABLE_NEW_ORDER] = {"ledger.\"order\"", "account_id, order_id", WRITE_NEW, true,
+                         INFO(columns_order)},
+    [TABLE_TRADE] = {"ledger.trade", "account_id, trade_id", WRITE_ONCE, true, INFO(columns_trade)},
+    [TABLE_CHANGE] = {"ledger.balance_change", "account_id, wallet, change_id", WRITE_ONCE, false,
                       INFO(columns_change)},
 };
 
 int
-rows_columns(enum table table)
+rows_arrays(enum table table)
 {
-    return tables[table].count;
+    return tables[table].are_records ? 1 : tables[table].count;
+}
+
+static enum pg_oid
+array_oid(const struct table_info *t, int array)
+{
+    return t->are_records ? PG_RECORD : t->columns[array].oid;
+}
+
+bool
+rows_are_records(enum table table)
+{
+    return tables[table].are_records;
+}
+
+const char *
+rows_table(enum table table)
+{
+    return tables[table].name;
+}
+
+bool
+rows_agree(enum table table, const char *columns)
+{
+    const struct table_info *t = &tables[table];
+    for (int i = 0; i < t->count; i++) {
+        size_t length = strlen(t->columns[i].name);
+        bool is_last = i == t->count - 1;
+        if (strncmp(columns, t->columns[i].name, length) != 0 ||
+            columns[length] != (is_last ? '\0' : ','))
+            return false;
+        columns += length + 1;
+    }
+    return true;
 }
 
 void
 rows_types(enum table table, Oid types[ROWS_COLUMNS_MAX])
 {
-    for (int i = 0; i < tables[table].count; i++)
-        types[i] = pg_array_type(tables[table].columns[i].oid);
+    for (int i = 0; i < rows_arrays(table); i++)
+        types[i] = pg_array_type(array_oid(&tables[table], i));
 }
 
 /* ---- SQL ---------------------------------------------------------------------------------- */
@@ -217,7 +257,7 @@ static const char limits_sql[] =
     "WHERE s.account_id = r.account_id AND s.wallet = r.wallet";
 
 void
-rows_write_sql(enum table table, char sql[ROWS_SQL_BYTES])
+rows_write_sql(enum table table, bool again, char sql[ROWS_SQL_BYTES])
 {
     const struct table_info *t = &tables[table];
     size_t at = 0;
@@ -228,9 +268,15 @@ rows_write_sql(enum table table, char sql[ROWS_SQL_BYTES])
     add(sql, &at, "INSERT INTO %s (", t->name);
     add_list(sql, &at, t, "@");
     add(sql, &at, ") SELECT * FROM unnest(");
-    add_list(sql, &at, t, "$#");
-    add(sql, &at, ") ON CONFLICT (%s) DO ", t->key);
-    if (t->is_written_once) {
+    if (t->are_records)
+        add(sql, &at, "$1::%s[]", t->name);
+    else
+        add_list(sql, &at, t, "$#");
+    add(sql, &at, ")");
+    if (t->write != WRITE_OVER && !again)
+        return;
+    add(sql, &at, " ON CONFLICT (%s) DO ", t->key);
+    if (t->write == WRITE_ONCE) {
         add(sql, &at, "NOTHING");
         return;
     }
@@ -255,22 +301,22 @@ rows_init(struct rows *r, enum table table)
     memset(r, 0, sizeof *r);
     r->table = table;
     CHECK(tables[table].count <= ROWS_COLUMNS_MAX);
-    for (int i = 0; i < tables[table].count; i++)
-        pg_array_init(&r->columns[i], tables[table].columns[i].oid);
+    for (int i = 0; i < rows_arrays(table); i++)
+        pg_array_init(&r->arrays[i], array_oid(&tables[table], i));
 }
 
 void
 rows_fini(struct rows *r)
 {
-    for (int i = 0; i < tables[r->table].count; i++)
-        pg_array_fini(&r->columns[i]);
+    for (int i = 0; i < rows_arrays(r->table); i++)
+        pg_array_fini(&r->arrays[i]);
 }
 
 void
 rows_clear(struct rows *r)
 {
-    for (int i = 0; i < tables[r->table].count; i++)
-        pg_array_clear(&r->columns[i]);
+    for (int i = 0; i < rows_arrays(r->table); i++)
+        pg_array_clear(&r->arrays[i]);
     r->count = 0;
 }
 
@@ -278,8 +324,8 @@ size_t
 rows_bytes(const struct rows *r)
 {
     size_t sum = 0;
-    for (int i = 0; i < tables[r->table].count; i++)
-        sum += (size_t)pg_array_length(&r->columns[i]);
+    for (int i = 0; i < rows_arrays(r->table); i++)
+        sum += (size_t)pg_array_length(&r->arrays[i]);
     return sum;
 }
 
@@ -308,25 +354,30 @@ put_commands(struct pg_array *a, const struct ledger_command commands[LEDGER_COM
 #define PUT_COMMANDS(a, value) put_commands(a, value);
 #define PUT_SHARD(a, value)    pg_array_int2(a, (int16_t)ledger_shard_of(value));
 
-#define AS_PUT(kind, name, field) PUT_##kind(&r->columns[column++], row->field)
+#define AS_PUT(kind, name, field) PUT_##kind(&r->arrays[array], row->field) array += step;
 
-#define ROWS_ADD(noun, TABLE)                                                                      \
+/* Every column's value into an array of its own, or all into the one of records. */
+#define ROWS_ADD(noun, are_right)                                                                  \
     void rows_add_##noun(struct rows *r, const struct noun##_row *row)                             \
     {                                                                                              \
-        CHECK(r->table == (TABLE));                                                                \
-        int column = 0;                                                                            \
+        CHECK(are_right);                                                                          \
+        int array = 0, step = rows_are_records(r->table) ? 0 : 1;                                  \
+        if (step == 0)                                                                             \
+            pg_array_begin(&r->arrays[0]);                                                         \
         COLUMNS_##noun(AS_PUT);                                                                    \
+        if (step == 0)                                                                             \
+            pg_array_end(&r->arrays[0]);                                                           \
         r->count++;                                                                                \
     }
 
-ROWS_ADD(stamp, TABLE_SHARD)
-ROWS_ADD(account, TABLE_ACCOUNT)
-ROWS_ADD(settings, TABLE_SETTINGS)
-ROWS_ADD(limits, TABLE_LIMITS)
-ROWS_ADD(balance, TABLE_BALANCE)
-ROWS_ADD(order, TABLE_ORDER)
-ROWS_ADD(trade, TABLE_TRADE)
-ROWS_ADD(change, TABLE_CHANGE)
+ROWS_ADD(stamp, r->table == TABLE_SHARD)
+ROWS_ADD(account, r->table == TABLE_ACCOUNT)
+ROWS_ADD(settings, r->table == TABLE_SETTINGS)
+ROWS_ADD(limits, r->table == TABLE_LIMITS)
+ROWS_ADD(balance, r->table == TABLE_BALANCE)
+ROWS_ADD(order, r->table == (row->is_new ? TABLE_NEW_ORDER : TABLE_ORDER))
+ROWS_ADD(trade, r->table == TABLE_TRADE)
+ROWS_ADD(change, r->table == TABLE_CHANGE)
 
 /* ---- Results to rows ---------------------------------------------------------------------- */
 

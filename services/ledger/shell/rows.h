@@ -5,6 +5,9 @@
  * arrays and the decoder from results, so that a column cannot be written and then forgotten.
  * To add one: a migration in db/, then one row in the list.
  *
+ * Orders and trades are sent as one array of records, the others as an array per column. Records
+ * are taken by position: their list is the table's columns in the table's order (rows_agree()).
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef SCRIP_LEDGER_SHELL_ROWS_H
@@ -23,6 +26,7 @@ enum table {
     TABLE_LIMITS, /* the paper balance last set, in the same rows as TABLE_SETTINGS */
     TABLE_BALANCE,
     TABLE_ORDER,
+    TABLE_NEW_ORDER, /* the same table: orders it has no row of */
     TABLE_TRADE,
     TABLE_CHANGE,
     TABLES
@@ -52,10 +56,10 @@ struct limits_row {
     money_t balance, balance_min, balance_max;
 };
 
-/* Many rows of one table as arrays, one per column. */
+/* Many rows of one table: one array per column, or one of records. */
 struct rows {
     enum table table;
-    struct pg_array columns[ROWS_COLUMNS_MAX];
+    struct pg_array arrays[ROWS_COLUMNS_MAX];
     uint32_t count;
 };
 
@@ -73,11 +77,17 @@ void rows_add_order(struct rows *r, const struct order_row *row);
 void rows_add_trade(struct rows *r, const struct trade_row *row);
 void rows_add_change(struct rows *r, const struct change_row *row);
 
-/* Number of a table's columns, and the types of their arrays. */
-int rows_columns(enum table table);
+/* Number of a table's arrays, and their types. */
+int rows_arrays(enum table table);
 void rows_types(enum table table, Oid types[ROWS_COLUMNS_MAX]);
-/* Writes all rows, over those that are there; each column is one array parameter. */
-void rows_write_sql(enum table table, char sql[ROWS_SQL_BYTES]);
+/* Writes all rows, the arrays being its parameters. Rows that are there are written over, but
+ * those that never can be there (new orders, and what is written once) only when `again`. */
+void rows_write_sql(enum table table, bool again, char sql[ROWS_SQL_BYTES]);
+/* Whether its rows are sent as records of the table's row type. */
+bool rows_are_records(enum table table);
+const char *rows_table(enum table table);
+/* Whether these are the table's columns in its order: "a,b,...". */
+bool rows_agree(enum table table, const char *columns);
 /* "t.a, t.b, ..." of all columns. */
 void rows_select_list(enum table table, const char *alias, char sql[ROWS_SQL_BYTES]);
 
