@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/core/ended.h"
 #include "gateway/core/gateway.h"
 #include "gateway/core/limit.h"
 #include "gateway/core/stream.h"
@@ -270,4 +271,30 @@ Test(cursor, numbers_from_the_future_start_where_the_account_is)
     cr_assert_not(cursor_resumed(&c, 4));
     cr_assert(cursor_recheck(&c));
     cr_assert_not(cursor_recheck(&c));
+}
+
+/* ---- Ended sessions ---- */
+
+Test(ended, a_session_is_kept_while_a_token_of_it_may_live)
+{
+    struct ended e;
+    void *room = calloc(1, ended_bytes(3));
+    ended_init(&e, 3, 100, room);
+    cr_assert_not(ended_has(&e, 1));
+    cr_assert(ended_add(&e, 1, 1000));
+    cr_assert(ended_add(&e, 2, 1050));
+    cr_assert(ended_add(&e, 1, 1060), "again is harmless");
+    cr_assert(ended_has(&e, 1) && ended_has(&e, 2) && !ended_has(&e, 3));
+    cr_assert(ended_add(&e, 3, 1100));
+    cr_assert_not(ended_has(&e, 1), "its last token has run out");
+    cr_assert(ended_has(&e, 2) && ended_has(&e, 3));
+    cr_assert(ended_add(&e, 4, 1101));
+    cr_assert_not(ended_add(&e, 5, 1102), "the first had to go early");
+    cr_assert_not(ended_has(&e, 2));
+    cr_assert(ended_has(&e, 3) && ended_has(&e, 4) && ended_has(&e, 5));
+    for (uint64_t i = 6; i < 1000; i++)
+        ended_add(&e, i, 1102);
+    cr_assert_eq(e.count, 3);
+    cr_assert(ended_has(&e, 997) && ended_has(&e, 998) && ended_has(&e, 999));
+    free(room);
 }

@@ -386,16 +386,24 @@ Test(auth, a_refresh_token_is_used_once_and_its_reuse_ends_the_session)
     member("refresh_token", second, sizeof second);
     cr_assert_str_neq(first, second);
     expect(ask("POST", "/api/auth/refresh", "", body), 401, "REFRESH_INVALID");
+    expect(ask("GET", "/api/user/me", token, ""), 401, "TOKEN_INVALID");
     snprintf(body, sizeof body, "{\"refresh_token\":\"%s\"}", second);
     expect(ask("POST", "/api/auth/refresh", "", body), 401, "REFRESH_INVALID");
 }
 
 Test(auth, log_out)
 {
-    char token[1024], refresh[128], body[256];
+    char token[1024], other[1024], refresh[128], body[256];
     sign_in("leaver", token, refresh);
     snprintf(body, sizeof body, "{\"refresh_token\":\"%s\"}", refresh);
+    expect(ask("POST", "/api/auth/login", "",
+               "{\"username\":\"leaver\",\"password\":\"correct horse\"}"),
+           200, "access_token");
+    member("access_token", other, sizeof other);
+    expect(ask("GET", "/api/user/me", token, ""), 200, "leaver");
     expect(ask("POST", "/api/auth/logout", "", body), 200, "{}");
+    expect(ask("GET", "/api/user/me", token, ""), 401, "TOKEN_INVALID");
+    expect(ask("GET", "/api/user/me", other, ""), 200, "leaver");
     expect(ask("POST", "/api/auth/refresh", "", body), 401, "REFRESH_INVALID");
     expect(ask("POST", "/api/auth/logout", "", "{\"refresh_token\":\"unknown\"}"), 200, "{}");
 }
@@ -569,4 +577,30 @@ Test(stream, operations_and_refusals)
     cr_assert_eq(stream_hear(fd), 0x88);
     cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 1003);
     close(fd);
+}
+
+Test(stream, a_session_that_ends_elsewhere_ends_here)
+{
+    char token[1024], refresh[128], conninfo[512];
+    sign_in("traveller", token, refresh);
+    int stream = stream_open("/ws"), fd = dial(), status;
+    cr_assert_eq(hear(stream), 101);
+    stream_auth(stream, token);
+    cr_assert_not_null(strstr(reply, "\"op\":\"auth\",\"ok\":true"), "%s", reply);
+    expect(ask_on(fd, "GET", "/api/user/me", token, ""), 200, "traveller");
+    /* As another gateway ends it. */
+    snprintf(conninfo, sizeof conninfo, "%s dbname=%s", getenv("SCRIP_TEST_PG"),
+             getenv("GW_HTTP_TEST_DATABASE"));
+    PGconn *c = PQconnectdb(conninfo);
+    PGresult *r = PQexec(c, "UPDATE gateway.sessions s SET revoked_at = now() FROM gateway.users u"
+                            " WHERE u.id = s.user_id AND u.username = 'traveller'");
+    cr_assert_str_eq(PQcmdTuples(r), "2", "of the sign-up and of the log-in");
+    PQclear(r);
+    PQfinish(c);
+    cr_assert_eq(stream_hear(stream), 0x88);
+    cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 4001);
+    status = ask_on(fd, "GET", "/api/user/me", token, "");
+    expect(status, 401, "TOKEN_INVALID");
+    close(fd);
+    close(stream);
 }

@@ -38,15 +38,19 @@ database_make(const char *server, const char *name, char *conninfo, size_t size)
     snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
     PGconn *c = PQconnectdb(server);
     run(c, sql);
-    PQfinish(c);
     snprintf(conninfo, size, "%s dbname=%s", server, name);
-    FILE *f = fopen(SCRIP_SOURCE "/db/deploy/gateway_users.sql", "r");
-    if (f == NULL)
-        fail("no gateway_users.sql");
-    sql[fread(sql, 1, sizeof sql - 1, f)] = 0;
-    fclose(f);
+    static const char *const changes[] = {SCRIP_SOURCE "/db/deploy/gateway_users.sql",
+                                          SCRIP_SOURCE "/db/deploy/gateway_sessions_ended.sql"};
+    PQfinish(c);
     c = PQconnectdb(conninfo);
-    run(c, sql);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        FILE *f = fopen(changes[i], "r");
+        if (f == NULL)
+            fail(changes[i]);
+        sql[fread(sql, 1, sizeof sql - 1, f)] = 0;
+        fclose(f);
+        run(c, sql);
+    }
     PQfinish(c);
 }
 

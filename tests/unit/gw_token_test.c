@@ -27,7 +27,8 @@ open_with(const char *keys)
                               .key_file = "",
                               .issuer = "scrip",
                               .life_us = 900 * INT64_C(1000000),
-                              .cache_max = 4};
+                              .cache_max = 4,
+                              .ended_max = 2};
     log_open("test", LOG_ERROR + 1);
     cr_assert_eq(tokens_open(&o, &t), OK);
     return t;
@@ -36,8 +37,11 @@ open_with(const char *keys)
 static size_t
 sign(struct tokens *t, uint64_t user, char out[TOKEN_BYTES])
 {
-    struct token_holder h = {
-        .user_id = user, .account_id = user + 100, .username = "alice", .role = "user"};
+    struct token_holder h = {.user_id = user,
+                             .account_id = user + 100,
+                             .session_id = user + 200,
+                             .username = "alice",
+                             .role = "user"};
     return tokens_sign(t, &h, now_us, out);
 }
 
@@ -80,6 +84,25 @@ Test(token, more_tokens_than_the_table_holds)
     tokens_close(&t);
 }
 
+Test(token, with_a_session_its_tokens_end)
+{
+    struct tokens *t = open_with("k1:" KEY_A);
+    char seen[TOKEN_BYTES], unseen[TOKEN_BYTES], other[TOKEN_BYTES];
+    sign(t, 7, seen);
+    sign(t, 8, unseen);
+    sign(t, 9, other);
+    cr_assert_eq(verify(t, seen, now_us), OK);
+    tokens_end_session(t, 207, now_us);
+    tokens_end_session(t, 207, now_us);
+    tokens_end_session(t, 208, now_us);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(verify(t, seen, now_us), ERR_TOKEN_INVALID);
+        cr_assert_eq(verify(t, unseen, now_us), ERR_TOKEN_INVALID);
+        cr_assert_eq(verify(t, other, now_us), OK);
+    }
+    tokens_close(&t);
+}
+
 Test(token, keys_rotate)
 {
     struct tokens *old = open_with("k1:" KEY_A), *both = open_with("k2:" KEY_B ",k1:" KEY_A),
@@ -99,7 +122,8 @@ Test(token, keys_rotate)
 
 /* What becomes of a token of libjwt's own making, with things we would not put in. */
 static enum err
-forge(struct tokens *t, jwt_alg_t alg, const char *kid, const char *issuer, long account)
+forge(struct tokens *t, jwt_alg_t alg, const char *kid, const char *issuer, long account,
+      long session)
 {
     jwt_t *jwt;
     unsigned char key[32];
@@ -114,6 +138,7 @@ forge(struct tokens *t, jwt_alg_t alg, const char *kid, const char *issuer, long
     jwt_add_grant(jwt, "name", "alice");
     jwt_add_grant(jwt, "role", "user");
     jwt_add_grant_int(jwt, "acc", account);
+    jwt_add_grant_int(jwt, "sid", session);
     jwt_add_grant_int(jwt, "exp", (long)(now_us / 1000000 + 60));
     char *text = jwt_encode_str(jwt);
     jwt_free(jwt);
@@ -125,12 +150,13 @@ forge(struct tokens *t, jwt_alg_t alg, const char *kid, const char *issuer, long
 Test(token, forgeries_are_refused)
 {
     struct tokens *t = open_with("k1:" KEY_A);
-    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "scrip", 5), OK, "the form is right");
-    cr_assert_eq(forge(t, JWT_ALG_NONE, "k1", "scrip", 5), ERR_TOKEN_INVALID);
-    cr_assert_eq(forge(t, JWT_ALG_HS512, "k1", "scrip", 5), ERR_TOKEN_INVALID);
-    cr_assert_eq(forge(t, JWT_ALG_HS256, "k9", "scrip", 5), ERR_TOKEN_INVALID);
-    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "other", 5), ERR_TOKEN_INVALID);
-    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "scrip", 0), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "scrip", 5, 6), OK, "the form is right");
+    cr_assert_eq(forge(t, JWT_ALG_NONE, "k1", "scrip", 5, 6), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS512, "k1", "scrip", 5, 6), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k9", "scrip", 5, 6), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "other", 5, 6), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "scrip", 0, 6), ERR_TOKEN_INVALID);
+    cr_assert_eq(forge(t, JWT_ALG_HS256, "k1", "scrip", 5, 0), ERR_TOKEN_INVALID);
     char token[TOKEN_BYTES], changed[TOKEN_BYTES];
     size_t length = sign(t, 1, token);
     for (size_t i = 0; i + 1 < length; i++) {
@@ -167,8 +193,12 @@ Test(token, bad_keys_refuse_to_start)
     log_open("test", LOG_ERROR + 1);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tokens *t = NULL;
-        struct token_options o = {
-            .keys = bad[i], .key_file = "", .issuer = "scrip", .life_us = 1, .cache_max = 4};
+        struct token_options o = {.keys = bad[i],
+                                  .key_file = "",
+                                  .issuer = "scrip",
+                                  .life_us = 1,
+                                  .cache_max = 4,
+                                  .ended_max = 2};
         cr_assert_eq(tokens_open(&o, &t), ERR_CONFIG_BAD_VALUE, "%s", bad[i]);
     }
 }
@@ -178,8 +208,12 @@ Test(token, a_key_file_is_made_once_and_only_for_its_owner)
     char folder[] = "/tmp/gw_token_test.XXXXXX", path[64];
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/keys", folder);
-    struct token_options o = {
-        .keys = "", .key_file = path, .issuer = "scrip", .life_us = 1000000, .cache_max = 4};
+    struct token_options o = {.keys = "",
+                              .key_file = path,
+                              .issuer = "scrip",
+                              .life_us = 1000000,
+                              .cache_max = 4,
+                              .ended_max = 2};
     struct tokens *one = NULL, *two = NULL;
     char token[TOKEN_BYTES];
     struct stat st;

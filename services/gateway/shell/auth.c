@@ -183,7 +183,8 @@ account_open_send(struct shell *s, const struct token_holder *holder, uint64_t c
 static void
 holder_set(struct token_holder *holder, const struct user_row *row)
 {
-    *holder = (struct token_holder){.user_id = row->user_id, .account_id = row->account_id};
+    *holder = (struct token_holder){
+        .user_id = row->user_id, .account_id = row->account_id, .session_id = row->session_id};
     snprintf(holder->username, sizeof holder->username, "%s", row->username);
     snprintf(holder->role, sizeof holder->role, "%s", row->role);
 }
@@ -252,11 +253,11 @@ on_logged_in(void *arg, enum err e, const struct user_row *row)
     struct flow *f = arg;
     struct shell *s = f->shell;
     struct request *r = request_find(s, f->handle);
-    (void)row;
     if (e != OK || r == NULL) {
         flow_fail(f, e);
         return;
     }
+    f->holder.session_id = row->session_id;
     /* Heals a sign-up that broke off before the ledger had opened the account. What the client
      * sends next stands behind it in the same queue. */
     e = account_open_send(s, &f->holder, corr_new(s), 0);
@@ -308,11 +309,22 @@ on_found(void *arg, enum err e, const struct user_row *row)
 
 /* ---- Refresh ----------------------------------------------------------------------------- */
 
+/* Of a refused refresh token: if that ended its session, the access tokens have ended by now. */
+static void
+on_ended_heard(void *arg, enum err e, const struct user_row *row)
+{
+    (void)e;
+    (void)row;
+    flow_fail(arg, ERR_REFRESH_INVALID);
+}
+
 static void
 on_refreshed(void *arg, enum err e, const struct user_row *row)
 {
     struct flow *f = arg;
     struct request *r = request_find(f->shell, f->handle);
+    if (e == ERR_REFRESH_INVALID && users_ended(f->shell->users, on_ended_heard, f))
+        return;
     if (e != OK || r == NULL) {
         flow_fail(f, e);
         return;
@@ -326,13 +338,15 @@ static void
 on_logged_out(void *arg, enum err e, const struct user_row *row)
 {
     struct flow *f = arg;
-    struct request *r = request_find(f->shell, f->handle);
-    (void)row;
+    struct shell *s = f->shell;
+    struct request *r = request_find(s, f->handle);
+    if (e == OK && row->session_id != 0)
+        tokens_end_session(s->tokens, row->session_id, loop_now_us(s->loop));
     if (e != OK || r == NULL) {
         flow_fail(f, e);
         return;
     }
-    answer_text(f->shell, r, 200, NULL, "{}", 2);
+    answer_text(s, r, 200, NULL, "{}", 2);
     flow_free(f);
 }
 

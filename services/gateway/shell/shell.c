@@ -83,6 +83,13 @@ on_tick(void *arg)
         loop_stop(s->loop);
 }
 
+static void
+on_session_ended(void *arg, uint64_t session_id)
+{
+    struct shell *s = arg;
+    tokens_end_session(s->tokens, session_id, loop_now_us(s->loop));
+}
+
 static enum err
 parts_open(struct shell *s)
 {
@@ -91,7 +98,8 @@ parts_open(struct shell *s)
                               .key_file = c->jwt_key_file,
                               .issuer = c->jwt_issuer,
                               .life_us = c->token_minutes * 60000000,
-                              .cache_max = (uint32_t)c->token_cache_max};
+                              .cache_max = (uint32_t)c->token_cache_max,
+                              .ended_max = (uint32_t)c->sessions_ended_max};
     enum err e = tokens_open(&t, &s->tokens);
     if (e != OK)
         return e;
@@ -104,7 +112,10 @@ parts_open(struct shell *s)
                               .conninfo = c->database,
                               .refresh_days = c->refresh_days,
                               .lock_after = c->login_lock_after,
-                              .lock_max_s = c->login_lock_max_s};
+                              .lock_max_s = c->login_lock_max_s,
+                              .token_seconds = c->token_minutes * 60,
+                              .arg = s,
+                              .on_session_ended = on_session_ended};
     s->hashes = hash_pool_open(&p);
     s->users = users_open(&u);
     s->cache = market_cache_open(s->loop, c->redis);

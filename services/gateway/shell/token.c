@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/map.h"
+#include "gateway/core/ended.h"
 #include "host/log.h"
 #include "host/metrics.h"
 #include "wire/json.h"
@@ -56,7 +57,9 @@ struct tokens {
     void *map_room;
     struct cached *cache;
     uint32_t cache_max, cache_next; /* the oldest entry is given away */
-    struct metric *hits, *misses;
+    struct ended ended;
+    void *ended_room;
+    struct metric *hits, *misses, *forgotten;
 };
 
 /* ---- Keys -------------------------------------------------------------------------------- */
@@ -192,12 +195,16 @@ tokens_open(const struct token_options *o, struct tokens **out)
     t->cache_max = o->cache_max;
     t->cache = calloc(o->cache_max, sizeof *t->cache);
     t->map_room = malloc(map_bytes(o->cache_max));
-    CHECK(t->cache != NULL && t->map_room != NULL);
+    t->ended_room = calloc(1, ended_bytes(o->ended_max));
+    CHECK(t->cache != NULL && t->map_room != NULL && t->ended_room != NULL);
     map_init(&t->map, o->cache_max, t->map_room);
+    ended_init(&t->ended, o->ended_max, o->life_us, t->ended_room);
     t->hits = metric_counter("scrip_gateway_token_checks_total", "cached=\"yes\"",
                              "Access tokens checked.");
     t->misses = metric_counter("scrip_gateway_token_checks_total", "cached=\"no\"",
                                "Access tokens checked.");
+    t->forgotten = metric_counter("scrip_gateway_sessions_forgotten_total", "",
+                                  "Ended sessions forgotten before their tokens had run out.");
     *out = t;
     return OK;
 }
@@ -211,6 +218,7 @@ tokens_close(struct tokens **t)
     OPENSSL_cleanse(old->keys, sizeof old->keys);
     free(old->cache);
     free(old->map_room);
+    free(old->ended_room);
     free(old);
     *t = NULL;
 }
@@ -233,6 +241,7 @@ tokens_sign(struct tokens *t, struct token_holder *holder, int64_t now_us, char 
     CHECK(jwt_add_grant(jwt, "name", holder->username) == 0);
     CHECK(jwt_add_grant(jwt, "role", holder->role) == 0);
     CHECK(jwt_add_grant_int(jwt, "acc", (long)holder->account_id) == 0);
+    CHECK(jwt_add_grant_int(jwt, "sid", (long)holder->session_id) == 0);
     CHECK(jwt_add_grant_int(jwt, "iat", (long)(now_us / 1000000)) == 0);
     CHECK(jwt_add_grant_int(jwt, "exp", (long)(holder->expires_us / 1000000)) == 0);
     char *text = jwt_encode_str(jwt);
@@ -296,8 +305,9 @@ holder_read(const struct tokens *t, jwt_t *jwt, struct token_holder *out)
     const char *issuer = jwt_get_grant(jwt, "iss"), *subject = jwt_get_grant(jwt, "sub");
     const char *name = jwt_get_grant(jwt, "name"), *role = jwt_get_grant(jwt, "role");
     long account = jwt_get_grant_int(jwt, "acc"), expires = jwt_get_grant_int(jwt, "exp");
+    long session = jwt_get_grant_int(jwt, "sid");
     if (issuer == NULL || strcmp(issuer, t->issuer) != 0 || subject == NULL || name == NULL ||
-        role == NULL || account <= 0 || expires <= 0)
+        role == NULL || account <= 0 || session <= 0 || expires <= 0)
         return false;
     char *end;
     errno = 0;
@@ -306,6 +316,7 @@ holder_read(const struct tokens *t, jwt_t *jwt, struct token_holder *out)
         return false;
     out->user_id = user;
     out->account_id = (uint64_t)account;
+    out->session_id = (uint64_t)session;
     out->expires_us = (int64_t)expires * 1000000;
     snprintf(out->username, sizeof out->username, "%s", name);
     snprintf(out->role, sizeof out->role, "%s", role);
@@ -331,6 +342,15 @@ cache_put(struct tokens *t, uint64_t hash, const char *token, size_t length,
     map_set(&t->map, hash, at);
 }
 
+/* What a signature does not tell. */
+static enum err
+holder_check(const struct tokens *t, const struct token_holder *holder, int64_t now_us)
+{
+    if (holder->expires_us <= now_us)
+        return ERR_TOKEN_EXPIRED;
+    return ended_has(&t->ended, holder->session_id) ? ERR_TOKEN_INVALID : OK;
+}
+
 enum err
 tokens_verify(struct tokens *t, const char *token, size_t length, int64_t now_us,
               struct token_holder *out)
@@ -343,7 +363,7 @@ tokens_verify(struct tokens *t, const char *token, size_t length, int64_t now_us
         CRYPTO_memcmp(t->cache[at].token, token, length) == 0) {
         metric_add(t->hits, 1);
         *out = t->cache[at].holder;
-        return out->expires_us > now_us ? OK : ERR_TOKEN_EXPIRED;
+        return holder_check(t, out, now_us);
     }
 
     metric_add(t->misses, 1);
@@ -360,8 +380,21 @@ tokens_verify(struct tokens *t, const char *token, size_t length, int64_t now_us
     jwt_free(jwt);
     if (!ok)
         return ERR_TOKEN_INVALID;
-    if (out->expires_us <= now_us)
-        return ERR_TOKEN_EXPIRED;
-    cache_put(t, hash, token, length, out);
-    return OK;
+    enum err e = holder_check(t, out, now_us);
+    if (e == OK)
+        cache_put(t, hash, token, length, out);
+    return e;
+}
+
+void
+tokens_end_session(struct tokens *t, uint64_t session_id, int64_t now_us)
+{
+    if (!ended_add(&t->ended, session_id, now_us))
+        metric_add(t->forgotten, 1);
+}
+
+bool
+tokens_session_ended(const struct tokens *t, uint64_t session_id)
+{
+    return ended_has(&t->ended, session_id);
 }

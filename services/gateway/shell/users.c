@@ -1,7 +1,7 @@
 /*
  * users.c - the statements, and their rows.
  *
- * The tables and the function gateway.refresh() are in db/deploy/gateway_users.sql.
+ * The tables and the function gateway.refresh() are in db/deploy/gateway_*.sql.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -18,6 +18,8 @@
 #include "host/pg.h"
 
 #define SWEEP_MS    600000
+#define ENDED_MS    1000
+#define ENDED_S     "60" /* asked for again and again, in case a commit takes that long */
 #define VALUES_MAX  5
 #define NUMBER_TEXT 24
 #define DIGEST_TEXT 67 /* \x and 64 digits, and a NUL */
@@ -25,8 +27,10 @@
 struct users {
     struct users_options o;
     struct pg *pg;
-    struct loop_timer *sweep;
+    struct loop_timer *sweep, *ended;
+    bool ended_known, ended_asked; /* all of the past since the connection is up; a question out */
     char refresh_days[NUMBER_TEXT], lock_after[NUMBER_TEXT], lock_max_s[NUMBER_TEXT];
+    char token_seconds[NUMBER_TEXT];
 };
 
 /* One question under way. */
@@ -44,7 +48,8 @@ static const char sql_add[] =
     " s AS (INSERT INTO gateway.sessions (user_id) SELECT id FROM u RETURNING id),"
     " r AS (INSERT INTO gateway.refresh_tokens (hash, session_id, expires_at) "
     "       SELECT $3::bytea, s.id, now() + $4::bigint * interval '1 day' FROM s)"
-    " SELECT u.id AS user_id, a.id AS account_id, u.username, u.role FROM u, a";
+    " SELECT u.id AS user_id, a.id AS account_id, s.id AS session_id, u.username, u.role"
+    " FROM u, a, s";
 static const char sql_find[] =
     "SELECT u.id AS user_id, a.id AS account_id, u.username, u.role, u.password_hash,"
     " ceil(extract(epoch FROM greatest(u.locked_until - now(), interval '0')))::bigint AS locked"
@@ -58,20 +63,25 @@ static const char sql_get[] =
 static const char sql_logged_in[] =
     "WITH u AS (UPDATE gateway.users SET failed_count = 0, locked_until = NULL"
     "           WHERE id = $1::bigint RETURNING id),"
-    " s AS (INSERT INTO gateway.sessions (user_id) SELECT id FROM u RETURNING id)"
-    " INSERT INTO gateway.refresh_tokens (hash, session_id, expires_at)"
-    " SELECT $2::bytea, s.id, now() + $3::bigint * interval '1 day' FROM s";
+    " s AS (INSERT INTO gateway.sessions (user_id) SELECT id FROM u RETURNING id),"
+    " r AS (INSERT INTO gateway.refresh_tokens (hash, session_id, expires_at)"
+    "       SELECT $2::bytea, s.id, now() + $3::bigint * interval '1 day' FROM s)"
+    " SELECT s.id AS session_id FROM s";
 static const char sql_failed[] =
     "UPDATE gateway.users SET failed_count = failed_count + 1,"
     " locked_until = CASE WHEN failed_count + 1 >= $2::int THEN now() + interval '1 second' *"
     "   least($3::bigint, 2 ^ least(failed_count + 1 - $2::int, 30)) END"
     " WHERE id = $1::bigint";
 static const char sql_refresh[] =
-    "SELECT user_id, account_id, username, role FROM gateway.refresh($1::bytea, $2::bytea, "
-    "$3::bigint) WHERE user_id IS NOT NULL";
+    "SELECT r.user_id, r.account_id, r.username, r.role,"
+    " (SELECT session_id FROM gateway.refresh_tokens WHERE hash = $1::bytea) AS session_id"
+    " FROM gateway.refresh($1::bytea, $2::bytea, $3::bigint) r WHERE r.user_id IS NOT NULL";
 static const char sql_log_out[] =
     "UPDATE gateway.sessions s SET revoked_at = coalesce(s.revoked_at, now())"
-    " FROM gateway.refresh_tokens r WHERE r.hash = $1::bytea AND r.session_id = s.id";
+    " FROM gateway.refresh_tokens r WHERE r.hash = $1::bytea AND r.session_id = s.id"
+    " RETURNING s.id AS session_id";
+static const char sql_ended[] = "SELECT id FROM gateway.sessions"
+                                " WHERE revoked_at > now() - $1::bigint * interval '1 second'";
 static const char sql_sweep[] =
     "DELETE FROM gateway.sessions s WHERE NOT EXISTS (SELECT 1 FROM gateway.refresh_tokens r"
     " WHERE r.session_id = s.id AND r.expires_at > now() - interval '1 day')"
@@ -154,6 +164,7 @@ on_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
     } else if (PQntuples(result) > 0) {
         row.user_id = (uint64_t)number_column(result, "user_id");
         row.account_id = (uint64_t)number_column(result, "account_id");
+        row.session_id = (uint64_t)number_column(result, "session_id");
         row.locked_seconds = (uint32_t)number_column(result, "locked");
         row.created_us = number_column(result, "created_us");
         text_column(result, "username", row.username, sizeof row.username);
@@ -191,6 +202,68 @@ on_sweep(void *arg)
     ask(u, "sweep", 0, NULL, OK, NULL, NULL);
 }
 
+/* ---- Sessions that ended ----------------------------------------------------------------- */
+
+struct ended_question {
+    struct users *u;
+    users_answer *answer;
+    void *arg;
+};
+
+static void
+on_ended(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct ended_question *q = arg;
+    struct users *u = q->u;
+    u->ended_asked = false;
+    if (outcome == PG_ROWS) {
+        u->ended_known = true;
+        for (int i = 0; i < PQntuples(result); i++)
+            u->o.on_session_ended(u->o.arg, strtoull(PQgetvalue(result, i, 0), NULL, 10));
+    }
+    if (q->answer != NULL)
+        q->answer(q->arg, outcome == PG_ROWS ? OK : ERR_USERS_UNAVAILABLE, NULL);
+    free(q);
+}
+
+/* All that still matters when nothing is known, the last minute afterwards. */
+bool
+users_ended(struct users *u, users_answer *answer, void *arg)
+{
+    if (!pg_is_up(u->pg))
+        return false;
+    struct ended_question *q = calloc(1, sizeof *q);
+    CHECK(q != NULL);
+    *q = (struct ended_question){u, answer, arg};
+    const char *values[] = {u->ended_known ? ENDED_S : u->token_seconds};
+    if (!pg_send_prepared(u->pg, "ended", 1, values, NULL, NULL, false, on_ended, q)) {
+        free(q);
+        return false;
+    }
+    bool sent = pg_sync(u->pg, NULL, NULL);
+    (void)sent; /* as in ask() */
+    u->ended_asked = true;
+    return true;
+}
+
+static void
+on_ended_due(void *arg)
+{
+    struct users *u = arg;
+    if (!u->ended_asked)
+        users_ended(u, NULL, NULL);
+}
+
+static void
+on_up(void *arg)
+{
+    struct users *u = arg;
+    u->ended_known = false;
+    users_ended(u, NULL, NULL);
+}
+
+/* ---- Opening and closing ----------------------------------------------------------------- */
+
 struct users *
 users_open(const struct users_options *o)
 {
@@ -200,7 +273,9 @@ users_open(const struct users_options *o)
     snprintf(u->refresh_days, sizeof u->refresh_days, "%" PRId64, o->refresh_days);
     snprintf(u->lock_after, sizeof u->lock_after, "%" PRId64, o->lock_after);
     snprintf(u->lock_max_s, sizeof u->lock_max_s, "%" PRId64, o->lock_max_s);
-    struct pg_options options = {.conninfo = o->conninfo, .label = "users", .arg = u};
+    snprintf(u->token_seconds, sizeof u->token_seconds, "%" PRId64, o->token_seconds);
+    struct pg_options options = {
+        .conninfo = o->conninfo, .label = "users", .arg = u, .on_up = on_up};
     u->pg = pg_open(o->loop, &options);
     pg_prepare(u->pg, "add", sql_add, 4, NULL);
     pg_prepare(u->pg, "find", sql_find, 1, NULL);
@@ -209,7 +284,9 @@ users_open(const struct users_options *o)
     pg_prepare(u->pg, "failed", sql_failed, 3, NULL);
     pg_prepare(u->pg, "refresh", sql_refresh, 3, NULL);
     pg_prepare(u->pg, "log_out", sql_log_out, 1, NULL);
+    pg_prepare(u->pg, "ended", sql_ended, 1, NULL);
     pg_prepare(u->pg, "sweep", sql_sweep, 0, NULL);
+    u->ended = loop_timer_new(o->loop, ENDED_MS, ENDED_MS, on_ended_due, u);
     u->sweep = loop_timer_new(o->loop, SWEEP_MS, SWEEP_MS, on_sweep, u);
     return u;
 }
@@ -221,10 +298,13 @@ users_close(struct users **u)
     if (old == NULL)
         return;
     loop_timer_end(&old->sweep);
+    loop_timer_end(&old->ended);
     pg_close(&old->pg);
     free(old);
     *u = NULL;
 }
+
+/* ---- What may be asked ------------------------------------------------------------------- */
 
 bool
 users_is_up(const struct users *u)

@@ -256,6 +256,10 @@ ws_op_tick(struct ws_conn *c)
         ws_cut(c, WS_TOKEN_EXPIRED, err_name(ERR_TOKEN_EXPIRED));
         return;
     }
+    if (c->is_signed_in && tokens_session_ended(s->tokens, c->who.session_id)) {
+        ws_cut(c, WS_TOKEN_EXPIRED, "the session ended");
+        return;
+    }
     if (c->ask_at_us == 0 || c->ask_at_us > loop_steady_us(s->loop) || c->question != WS_ASK_NONE)
         return;
     if (c->cursor.is_asking || cursor_recheck(&c->cursor))

@@ -1,0 +1,7 @@
+-- The index is there. SPDX-License-Identifier: Apache-2.0
+BEGIN;
+
+SELECT 1 / count(*) FROM pg_indexes
+WHERE schemaname = 'gateway' AND indexname = 'sessions_revoked';
+
+ROLLBACK;
