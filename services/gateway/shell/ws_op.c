@@ -252,12 +252,9 @@ void
 ws_op_tick(struct ws_conn *c)
 {
     struct shell *s = c->ws->shell;
-    if (c->is_signed_in && c->who.expires_us <= loop_now_us(s->loop)) {
-        ws_cut(c, WS_TOKEN_EXPIRED, err_name(ERR_TOKEN_EXPIRED));
-        return;
-    }
-    if (c->is_signed_in && tokens_session_ended(s->tokens, c->who.session_id)) {
-        ws_cut(c, WS_TOKEN_EXPIRED, "the session ended");
+    bool has_ended = tokens_session_ended(s->tokens, c->who.session_id);
+    if (c->is_signed_in && (has_ended || c->who.expires_us <= loop_now_us(s->loop))) {
+        ws_cut(c, WS_TOKEN_EXPIRED, err_name(has_ended ? ERR_TOKEN_INVALID : ERR_TOKEN_EXPIRED));
         return;
     }
     if (c->ask_at_us == 0 || c->ask_at_us > loop_steady_us(s->loop) || c->question != WS_ASK_NONE)
