@@ -403,11 +403,12 @@ Test(ledger_core, steps_cut_down_and_raise)
 Test(ledger_core, a_posting_that_leaves_int64_does_not_fit)
 {
     struct ledger_balance from = {.free = {0}}, to = {.free = {0}};
-    cr_expect(posting_fits(&from, &to, (money_t){INT64_MAX / 2}));
-    cr_expect(!posting_fits(&from, &to, (money_t){INT64_MAX / 2 + 1}));
-    from.free.v = -INT64_MAX / 2;
-    cr_expect(!posting_fits(&from, &to, (money_t){1}));
+    cr_expect(posting_fits(&from, &to, (money_t){INT64_MAX}));
+    from.free.v = -2;
+    cr_expect(!posting_fits(&from, &to, (money_t){INT64_MAX}));
     from.free.v = 0;
-    to.free.v = INT64_MAX / 2;
-    cr_expect(!posting_fits(&from, &to, (money_t){1}));
+    to.free.v = INT64_MAX - 2;
+    cr_expect(posting_fits(&from, &to, (money_t){2}));
+    to.held.v = 1;
+    cr_expect(!posting_fits(&from, &to, (money_t){2}));
 }

@@ -8,6 +8,7 @@
 #include "ledger/core/account.h"
 #include "ledger/core/balance.h"
 #include "ledger/core/filter.h"
+#include "ledger/core/order.h"
 #include "ledger/core/reply.h"
 
 /* Amounts stay below a quarter of int64, so that sums of a few never overflow. */
@@ -173,20 +174,6 @@ hold_of(const struct order_place *cmd, money_t free, money_t *hold)
     return OK;
 }
 
-/* Whether what it may bring in keeps the account's and the house's balances inside int64. */
-static bool
-income_fits(const struct ledger *l, const struct ledger_account *a, uint32_t asset, int64_t income)
-{
-    const struct ledger_balance none = {.held = {0}};
-    const struct ledger_balance *from = NULL, *to = NULL;
-    if (asset != LEDGER_NONE) {
-        uint32_t house = account_system_index(SYSTEM_HOUSE, a->shard);
-        from = balance_find(l, house, TRADING_TYPE_spot, asset);
-        to = balance_find(l, account_index(l, a), TRADING_TYPE_spot, asset);
-    }
-    return posting_fits(from == NULL ? &none : from, to == NULL ? &none : to, (money_t){income});
-}
-
 static void
 enrich(const struct ledger *l, const struct ledger_account *a, const struct ledger_symbol *s,
        price_t last, struct order_place *cmd)
@@ -204,19 +191,22 @@ enrich(const struct ledger *l, const struct ledger_account *a, const struct ledg
     cmd->taker_fee_rate = tier->taker_fee_rate;
 }
 
-/* What the buyer gets at most; a quote amount is judged at the last price. */
-static int64_t
-income_of(const struct order_place *cmd)
+/* What it may bring in, together with all that is open, can be counted. */
+static enum err
+admit_income(const struct ledger *l, const struct ledger_account *a, const struct order_place *cmd,
+             struct refused *why)
 {
-    money_t income = money_of_qty(cmd->quantity);
-    if (cmd->side == SIDE_BUY && cmd->quantity.v == 0 &&
-        decimal_div_floor(cmd->quote_order_quantity.v, cmd->reference_price.v, &income.v) != OK)
-        return INT64_MAX;
-    if (cmd->side == SIDE_SELL && cmd->quantity.v == 0)
-        return cmd->quote_order_quantity.v;
-    if (cmd->side == SIDE_SELL && notional_floor(cmd->worst_price, cmd->quantity, &income) != OK)
-        return INT64_MAX;
-    return income.v;
+    const struct ledger_order o = {.side = (uint8_t)cmd->side,
+                                   .quantity = cmd->quantity,
+                                   .quote_quantity = cmd->quote_order_quantity,
+                                   .worst_price = cmd->worst_price,
+                                   .reference_price = cmd->reference_price,
+                                   .step_size = cmd->step_size};
+    code_t gets = cmd->side == SIDE_BUY ? cmd->base_asset : cmd->quote_asset;
+    if (income_fits(l, a->shard, TRADING_TYPE_spot, asset_find(l, gets), order_income(&o)))
+        return OK;
+    return admit_refuse(ERR_NUMBER_RANGE, "quantity",
+                        text_of("with what is open, more %s than can be counted", gets.text), why);
 }
 
 static enum err
@@ -233,9 +223,6 @@ admit_funds(const struct ledger *l, const struct ledger_account *a, struct order
     enum err e = hold_of(cmd, free, &cmd->hold);
     if (e == OK && money_less(free, cmd->hold))
         e = ERR_FUNDS_TOO_LOW;
-    if (e == OK && !income_fits(l, a, asset_find(l, buys ? cmd->base_asset : cmd->quote_asset),
-                                income_of(cmd)))
-        e = ERR_NUMBER_RANGE;
     if (e == ERR_FUNDS_TOO_LOW) {
         char have[DECIMAL_BYTES];
         decimal_write_short(free.v, have);
@@ -244,7 +231,7 @@ admit_funds(const struct ledger *l, const struct ledger_account *a, struct order
     }
     if (e != OK)
         return admit_refuse(e, "quantity", text_of("price times quantity is too large"), why);
-    return OK;
+    return admit_income(l, a, cmd, why);
 }
 
 enum err

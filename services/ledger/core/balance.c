@@ -2,7 +2,8 @@
  * balance.c - balances and the only functions that change them.
  *
  * Balances are opened and never closed. System accounts may go below zero (issuance always is);
- * users never, and posting_fits() is asked before amounts that the market or a user chose.
+ * users never, and income_fits() or posting_fits() is asked before amounts that the market or a
+ * user chose.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -93,13 +94,35 @@ balance_say(const struct ledger *l, const struct ledger_balance *b)
                             .held = b->held};
 }
 
+ledger_sum *
+income_sum(const struct ledger *l, uint32_t shard, uint32_t asset)
+{
+    return &l->incomes[shard * l->limits.assets_max + asset];
+}
+
+bool
+income_fits(const struct ledger *l, uint32_t shard, enum trading_type wallet, uint32_t asset,
+            money_t more)
+{
+    ledger_sum sum = more.v;
+    if (asset == LEDGER_NONE) /* nobody ever had it */
+        return sum <= INT64_MAX / 2;
+    for (enum system_account kind = SYSTEM_ISSUANCE; kind <= SYSTEM_HOUSE; kind++) {
+        const struct ledger_balance *b =
+            balance_find(l, account_system_index(kind, shard), wallet, asset);
+        sum -= b == NULL ? 0 : b->free.v;
+    }
+    if (wallet == TRADING_TYPE_spot)
+        sum += *income_sum(l, shard, asset);
+    return sum <= INT64_MAX / 2;
+}
+
 bool
 posting_fits(const struct ledger_balance *from, const struct ledger_balance *to, money_t amount)
 {
-    /* Half of int64 leaves room for free + held, and for the fills of orders already open. */
-    const int64_t bound = INT64_MAX / 2;
-    return amount.v <= bound && from->free.v >= -bound + amount.v &&
-           to->free.v <= bound - amount.v && to->held.v <= bound;
+    money_t sum = {-amount.v};
+    return money_try_add(from->free, sum, &sum) == OK &&
+           money_try_add(to->free, amount, &sum) == OK && money_try_add(sum, to->held, &sum) == OK;
 }
 
 static void

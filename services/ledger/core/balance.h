@@ -31,6 +31,16 @@ void balance_touch(struct ledger *l, struct ledger_balance *b);
 /* The record of messages.def. */
 struct balance balance_say(const struct ledger *l, const struct ledger_balance *b);
 
+/*
+ * Whether users and fees of a shard may come to have that much more of an asset: all they have,
+ * and all that open orders may bring in, stays below half of int64. What they have, issuance and
+ * house lack, so this bounds every balance of the asset. The other half is for fills at better
+ * prices than were known when the order came.
+ */
+bool income_fits(const struct ledger *l, uint32_t shard, enum trading_type wallet, uint32_t asset,
+                 money_t more);
+/* What the shard's open orders may bring in of an asset. */
+ledger_sum *income_sum(const struct ledger *l, uint32_t shard, uint32_t asset);
 /* Whether ledger_post() of this amount keeps both sides inside int64. */
 bool posting_fits(const struct ledger_balance *from, const struct ledger_balance *to,
                   money_t amount);

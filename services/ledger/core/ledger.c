@@ -74,6 +74,8 @@ ledger_carve(struct ledger *l, const struct ledger_limits *m, uint8_t *at, bool 
     l->scratch_balances = carve(&at, m->assets_max * LEDGER_WALLETS, sizeof(uint32_t));
     l->holds = carve(&at, m->assets_max * LEDGER_WALLETS, sizeof(*l->holds));
     l->sums = carve(&at, m->assets_max, sizeof(*l->sums));
+    l->sums_in = carve(&at, m->assets_max, sizeof(*l->sums_in));
+    l->incomes = carve(&at, (size_t)LEDGER_SHARDS * m->assets_max, sizeof(*l->incomes));
     for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
         void *bytes = carve(&at, map_bytes(maps[i].max), 1);
         if (init_maps)
@@ -117,6 +119,7 @@ ledger_empty(struct ledger *l, const struct ledger_limits *own, void *memory)
     l->change_ring.max = own->changes_max;
     l->event_ring.max = own->events_max;
     l->orders_free = l->finished_oldest = l->finished_newest = LEDGER_NONE;
+    memset(l->incomes, 0, (size_t)LEDGER_SHARDS * own->assets_max * sizeof(*l->incomes));
     for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
         l->shards[shard].newest_account = LEDGER_NONE;
     waiters_init(l);

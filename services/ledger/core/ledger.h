@@ -260,9 +260,10 @@ struct ledger {
     struct ledger_list dirty_accounts, dirty_balances, dirty_orders;
     uint64_t generation;                  /* of the last drain */
     uint64_t projected;                   /* generation known to be in the tables */
+    ledger_sum *incomes;                  /* what open orders may bring in, per shard and asset */
     uint32_t *scratch, *scratch_balances; /* for walks in canonical order */
     int64_t *holds;                       /* for proofs: of one account, per asset and wallet */
-    ledger_sum *sums;                     /* for proofs: of one shard, per asset */
+    ledger_sum *sums, *sums_in;           /* for proofs: of one shard, per asset */
 
     /* counters for the shell's metrics */
     uint64_t reports_refused;

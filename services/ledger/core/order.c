@@ -91,6 +91,7 @@ open_list_add(struct ledger *l, struct ledger_order *o)
         a->newest_open = self;
     a->open_orders++;
     l->shards[a->shard].open_orders++;
+    *income_sum(l, a->shard, order_gets(l, o)->asset) += order_income(o).v;
 }
 
 static void
@@ -105,6 +106,7 @@ open_list_remove(struct ledger *l, struct ledger_order *o)
         l->orders[o->older].newer = o->newer;
     a->open_orders--;
     l->shards[a->shard].open_orders--;
+    *income_sum(l, a->shard, order_gets(l, o)->asset) -= order_income(o).v;
 }
 
 static void
@@ -262,6 +264,26 @@ order_hold_needed(const struct ledger_order *o)
     enum err e = notional_ceil(o->worst_price, qty_sub(o->quantity, o->executed), &needed);
     CHECK(e == OK);
     return needed;
+}
+
+/* By quantity a buyer gets just that. A seller by quote amount may get a step more than it asked.
+ */
+money_t
+order_income(const struct ledger_order *o)
+{
+    bool buys = o->side == SIDE_BUY;
+    price_t best = o->worst_price;
+    if (o->reference_price.v > 0 && buys == (o->reference_price.v < best.v))
+        best = o->reference_price;
+    money_t income = money_of_qty(o->quantity), step;
+    enum err e = OK;
+    if (buys && o->quantity.v == 0)
+        e = decimal_div_floor(o->quote_quantity.v, best.v, &income.v);
+    else if (!buys && o->quantity.v > 0)
+        e = notional_ceil(best, o->quantity, &income);
+    else if (!buys && (e = notional_ceil(best, o->step_size, &step)) == OK)
+        e = money_try_add(o->quote_quantity, step, &income);
+    return e == OK ? income : (money_t){INT64_MAX};
 }
 
 qty_t

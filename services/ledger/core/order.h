@@ -37,6 +37,9 @@ void order_touch(struct ledger *l, struct ledger_order *o);
 
 /* The amount it must hold now: what its remainder needs at worst. */
 money_t order_hold_needed(const struct ledger_order *o);
+/* What it may bring in as a whole: at its limit, or at the price known when it was accepted, which
+ * of them is better for it. INT64_MAX when it is more. */
+money_t order_income(const struct ledger_order *o);
 /* What is left to fill; 0 for a buyer by quote amount. */
 qty_t order_remaining(const struct ledger_order *o);
 /* The balance it pays from, and the one it receives into. */

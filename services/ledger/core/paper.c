@@ -65,15 +65,15 @@ account_fund(struct ledger *l, const struct turn *t, struct ledger_account *a,
     paper_move(l, t, a, b, &change);
 }
 
-/* Whether a shard's issuance can go that much further below zero. */
+/* Whether that much more cash can be issued in a shard: issuance itself stays inside int64 too. */
 static bool
 issuance_fits(const struct ledger *l, uint32_t shard, enum trading_type wallet, money_t amount)
 {
     uint32_t cash = asset_find(l, code_of(LEDGER_CASH));
-    const struct ledger_account *a = account_find_any(l, ledger_system_id(SYSTEM_ISSUANCE, shard));
-    const struct ledger_balance none = {.held = {0}};
-    return amount.v <= 0 ||
-           posting_fits(balance_find(l, account_index(l, a), wallet, cash), &none, amount);
+    const struct ledger_balance *issuance =
+        balance_find(l, account_system_index(SYSTEM_ISSUANCE, shard), wallet, cash);
+    return amount.v <= 0 || ((ledger_sum)amount.v - issuance->free.v <= INT64_MAX / 2 &&
+                             income_fits(l, shard, wallet, cash, amount));
 }
 
 enum ledger_outcome

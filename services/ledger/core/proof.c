@@ -55,6 +55,7 @@ check_open_order(const struct ledger *l, const struct ledger_order *o, text_t *w
     if (o->quantity.v > 0 && o->executed.v >= o->quantity.v)
         return broken(why, text_of("order %llu is filled and still open", id));
     *hold_sum(l, order_pays(l, o)) += o->held.v;
+    l->sums_in[order_gets(l, o)->asset] += order_income(o).v;
     return true;
 }
 
@@ -90,6 +91,7 @@ ledger_check_shard(const struct ledger *l, uint32_t shard, text_t *why)
     uint32_t accounts = 0, open = 0;
     *why = text_of("%s", "");
     memset(l->sums, 0, l->assets_count * sizeof(*l->sums));
+    memset(l->sums_in, 0, l->assets_count * sizeof(*l->sums_in));
     for (uint32_t i = s->newest_account; i != LEDGER_NONE; i = l->accounts[i].older) {
         const struct ledger_account *a = &l->accounts[i];
         if (!check_balances(l, a, why) || !check_open_orders(l, a, why))
@@ -99,10 +101,14 @@ ledger_check_shard(const struct ledger *l, uint32_t shard, text_t *why)
     }
     if (open != s->open_orders || accounts != s->accounts + SYSTEM_KINDS)
         return broken(why, text_of("shard %u is miscounted", shard));
-    for (uint32_t asset = 0; asset < l->assets_count; asset++)
+    for (uint32_t asset = 0; asset < l->assets_count; asset++) {
         if (l->sums[asset] != 0)
             return broken(
                 why, text_of("shard %u: the sum of %s is not zero", shard, l->assets[asset].text));
+        if (l->sums_in[asset] != *income_sum(l, shard, asset))
+            return broken(why, text_of("shard %u: what orders may bring of %s is miscounted", shard,
+                                       l->assets[asset].text));
+    }
     return true;
 }
 
