@@ -34,7 +34,7 @@ def told_by_stories(source):
 
 
 def listed(source):
-    """NAME PATH [PATH...], or NAME nowhere REASON."""
+    """NAME PATH [PATH...], or NAME until PART."""
     out = {}
     for line in (source / "tests/scenarios/told-elsewhere.txt").read_text().splitlines():
         words = line.split()
@@ -58,11 +58,11 @@ def main():
             wrong.append(f"{name}: a story tells it; take it off the list")
         elif name not in told and not places:
             wrong.append(f"{name}: no story tells it and the list does not say what does")
-        elif places and places[0] == "nowhere":
+        elif places and places[0] == "until":
             if len(places) < 2:
-                wrong.append(f"{name}: the list gives no reason")
+                wrong.append(f"{name}: the list does not say what it waits for")
             else:
-                print(f"provoked by nothing yet: {name} ({' '.join(places[1:])})")
+                print(f"provoked by nothing yet: {name}, until {' '.join(places[1:])}")
         elif places:
             wrong += [f"{name}: {place} does not mention it" for place in places
                       if not mentions(source / place, name)]
