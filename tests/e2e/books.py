@@ -30,23 +30,32 @@ def expected_totals(opening, trades, quote="USDT"):
     return totals
 
 
+def still_picture(user):
+    """Trades, balances, orders and open orders of one moment: the market may fill at any time."""
+    def picture():
+        before = user.account()["event_sequence"]
+        seen = user.trades(), user.balances(), user.orders(), user.open_orders()
+        return seen if user.account()["event_sequence"] == before else None
+
+    return wait_for(picture, "a moment without a fill")
+
+
 def check_account(user, opening):
     """The account's balances equal those that its trades lead to; held equals its open orders."""
-    trades = user.trades()
+    trades, balances, orders, open_orders = still_picture(user)
     check(len({t["trade_id"] for t in trades}) == len(trades), "no trade is listed twice", trades)
     expected = expected_totals(opening, trades)
-    balances = user.balances()
     for asset in set(expected) | set(balances):
         free, held = balances.get(asset, (Decimal(0), Decimal(0)))
         check(free >= 0 and held >= 0, asset + " is not negative", free, held)
         check(free + held == expected[asset], asset + " adds up", free, held, expected[asset])
     held = defaultdict(Decimal)
-    for order in user.open_orders():
+    for order in open_orders:
         base = order["symbol"].removesuffix("USDT")
         held["USDT" if order["side"] == "BUY" else base] += amount(order["held"])
     for asset, (_, there) in balances.items():
         check(there == held[asset], "held %s is what open orders hold" % asset, there, held[asset])
-    for order in user.orders():
+    for order in orders:
         filled = sum(amount(t["quantity"]) for t in trades if t["order_id"] == order["order_id"])
         check(filled == amount(order["executed_quantity"]), "its fills add up", order, filled)
 
