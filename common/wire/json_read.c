@@ -182,8 +182,7 @@ set_field(const struct msg_field *f, const char *text, size_t length, void *body
     if (memchr(text, 0, length) != NULL)
         return ERR_FIELD_TYPE;
     enum err e = scalar_read(f, text, length, body);
-    if (e == OK && (f->flags & MSG_FLAG_POS) != 0 &&
-        *(const int64_t *)((const uint8_t *)body + f->offset) < 1)
+    if (e == OK && (f->flags & MSG_FLAG_POS) != 0 && !scalar_is_positive(f, body))
         return ERR_NUMBER_NOT_POSITIVE;
     return e;
 }

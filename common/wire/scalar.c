@@ -111,6 +111,13 @@ scalar_read(const struct msg_field *f, const char *text, size_t length, void *bo
     return ERR_FIELD_TYPE;
 }
 
+bool
+scalar_is_positive(const struct msg_field *f, const void *body)
+{
+    const void *at = (const uint8_t *)body + f->offset;
+    return f->kind == KIND_U32 ? *(const uint32_t *)at > 0 : *(const int64_t *)at > 0;
+}
+
 enum err
 scalar_rules(const struct msg_layout *l, uint64_t seen, const void *body, uint32_t *culprit)
 {
@@ -123,8 +130,7 @@ scalar_rules(const struct msg_layout *l, uint64_t seen, const void *body, uint32
     for (uint32_t i = 0; i < l->field_count; i++) {
         const struct msg_field *f = &l->fields[i];
         *culprit = i;
-        if ((f->flags & MSG_FLAG_POS) != 0 && (seen >> i & 1) != 0 &&
-            *(const int64_t *)((const uint8_t *)body + f->offset) < 1)
+        if ((f->flags & MSG_FLAG_POS) != 0 && (seen >> i & 1) != 0 && !scalar_is_positive(f, body))
             return ERR_NUMBER_NOT_POSITIVE;
     }
     return OK;

@@ -21,6 +21,9 @@
 MUST_USE enum err scalar_read(const struct msg_field *f, const char *text, size_t length,
                               void *body);
 
+/* Whether a field with the flag POS, a U32 or 64 bits wide, holds more than zero. */
+bool scalar_is_positive(const struct msg_field *f, const void *body);
+
 /*
  * Holds a body to its layout's REQ and POS flags: FIELD_MISSING, NUMBER_NOT_POSITIVE. Bit i of
  * `seen` tells whether field i was present. *culprit is the index of the field that failed.

@@ -63,7 +63,8 @@ Test(msg, flags_stand_where_they_mean_something)
             bool amount = f->kind == KIND_MONEY || f->kind == KIND_PRICE || f->kind == KIND_QTY ||
                           f->kind == KIND_RATE;
             bool positive = (f->flags & MSG_FLAG_POS) != 0;
-            cr_assert(!positive || amount, "%s.%s: POS is for amounts", l->name, f->name);
+            cr_assert(!positive || amount || f->kind == KIND_U32,
+                      "%s.%s: POS is for amounts and counts", l->name, f->name);
             bool shown = (f->flags & MSG_FLAG_HID) == 0, set = (f->flags & MSG_FLAG_IN) != 0;
             cr_assert(shown || !set, "%s.%s: HID and IN", l->name, f->name);
             cr_assert(!set || f->items == NULL, "%s.%s: IN is for plain fields", l->name, f->name);

@@ -148,7 +148,8 @@ kind_write(struct bytes *out, const struct msg_field *f, bool is_input)
     case KIND_PRICE:
     case KIND_QTY:
     case KIND_RATE:
-        add(out, is_input ? "\"type\":\"string\",\"pattern\":\"^[0-9]+([.][0-9]{1,8})?$\""
+        add(out, is_input ? "\"oneOf\":[{\"type\":\"string\",\"pattern\":"
+                            "\"^[0-9]+([.][0-9]{1,8}0*)?$\"},{\"type\":\"number\"}]"
                           : "\"type\":\"string\",\"pattern\":\"^-?[0-9]+[.][0-9]{8}$\"");
         break;
     case KIND_CODE:
@@ -205,16 +206,6 @@ answer_schema(struct bytes *out, const struct msg_layout *l)
     add(out, "}}");
 }
 
-static bool
-is_in_path(const struct route *r, const char *name)
-{
-    for (uint32_t i = 0; i < r->part_count; i++)
-        if (r->parts[i].is_name && r->parts[i].length == strlen(name) &&
-            memcmp(r->parts[i].text, name, r->parts[i].length) == 0)
-            return true;
-    return false;
-}
-
 /* What a request's body may hold. */
 static void
 request_schema(struct bytes *out, const struct route *r)
@@ -227,7 +218,7 @@ request_schema(struct bytes *out, const struct route *r)
     add(out, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
     for (uint32_t i = 0; i < l->field_count; i++) {
         const struct msg_field *f = &l->fields[i];
-        if ((f->flags & MSG_FLAG_IN) == 0 || is_in_path(r, f->name))
+        if ((f->flags & MSG_FLAG_IN) == 0 || route_in_path(r, f->name))
             continue;
         add_comma(out, &is_first);
         add_name(out, f->name);
@@ -237,7 +228,7 @@ request_schema(struct bytes *out, const struct route *r)
     for (uint32_t i = 0; i < l->field_count; i++) {
         const struct msg_field *f = &l->fields[i];
         bool is_needed = (f->flags & MSG_FLAG_IN) != 0 && (f->flags & MSG_FLAG_REQ) != 0;
-        if (!is_needed || is_in_path(r, f->name))
+        if (!is_needed || route_in_path(r, f->name))
             continue;
         add(out, is_first_needed ? ",\"required\":[" : ",");
         is_first_needed = false;
@@ -333,8 +324,8 @@ parameters_write(struct bytes *out, const struct route *r)
     add(out, ",\"parameters\":[");
     for (uint32_t i = 0; r->layout != NULL && i < r->layout->field_count; i++) {
         const struct msg_field *f = &r->layout->fields[i];
-        bool in_path = is_in_path(r, f->name);
-        if ((f->flags & MSG_FLAG_IN) != 0 && (in_path || !has_body(r)))
+        bool in_path = route_in_path(r, f->name);
+        if ((f->flags & MSG_FLAG_IN) != 0 && (in_path || route_takes_query(r, f->name)))
             parameter_write(out, f, in_path, &is_first);
     }
     if (r->to == TO_OWN && strcmp(r->own_name, "ticker") == 0)

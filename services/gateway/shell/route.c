@@ -174,9 +174,30 @@ route_find(const struct routes *r, enum http1_method method, struct http1_text p
     return allow[0] == 0 ? ERR_ROUTE_UNKNOWN : ERR_METHOD_NOT_ALLOWED;
 }
 
+bool
+route_in_path(const struct route *r, const char *name)
+{
+    for (uint32_t i = 0; i < r->part_count; i++)
+        if (r->parts[i].is_name && r->parts[i].length == strlen(name) &&
+            memcmp(r->parts[i].text, name, r->parts[i].length) == 0)
+            return true;
+    return false;
+}
+
+bool
+route_takes_query(const struct route *r, const char *name)
+{
+    if (((r->method == HTTP1_POST || r->method == HTTP1_PUT) && r->needs_body) ||
+        route_in_path(r, name))
+        return false;
+    if (strcmp(name, "order_id") == 0)
+        return !route_in_path(r, "client_order_id");
+    return strcmp(name, "client_order_id") != 0 || !route_in_path(r, "order_id");
+}
+
 /* One parameter, by name. */
 static enum err
-field_read(const struct msg_layout *l, struct http1_text name, struct http1_text value,
+field_read(const struct route *route, struct http1_text name, struct http1_text value,
            bool is_query, void *body, code_t *field)
 {
     char key[CODE_BYTES], text[VALUE_BYTES];
@@ -184,9 +205,11 @@ field_read(const struct msg_layout *l, struct http1_text name, struct http1_text
         return ERR_FIELD_UNKNOWN;
     *field = code_of("");
     memcpy(field->text, key, strlen(key));
+    if (is_query && !route_takes_query(route, key))
+        return ERR_FIELD_UNKNOWN;
     if (!http1_decode(value, is_query, text, sizeof text))
         return value.length >= sizeof text ? ERR_FIELD_TOO_LONG : ERR_FIELD_TYPE;
-    return json_read_field(key, text, l, body, field);
+    return json_read_field(key, text, route->layout, body, field);
 }
 
 static enum err
@@ -199,7 +222,7 @@ path_read(const struct route *route, struct http1_text path, void *body, code_t 
         if (!p->is_name)
             continue;
         struct http1_text name = {p->text, p->length};
-        enum err e = field_read(route->layout, name, parts[i], false, body, field);
+        enum err e = field_read(route, name, parts[i], false, body, field);
         bool is_trading_type = strncmp(p->text, "trading_type}", 13) == 0;
         if (e != OK)
             return is_trading_type ? ERR_TRADING_TYPE_INVALID : e;
@@ -207,14 +230,10 @@ path_read(const struct route *route, struct http1_text path, void *body, code_t 
     return OK;
 }
 
-/* A parameter of the query that stands in the path or in the query already is refused. */
+/* A parameter that comes again in the rest of the query is refused. */
 static bool
-is_repeated(const struct route *route, struct http1_text query, struct http1_text name)
+is_repeated(struct http1_text query, struct http1_text name)
 {
-    for (uint32_t i = 0; i < route->part_count; i++)
-        if (route->parts[i].is_name && route->parts[i].length == name.length &&
-            memcmp(route->parts[i].text, name.at, name.length) == 0)
-            return true;
     struct http1_text other, value;
     while (http1_next_pair(&query, &other, &value))
         if (other.length == name.length && memcmp(other.at, name.at, name.length) == 0)
@@ -227,10 +246,10 @@ query_read(const struct route *route, struct http1_text query, void *body, code_
 {
     struct http1_text name, value;
     while (http1_next_pair(&query, &name, &value)) {
-        enum err e = field_read(route->layout, name, value, true, body, field);
+        enum err e = field_read(route, name, value, true, body, field);
         if (e != OK)
             return e;
-        if (is_repeated(route, query, name)) {
+        if (is_repeated(query, name)) {
             *field = (code_t){{0}};
             memcpy(field->text, name.at,
                    name.length < CODE_BYTES ? name.length : (size_t)CODE_BYTES - 1);

@@ -63,6 +63,11 @@ const struct route *route_at(const struct routes *r, uint32_t index);
 MUST_USE enum err route_find(const struct routes *r, enum http1_method method,
                              struct http1_text path, const struct route **out, char *allow,
                              size_t allow_size);
+/* Whether the path names a field: {order_id}. */
+bool route_in_path(const struct route *r, const char *name);
+/* Whether a field is taken from the query: not where there is a body, and where the path names an
+ * order by one of its ids, the other is not asked. */
+bool route_takes_query(const struct route *r, const char *name);
 /* Fills a message's body (zeroed here) from path, query and JSON. On refusal names the field. */
 MUST_USE enum err route_read(const struct route *route, const struct http_request *h, void *body,
                              code_t *field);
