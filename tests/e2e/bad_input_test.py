@@ -77,6 +77,7 @@ REQUESTS = [
     ("GET", ORDERS + "/99999999999999999999999", None, 400, None),
     ("GET", ORDERS + "/4503599627370495", None, 404, "ORDER_NOT_FOUND"),
     ("GET", ORDERS + "?limit=501", None, 400, None),
+    ("GET", ORDERS + "?limit=0", None, 400, "NUMBER_NOT_POSITIVE"),
     ("GET", ORDERS + "?colour=1", None, 400, "FIELD_UNKNOWN"),
     ("GET", ORDERS + "?status=MAYBE", None, 400, "CHOICE_UNKNOWN"),
     ("GET", "/api/settings/paper-balance/margin", None, 400, "TRADING_TYPE_INVALID"),
