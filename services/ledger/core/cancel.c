@@ -20,7 +20,7 @@ order_pull_put(struct ledger *l, const struct turn *t, struct ledger_order *o)
     if (o->pulled_us != 0 && t->now_us - o->pulled_us < PULL_AGAIN_US)
         return;
     o->pulled_us = t->now_us;
-    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_pull, 0);
+    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_pull, t->who.corr);
     m->order_pull.order_id = o->id;
     m->order_pull.symbol = l->symbols[o->symbol].code;
 }

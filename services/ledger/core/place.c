@@ -191,7 +191,7 @@ order_place_apply(struct ledger *l, const struct turn *t, const struct order_pla
         CHECK(waiter_add(l, o, WAITER_PLACE, t->who));
     event_of_order(l, o, t->out);
     event_of_balance(l, order_pays(l, o), t->now_us, t->out);
-    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_work, 0);
+    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_work, t->who.corr);
     order_ask_matcher(l, o, &m->order_work);
     return LEDGER_CHANGED;
 }

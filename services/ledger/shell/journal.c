@@ -8,6 +8,7 @@
  */
 #include "ledger/shell/journal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -310,8 +311,14 @@ static void
 committed(struct journal *j)
 {
     struct batch *b = j->sent;
-    for (uint32_t i = 0; i < b->count; i++)
-        j->heads[b->records[i].shard].committed = b->records[i].seq;
+    bool is_logged = log_on(LOG_DEBUG) != 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct journal_record *r = &b->records[i];
+        j->heads[r->shard].committed = r->seq;
+        if (is_logged)
+            log_corr(LOG_DEBUG, r->corr, "committed", "shard=%u seq=%" PRIu64 " kind=%u",
+                     (unsigned)r->shard, (uint64_t)r->seq, (unsigned)r->kind);
+    }
     j->sends_durable = j->sends;
     j->is_measured_late = true; /* the turn that brought the answer has the clock */
     j->conflicts = 0;

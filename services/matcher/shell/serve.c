@@ -103,6 +103,8 @@ static void
 on_ledger(void *arg, const struct bus_in *in)
 {
     struct serve *s = arg;
+    if (in->msg->type != MSG_link_beat)
+        log_msg("heard", in->msg);
     apply(s, in->peer, in->frame, in->msg);
     if (in->msg->type == MSG_link_synced)
         log_line(LOG_INFO, "link_synced", "ledger=%s orders=%llu resting=%u",
