@@ -1,7 +1,8 @@
 # services.sh - the five services of a stack: their settings, their start, and when they serve.
 #
-# A service is started with a settings file written here. Beside its pid lies a stamp of that file
-# and of its program, so that `./scrip up` restarts exactly what has changed.
+# A service is started with a settings file written here. Beside its pid lies a stamp of that file,
+# of its program and of its settings in the environment, so that `./scrip up` restarts exactly what
+# has changed.
 #
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
@@ -122,7 +123,11 @@ EOT
 }
 
 service_stamp() {
-    { cat "$etc_dir/$1.conf" && stat -c '%Y %s %i' "$(service_program "$1")"; } | cksum
+    {
+        cat "$etc_dir/$1.conf"
+        stat -c '%Y %s %i' "$(service_program "$1")"
+        env | grep "^SCRIP_${1^^}_" | sort || true
+    } | cksum
 }
 
 service_start() {
