@@ -295,6 +295,7 @@ Test(ended, a_session_is_kept_while_a_token_of_it_may_live)
     for (uint64_t i = 6; i < 1000; i++)
         ended_add(&e, i, 1102);
     cr_assert_eq(e.count, 3);
+    cr_assert_not(ended_has(&e, 0), "nobody's");
     cr_assert(ended_has(&e, 997) && ended_has(&e, 998) && ended_has(&e, 999));
     free(room);
 }

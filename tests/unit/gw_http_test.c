@@ -583,7 +583,7 @@ Test(stream, a_session_that_ends_elsewhere_ends_here)
 {
     char token[1024], refresh[128], conninfo[512];
     sign_in("traveller", token, refresh);
-    int fd = stream_open("/ws");
+    int nobody = stream_open("/ws"), fd = stream_open("/ws"); /* the first never signs in */
     expect(hear(fd), 101, "");
     stream_auth(fd, token);
     /* As another gateway ends it. */
@@ -596,4 +596,5 @@ Test(stream, a_session_that_ends_elsewhere_ends_here)
     cr_assert_eq(stream_hear(fd), 0x88);
     cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 4001);
     expect(ask("GET", "/api/user/me", token, ""), 401, "TOKEN_INVALID");
+    close(nobody);
 }

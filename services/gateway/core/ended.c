@@ -52,5 +52,5 @@ ended_add(struct ended *e, uint64_t id, int64_t now_us)
 bool
 ended_has(const struct ended *e, uint64_t id)
 {
-    return e->count > 0 && map_get(&e->map, id) != MAP_NONE;
+    return id != 0 && e->count > 0 && map_get(&e->map, id) != MAP_NONE;
 }

@@ -34,6 +34,7 @@ void ended_init(struct ended *e, uint32_t max, int64_t keep_us, void *bytes);
 /* Notes a session (not 0) that has ended by now; again is harmless. False when another had to be
  * forgotten before its time. */
 bool ended_add(struct ended *e, uint64_t id, int64_t now_us);
+/* False for 0, which is nobody's. */
 bool ended_has(const struct ended *e, uint64_t id);
 
 #endif

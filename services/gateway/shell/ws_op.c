@@ -539,7 +539,8 @@ op_subscribe(struct ws_conn *c, struct json_object *message, const char *op, boo
     }
     enum err e = market_follow(c, message, is_add, &field);
     if (e != OK) {
-        say_error(c, op, e, field, "channels: orders, ticks, trades, candles (with an interval)");
+        bool is_channel = strcmp(field, "channel") == 0;
+        say_error(c, op, e, field, is_channel ? "orders, ticks, trades or candles" : "");
         return;
     }
     char more[64];
