@@ -596,5 +596,4 @@ Test(stream, a_session_that_ends_elsewhere_ends_here)
     cr_assert_eq(stream_hear(fd), 0x88);
     cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 4001);
     expect(ask("GET", "/api/user/me", token, ""), 401, "TOKEN_INVALID");
-    close(nobody);
 }
