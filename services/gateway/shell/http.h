@@ -4,7 +4,7 @@
  * One request of a connection is worked on at a time; what the client pipelines waits in its
  * buffer, so answers always leave in order. Head and body of an answer go out in one send, and
  * the answers to pipelined requests that need nobody else in one together. A WebSocket upgrade
- * leaves for libwebsockets with its descriptor and its first bytes (docs/decisions/0010).
+ * leaves for libwebsockets with its descriptor and its first bytes (docs/decisions/0007).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
