@@ -583,16 +583,16 @@ Test(stream, a_session_that_ends_elsewhere_ends_here)
 {
     char token[1024], refresh[128], conninfo[512];
     sign_in("traveller", token, refresh);
-    int nobody = stream_open("/ws"), fd = stream_open("/ws"); /* the first never signs in */
+    cr_assert_geq(stream_open("/ws"), 0); /* nobody signs in on it */
+    int fd = stream_open("/ws");
     expect(hear(fd), 101, "");
     stream_auth(fd, token);
-    /* As another gateway ends it. */
     snprintf(conninfo, sizeof conninfo, "%s dbname=%s", getenv("SCRIP_TEST_PG"),
              getenv("GW_HTTP_TEST_DATABASE"));
     PGconn *c = PQconnectdb(conninfo);
     PQclear(PQexec(c, "UPDATE gateway.sessions s SET revoked_at = now() FROM gateway.users u"
                       " WHERE u.id = s.user_id AND u.username = 'traveller'"));
-    PQfinish(c);
+    PQfinish(c); /* as another gateway ends a session */
     cr_assert_eq(stream_hear(fd), 0x88);
     cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 4001);
     expect(ask("GET", "/api/user/me", token, ""), 401, "TOKEN_INVALID");
