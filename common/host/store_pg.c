@@ -1,9 +1,10 @@
 /*
  * store_pg.c - the journal in PostgreSQL, on one connection of its own.
  *
- * A batch is one implicit transaction in the pipeline: the fence, the rows of one INSERT from
- * unnest(), sync; so it costs one round trip. Owns the session whose advisory lock is the lease:
- * when the connection is lost, so is the lock, and it is asked for again under the same epoch.
+ * A batch is one implicit transaction in the pipeline: the fence, one INSERT of an array of records
+ * of the table's row type, sync; so it costs one round trip. Owns the session whose advisory lock
+ * is the lease: when the connection is lost, so is the lock, and it is asked for again under the
+ * same epoch.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -21,18 +22,17 @@
 
 enum column { C_SHARD, C_SEQ, C_TIME, C_KIND, C_SOURCE, C_CORR, C_PAYLOAD, C_HASH, COLUMNS };
 
-static const enum pg_oid elements[COLUMNS] = {
-    PG_INT2, PG_INT8, PG_INT8, PG_INT4, PG_TEXT, PG_INT8, PG_BYTEA, PG_BYTEA,
-};
+/* Records are taken by position, so the table must have these columns in this order. */
+#define COLUMN_NAMES "shard,seq,time_us,kind,source,corr,payload,hash,epoch"
 
-static const Oid append_types[COLUMNS + 1] = {
-    PG_INT2_ARRAY, PG_INT8_ARRAY,  PG_INT8_ARRAY,  PG_INT4_ARRAY, PG_TEXT_ARRAY,
-    PG_INT8_ARRAY, PG_BYTEA_ARRAY, PG_BYTEA_ARRAY, PG_INT8,
-};
+/* The table's row type; NULL when its columns are others. */
+#define ROW_TYPE                                                                                   \
+    "(SELECT t.oid FROM pg_type t WHERE t.oid = 'ledger.journal'::regtype AND '" COLUMN_NAMES      \
+    "' = (SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute "                      \
+    "WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped))"
 
 static const char append_sql[] =
-    "INSERT INTO ledger.journal (shard, seq, time_us, kind, source, corr, payload, hash, epoch) "
-    "SELECT r.*, $9 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS r";
+    "INSERT INTO ledger.journal SELECT * FROM unnest($1::ledger.journal[])";
 
 static const char read_sql[] =
     "SELECT shard, seq, time_us, kind, source, corr, payload, hash FROM ledger.journal "
@@ -49,7 +49,8 @@ struct pg_store {
     bool is_up;     /* connected, and the epoch confirmed when there is one */
     bool keep_asked;
 
-    struct pg_array columns[COLUMNS];
+    struct pg_array rows;
+    uint32_t row_type; /* as the table has it in this session; 0 = other columns */
     /* The append in flight. */
     store_done *append_done;
     void *append_arg;
@@ -115,21 +116,24 @@ append_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
 }
 
 static void
-columns_fill(struct pg_store *s, const struct journal_record *records, uint32_t count)
+rows_fill(struct pg_store *s, const struct journal_record *records, uint32_t count)
 {
-    struct pg_array *c = s->columns;
-    for (int i = 0; i < COLUMNS; i++)
-        pg_array_clear(&c[i]);
+    struct pg_array *a = &s->rows;
+    pg_array_clear(a);
+    pg_array_set_type(a, s->row_type);
     for (uint32_t i = 0; i < count; i++) {
         const struct journal_record *r = &records[i];
-        pg_array_int2(&c[C_SHARD], (int16_t)r->shard);
-        pg_array_int8(&c[C_SEQ], (int64_t)r->seq);
-        pg_array_int8(&c[C_TIME], r->time_us);
-        pg_array_int4(&c[C_KIND], (int32_t)r->kind);
-        pg_array_text(&c[C_SOURCE], r->source.text);
-        pg_array_int8(&c[C_CORR], (int64_t)r->corr);
-        pg_array_bytea(&c[C_PAYLOAD], r->payload, r->payload_length);
-        pg_array_bytea(&c[C_HASH], r->hash, HASH_BYTES);
+        pg_array_begin(a);
+        pg_array_int2(a, (int16_t)r->shard);
+        pg_array_int8(a, (int64_t)r->seq);
+        pg_array_int8(a, r->time_us);
+        pg_array_int4(a, (int32_t)r->kind);
+        pg_array_text(a, r->source.text);
+        pg_array_int8(a, (int64_t)r->corr);
+        pg_array_bytea(a, r->payload, r->payload_length);
+        pg_array_bytea(a, r->hash, HASH_BYTES);
+        pg_array_int8(a, (int64_t)s->epoch);
+        pg_array_end(a);
     }
 }
 
@@ -151,20 +155,9 @@ pg_append(struct store *base, const struct journal_record *records, uint32_t cou
     CHECK(count > 0 && s->append_done == NULL && s->epoch > 0);
     if (!s->is_up)
         return false;
-    columns_fill(s, records, count);
-
-    char epoch[8];
-    pg_write_int8((int64_t)s->epoch, epoch);
-    const char *values[COLUMNS + 1];
-    int lengths[COLUMNS + 1], formats[COLUMNS + 1];
-    for (int i = 0; i < COLUMNS; i++) {
-        values[i] = pg_array_value(&s->columns[i]);
-        lengths[i] = pg_array_length(&s->columns[i]);
-        formats[i] = 1;
-    }
-    values[COLUMNS] = epoch;
-    lengths[COLUMNS] = 8;
-    formats[COLUMNS] = 1;
+    rows_fill(s, records, count);
+    const char *values[] = {pg_array_value(&s->rows)};
+    const int lengths[] = {pg_array_length(&s->rows)}, formats[] = {1};
 
     if (!fence_send(s, append_answer))
         return false;
@@ -172,9 +165,9 @@ pg_append(struct store *base, const struct journal_record *records, uint32_t cou
     s->append_arg = arg;
     s->append_outcome = STORE_DONE;
     /* From here on a lost connection is told through the answers. */
-    bool sent = pg_send_prepared(s->pg, "append", COLUMNS + 1, values, lengths, formats, true,
-                                 append_answer, s) &&
-                pg_sync(s->pg, append_synced, s);
+    bool sent =
+        pg_send_prepared(s->pg, "append", 1, values, lengths, formats, true, append_answer, s) &&
+        pg_sync(s->pg, append_synced, s);
     if (!sent) {
         s->append_done = NULL;
         return false;
@@ -248,12 +241,25 @@ pg_read(struct store *base, uint16_t shard, uint64_t after, uint32_t max, store_
     return true;
 }
 
+/* With the lease comes the row type. Rows of another type the server refuses to take. */
+static void
+row_type_note(struct pg_store *s, enum pg_outcome outcome, const PGresult *result)
+{
+    if (outcome != PG_ROWS)
+        return;
+    s->row_type = (uint32_t)strtoul(PQgetvalue(result, 0, 1), NULL, 10);
+    if (s->row_type == 0)
+        log_line(LOG_ERROR, "journal_refused",
+                 "why=\"the table's columns are not " COLUMN_NAMES "\"");
+}
+
 static void
 lease_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct pg_store *s = arg;
     if (outcome == PG_ROWS && !PQgetisnull(result, 0, 0))
         s->epoch = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    row_type_note(s, outcome, result);
     store_lease *done = s->lease_done;
     s->lease_done = NULL;
     done(s->lease_arg, outcome_of(outcome, result), s->epoch);
@@ -270,8 +276,8 @@ pg_lease_take(struct store *base, int64_t now_us, store_lease *done, void *arg)
     snprintf(group, sizeof group, "%u", s->group);
     snprintf(now, sizeof now, "%lld", (long long)now_us);
     const char *values[] = {group, s->owner, now};
-    if (!pg_send(s->pg, "SELECT ledger.lease_take($1::int, $2, $3::bigint)", 3, NULL, values, NULL,
-                 NULL, false, lease_answer, s))
+    if (!pg_send(s->pg, "SELECT ledger.lease_take($1::int, $2, $3::bigint), " ROW_TYPE, 3, NULL,
+                 values, NULL, NULL, false, lease_answer, s))
         return false;
     s->lease_done = done;
     s->lease_arg = arg;
@@ -285,6 +291,7 @@ keep_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
     struct pg_store *s = arg;
     enum store_outcome kept = outcome_of(outcome, result);
     s->keep_asked = false;
+    row_type_note(s, outcome, result);
     if (kept == STORE_LOST)
         return;
     if (kept == STORE_FENCED) {
@@ -314,8 +321,8 @@ keep_ask(void *arg)
     snprintf(group, sizeof group, "%u", s->group);
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)s->epoch);
     const char *values[] = {group, epoch};
-    s->keep_asked = pg_send(s->pg, "SELECT ledger.lease_keep($1::int, $2::bigint)", 2, NULL, values,
-                            NULL, NULL, false, keep_answer, s);
+    s->keep_asked = pg_send(s->pg, "SELECT ledger.lease_keep($1::int, $2::bigint), " ROW_TYPE, 2,
+                            NULL, values, NULL, NULL, false, keep_answer, s);
     if (s->keep_asked)
         (void)pg_sync(s->pg, NULL, NULL);
 }
@@ -357,8 +364,7 @@ pg_store_close(struct store **base)
     s->is_up = false;
     pg_close(&s->pg);
     loop_timer_end(&s->keep_timer);
-    for (int i = 0; i < COLUMNS; i++)
-        pg_array_fini(&s->columns[i]);
+    pg_array_fini(&s->rows);
     free(s->owner);
     free(s);
     *base = NULL;
@@ -382,8 +388,7 @@ store_pg_open(const struct store_pg_options *o)
     s->group = o->group;
     s->owner = strdup(o->owner);
     CHECK(s->owner != NULL);
-    for (int i = 0; i < COLUMNS; i++)
-        pg_array_init(&s->columns[i], elements[i]);
+    pg_array_init(&s->rows, PG_RECORD);
     s->keep_timer = loop_timer_new(o->loop, KEEP_AGAIN_MS, 0, keep_ask, s);
     loop_timer_stop(s->keep_timer);
     s->pg = pg_open(o->loop, &(struct pg_options){
@@ -396,7 +401,7 @@ store_pg_open(const struct store_pg_options *o)
     const Oid fence_types[] = {PG_INT4, PG_INT8};
     const Oid read_types[] = {PG_INT2, PG_INT8, PG_INT8};
     pg_prepare(s->pg, "fence", "SELECT ledger.fence($1, $2)", 2, fence_types);
-    pg_prepare(s->pg, "append", append_sql, COLUMNS + 1, append_types);
+    pg_prepare(s->pg, "append", append_sql, 0, NULL);
     pg_prepare(s->pg, "read", read_sql, 3, read_types);
     return &s->store;
 }
