@@ -6,9 +6,11 @@
  * before libev waits again: there the turn hooks run, then the flush hooks.
  *
  * ZeroMQ's descriptor is edge-triggered and tells only that ZMQ_EVENTS may have changed, so the
- * io watcher does nothing but wake the loop. ZMQ_EVENTS is read twice a turn: in the check stage,
- * to call the handlers, and as the very last act before waiting, when a socket that is still
- * readable (or became so while it was sent to) makes the loop not wait at all.
+ * io watcher only notes it. ZMQ_EVENTS is read twice a turn: in the check stage, to call the
+ * handlers, and as the very last act before waiting, when a socket that is still readable (or
+ * became so while it was sent to) makes the loop not wait at all. Each reading costs two system
+ * calls, so it is left out for a socket whose last reading told that nothing is there, whose
+ * descriptor has been silent since and that nobody has used since.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -40,6 +42,7 @@ struct loop_watch {
     struct loop *loop;
     void *socket; /* ZeroMQ; NULL for a descriptor */
     bool paused, ended;
+    bool is_stale; /* ZMQ_EVENTS may have changed since it was read */
     unsigned events;
     void (*on_event)(void *arg, unsigned events);
     void (*on_readable)(void *arg);
@@ -120,13 +123,17 @@ hooks_run(struct hooks *h)
 }
 
 static bool
-socket_readable(void *socket)
+socket_readable(struct loop_watch *w)
 {
     int events = 0;
     size_t size = sizeof events;
-    if (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0)
+    if (!w->is_stale)
+        return false;
+    w->is_stale = false;
+    if (zmq_getsockopt(w->socket, ZMQ_EVENTS, &events, &size) != 0)
         return false; /* the context is ending */
-    return (events & ZMQ_POLLIN) != 0;
+    w->is_stale = (events & ZMQ_POLLIN) != 0;
+    return w->is_stale;
 }
 
 static void
@@ -158,7 +165,7 @@ on_turn_sockets(struct ev_loop *ev, ev_check *w, int events)
     (void)ev, (void)events;
     struct loop *l = w->data;
     for (struct loop_watch *s = l->sockets; s != NULL; s = s->next)
-        if (!s->ended && !s->paused && socket_readable(s->socket))
+        if (!s->ended && !s->paused && socket_readable(s))
             s->on_readable(s->arg);
     sockets_sweep(l);
 }
@@ -172,7 +179,7 @@ turn_finish(struct loop *l)
     bool wait = !l->soon;
     l->soon = false;
     for (struct loop_watch *s = l->sockets; wait && s != NULL; s = s->next)
-        wait = s->ended || s->paused || !socket_readable(s->socket);
+        wait = s->ended || s->paused || !socket_readable(s);
     if (wait)
         ev_idle_stop(l->ev, &l->no_wait);
     else
@@ -307,7 +314,8 @@ loop_watch_fd(struct loop *l, int fd, unsigned events, void (*on_event)(void *ar
 static void
 on_socket_edge(struct ev_loop *ev, ev_io *io, int events)
 {
-    (void)ev, (void)io, (void)events; /* the check stage reads ZMQ_EVENTS */
+    (void)ev, (void)events;
+    ((struct loop_watch *)io)->is_stale = true; /* the check stage, which is next, reads */
 }
 
 struct loop_watch *
@@ -327,10 +335,18 @@ loop_watch_zmq(struct loop *l, void *socket, void (*on_readable)(void *arg), voi
     while (*at != NULL)
         at = &(*at)->next;
     *at = w;
+    w->is_stale = true;
     ev_io_init(&w->io, on_socket_edge, fd, EV_READ);
+    ev_set_priority(&w->io, EV_MAXPRI); /* before the check stage */
     ev_io_start(l->ev, &w->io);
     l->soon = true; /* an edge may have come before the watch */
     return w;
+}
+
+void
+loop_watch_used(struct loop_watch *w)
+{
+    w->is_stale = true;
 }
 
 void
@@ -338,6 +354,7 @@ loop_watch_set(struct loop_watch *w, unsigned events)
 {
     if (w->socket != NULL) {
         w->paused = (events & LOOP_READ) == 0;
+        w->is_stale = true;
         if (!w->paused)
             w->loop->soon = true;
         return;

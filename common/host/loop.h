@@ -38,6 +38,9 @@ int64_t loop_measure_us(void);
 struct loop_watch *loop_watch_fd(struct loop *l, int fd, unsigned events,
                                  void (*on_event)(void *arg, unsigned events), void *arg);
 void loop_watch_set(struct loop_watch *w, unsigned events); /* 0 = pause */
+/* Must be told of every use of a watched ZeroMQ socket outside its own on_readable: sending, say,
+ * may take in what its descriptor would have told. */
+void loop_watch_used(struct loop_watch *w);
 /* Calls on_readable while ZMQ_EVENTS shows ZMQ_POLLIN, in every turn; never misses an edge. The
  * handler may leave messages unread: it is called again in the next turn. */
 struct loop_watch *loop_watch_zmq(struct loop *l, void *socket, void (*on_readable)(void *arg),

@@ -400,6 +400,7 @@ bus_follow(struct bus *b, const char *topic)
 {
     CHECK(b->o.role == BUS_FOLLOW && strlen(topic) < TOPIC_BYTES);
     CHECK(zmq_setsockopt(b->socket, ZMQ_SUBSCRIBE, topic, strlen(topic)) == 0);
+    loop_watch_used(b->watch);
 }
 
 void
@@ -407,6 +408,7 @@ bus_unfollow(struct bus *b, const char *topic)
 {
     CHECK(b->o.role == BUS_FOLLOW && strlen(topic) < TOPIC_BYTES);
     zmq_setsockopt(b->socket, ZMQ_UNSUBSCRIBE, topic, strlen(topic)); /* not followed: no matter */
+    loop_watch_used(b->watch);
 }
 
 void

@@ -32,6 +32,7 @@ receiver_begin(struct bus *b, struct receiver *r)
 static bool
 frame_send(struct bus *b, const void *address, size_t address_length, const struct bytes *payload)
 {
+    loop_watch_used(b->watch);
     /* The first part decides: at the high-water mark, or without a route, libzmq refuses it and
      * takes nothing; once it is taken, the second part is taken too. */
     if (b->o.role != BUS_ASK &&
