@@ -177,7 +177,8 @@ run_start(struct run *r)
     const struct host_config *c = run_host_config(r);
     bus_setup(&(struct bus_limits){.io_threads = (int)c->bus_io_threads,
                                    .arena_bytes = (size_t)c->bus_arena_bytes,
-                                   .frame_bytes = (size_t)c->bus_frame_bytes});
+                                   .frame_bytes = (size_t)c->bus_frame_bytes,
+                                   .frame_messages = (uint32_t)c->bus_frame_messages});
     r->host.loop = loop_new();
     r->host.service = r->service->name;
     r->host.name = r->name;

@@ -353,6 +353,10 @@ bus_open(struct loop *l, const struct bus_options *o)
     b->o.endpoint = strdup(o->endpoint);
     b->loop = l;
     b->frame_bytes = process.limits.frame_bytes;
+    /* What is published has many hearers, and a run of one topic is short. */
+    b->frame_messages = o->role == BUS_PUBLISH || process.limits.frame_messages == 0
+                            ? UINT32_MAX
+                            : process.limits.frame_messages;
     CHECK(b->o.endpoint != NULL && strlen(o->name) > 0 && strlen(o->name) < sizeof b->name);
     memcpy(b->name, o->name, strlen(o->name));
     size_t half = process.limits.arena_bytes / 2 / 16 * 16;

@@ -25,6 +25,9 @@ struct bus_limits {
     int io_threads;     /* 0 = 2 */
     size_t arena_bytes; /* for the lists of two received messages, per socket; 0 = 4 MiB */
     size_t frame_bytes; /* a receiver's frame is sent early beyond this; 0 = 256 KiB */
+    /* The first frame of a turn to a server or an asker is sent early after this many messages,
+     * each further one after twice as many as the one before; 0 = no bound. */
+    uint32_t frame_messages;
 };
 /* Before the first bus_open(); without it the limits are the ones above. service_run() calls
  * both. bus_teardown() waits at most the linger time for what is still to be sent. */

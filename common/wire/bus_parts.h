@@ -23,6 +23,8 @@ struct receiver {
     struct bytes buffer;    /* empty, or the head and at least one message */
     uint64_t session, sent; /* frames of the session, the one in the buffer included */
     uint64_t epoch;         /* its own; 0 = that of the bus */
+    uint32_t messages;      /* in the buffer, the head not counted */
+    uint32_t messages_max;  /* of this frame; 0 = the turn has none yet */
     bool queued;            /* stands in the list of receivers to flush */
 };
 
@@ -77,6 +79,7 @@ struct bus {
     uint32_t dirty[PEERS_MAX]; /* numbers of peers with something in their buffer */
     uint32_t dirty_count;
     size_t frame_bytes;
+    uint32_t frame_messages; /* of a turn's first frame to a receiver */
     struct peers peers;
     struct topics topics;
     struct bus_metrics metrics;

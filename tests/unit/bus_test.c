@@ -240,6 +240,23 @@ Test(bus, a_long_frame_is_cut_and_counted)
     cr_assert_eq(bus_frames_sent(client.bus, 0), server.lasts);
 }
 
+Test(bus, the_first_frames_of_a_turn_go_out_soon)
+{
+    bus_setup(&(struct bus_limits){.frame_messages = 8});
+    party_open(&server, BUS_SERVE, "matcher-0", 0);
+    party_open(&client, BUS_ASK, "ledger-0", 0);
+    bus_set_session(client.bus, 0, 1);
+    for (uint64_t turn = 1; turn <= 2; turn++) {
+        for (uint64_t corr = 1; corr <= 100; corr++)
+            ask(&client, corr);
+        await(&server, 100);
+        /* 8, 16, 32 and the rest: the next turn begins with 8 again. */
+        cr_assert_eq(server.lasts, 4 * turn);
+        cr_assert_eq(server.frame.sequence, 4 * turn);
+        cr_assert_eq(bus_frames_sent(client.bus, 0), 4 * turn);
+    }
+}
+
 /* Random, with the longest lists it can have. False when it has none. */
 static bool
 largest(const struct msg_layout *layout, struct arena *lists, struct msg *out)
