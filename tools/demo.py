@@ -146,7 +146,7 @@ The stack keeps running. Try:
   TOKEN=$(curl -s %(url)s/api/auth/login -H 'Content-Type: application/json' \\
     -d '{"username":"%(name)s","password":"%(password)s"}' \\
     | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
-  curl -s %(url)s/api/market/ticker?symbol=%(symbol)s
+  curl -s "%(url)s/api/market/ticker?symbol=%(symbol)s"
   curl -s %(url)s/api/paper-trading/account -H "Authorization: Bearer $TOKEN"
   curl -s %(url)s/api/paper-trading/orders -H "Authorization: Bearer $TOKEN" \\
     -H 'Content-Type: application/json' \\

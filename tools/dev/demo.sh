@@ -17,5 +17,9 @@ TXT
 case ${1:-} in
 --help | -h) demo_usage && exit 0 ;;
 esac
-up_main "$@"
+# A demo that names no market shows the synthetic one, whatever `up` was told before.
+case " $* " in
+*" --market "*) up_main "$@" ;;
+*) up_main --market synthetic "$@" ;;
+esac
 "$python" "$SCRIP_ROOT/tools/demo.py" "http://127.0.0.1:$http_port"

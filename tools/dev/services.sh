@@ -149,11 +149,12 @@ services_wait() {
     for name in "$@"; do
         parts+=("$name=$(probe_port "$name")")
     done
-    "$python" "$dev_dir/probe" wait "$run_dir" "${SCRIP_READY_SECONDS:-60}" "${parts[@]}" || {
-        for name in "$@"; do
-            say "--- last lines of $log_dir/$name.log"
-            tail -n 5 "$log_dir/$name.log" 2>/dev/null || true
-        done
-        die "the services did not become ready in time (see above); ./scrip down stops them"
-    }
+    "$python" "$dev_dir/probe" wait "$run_dir" "${SCRIP_READY_SECONDS:-60}" "${parts[@]}" && return
+    for name in "$@"; do
+        "$python" "$dev_dir/probe" wait "$run_dir" 0 "$name=$(probe_port "$name")" >/dev/null &&
+            continue
+        say "--- last lines of $log_dir/$name.log"
+        tail -n 5 "$log_dir/$name.log" 2>/dev/null || true
+    done
+    die "not every service is ready, see above; ./scrip down stops them"
 }

@@ -45,6 +45,8 @@ up_options() {
             market=$2
             shift
             while [ "$market" != synthetic ] && [ $# -ge 1 ] && [ "${1#--}" = "$1" ]; do
+                [ "$1" != binance ] || [ -e binance ] ||
+                    die "--market binance: live data is not available yet; give a recording"
                 [ -r "$1" ] || die "--market: there is no file '$1'"
                 files+=("$(realpath "$1")")
                 shift

@@ -361,3 +361,9 @@ feed_where(const struct feed *f, uint32_t source)
     const struct feed_source *s = &f->sources[source];
     return s->self == NULL ? "" : s->ops->where(s->self);
 }
+
+const char *
+feed_complaint(const struct feed *f, uint32_t source)
+{
+    return f->sources[source].counts.why;
+}

@@ -38,5 +38,7 @@ void feed_measure(struct feed *f);
 /* Whether a source has ended for good, and where it stands. */
 bool feed_has_ended(const struct feed *f, uint32_t source);
 const char *feed_where(const struct feed *f, uint32_t source);
+/* The file and the reason of the last line that was skipped; "" when none was. */
+const char *feed_complaint(const struct feed *f, uint32_t source);
 
 #endif

@@ -46,6 +46,7 @@ static void
 skip(struct playback *p, const char *what)
 {
     p->counts->skipped++;
+    snprintf(p->counts->why, sizeof p->counts->why, "%s: %s", reader_path(p->reader), what);
     int64_t now_us = p->loop == NULL ? 0 : loop_steady_us(p->loop);
     if (p->counts->has_logged && now_us - p->counts->logged_us < LOG_EVERY_US)
         return;

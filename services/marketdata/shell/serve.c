@@ -305,6 +305,16 @@ serve_start(struct host *h, const void *config, void **state)
     return OK;
 }
 
+/* A source that will never give a price: `./scrip up` knows these words and waits no longer. */
+static const char *
+source_gave_nothing(struct serve *s, uint32_t i)
+{
+    const char *why = feed_complaint(s->feed, i);
+    snprintf(s->reason, sizeof(s->reason), "source %u ended without a price: %s", i,
+             why[0] != '\0' ? why : "it has no event of a symbol with rules");
+    return s->reason;
+}
+
 /* Ready once every symbol that is named has a price, and each source without names at least one. */
 const char *
 serve_not_ready(void *state)
@@ -316,15 +326,19 @@ serve_not_ready(void *state)
             const struct md_symbol *y = md_symbol_find(&s->md, spec->symbols[n]);
             if (y != NULL && md_has_price(y))
                 continue;
+            if (feed_has_ended(s->feed, i))
+                return source_gave_nothing(s, i);
             snprintf(s->reason, sizeof(s->reason), "no price yet for %s", spec->symbols[n].text);
             return s->reason;
         }
         bool has_price = spec->symbol_count > 0;
         for (uint32_t n = 0; n < s->md.count && !has_price; n++)
             has_price = s->symbols[n].source == i && md_has_price(s->md.symbols[n]);
+        if (!has_price && feed_has_ended(s->feed, i))
+            return source_gave_nothing(s, i);
         if (!has_price) {
-            snprintf(s->reason, sizeof(s->reason), "no price yet from source %u (%.180s)%s", i,
-                     feed_where(s->feed, i), feed_has_ended(s->feed, i) ? ": it has ended" : "");
+            snprintf(s->reason, sizeof(s->reason), "no price yet from source %u (%.180s)", i,
+                     feed_where(s->feed, i));
             return s->reason;
         }
     }
