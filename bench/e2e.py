@@ -26,6 +26,12 @@ NO_LIMITS = "\n".join([
     "public_requests_per_second = 10000000", "public_requests_burst = 10000000"])
 
 
+def stock(user, quantity):
+    """Buys until the user has that much to sell: the market shows only so much at a time."""
+    while quantity > 0:
+        quantity -= Decimal(user.place("BUY", "MARKET", quantity=quantity)["executed_quantity"])
+
+
 class Bench:
     def __init__(self, stack):
         self.stack = stack
@@ -34,7 +40,7 @@ class Bench:
         # About 12 USDT an order: above the least notional, far below what the market shows.
         quantity = (Decimal(12) / price).quantize(Decimal("0.0001"), ROUND_UP)
         for user in users:
-            user.place("BUY", "MARKET", quantity=quantity * 400)
+            stock(user, quantity * 400)
             user.close()
         self.tokens = os.path.join(stack.dir, "tokens")
         with open(self.tokens, "w", encoding="ascii") as file:
@@ -55,6 +61,9 @@ class Bench:
         if row["refused"] or row["broken"]:
             say("    %d refused, %d broken of %d" % (row["refused"], row["broken"],
                                                      row["requests"]))
+        # A refusal is quicker than an order: it must not count as one.
+        taken = row["requests"] - row["refused"]
+        row["per_second"] = row["per_second"] * taken // row["requests"]
         return row
 
     def load(self, connections, *more, bodies=None):
