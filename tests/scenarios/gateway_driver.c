@@ -3,7 +3,7 @@
  *
  *   at ms=1500                                       the clock, in milliseconds
  *   start corr=1 to=ledger mutates=yes               a request is put in flight
- *   answer corr=1 from=ledger epoch=3                an answer arrives
+ *   answer corr=1 from=ledger epoch=3                an answer arrives; refused=LEDGER_BUSY
  *   heard from=ledger epoch=3                        something else arrives
  *   due                                              what has to be done now
  *   take key=7                                       a request of somebody with 3 tokens, 10 a
@@ -114,6 +114,11 @@ calls_input(struct stage *s, const char *line, struct scenario_out *out)
         else
             scenario_say(out, "refused corr=%llu error=%s", (unsigned long long)corr, err_name(e));
     } else if (scenario_is(line, "answer")) {
+        const char *refused = scenario_value(line, "refused");
+        if (!gw_answer_settles(&s->gw, corr, refused == NULL ? OK : err_by_name(refused))) {
+            scenario_say(out, "unsettled corr=%llu", (unsigned long long)corr);
+            return true;
+        }
         bool found = gw_answer(&s->gw, s->now_us, server_of(line, "from"), number(line, "epoch"),
                                corr, &owner);
         scenario_say(out, "%s corr=%llu", found ? "answered" : "dropped", (unsigned long long)corr);

@@ -150,6 +150,7 @@ call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_
     c->owner = owner;
     c->server = server;
     c->mutates = mutates;
+    c->was_resent = false;
     c->resend_at_us = now_us + g->resend_us;
     c->deadline_us = now_us + g->timeout_us;
     c->length = (uint32_t)length;
@@ -190,6 +191,15 @@ gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch)
         return;
     s->epoch = epoch;
     s->heard_us = now_us;
+}
+
+bool
+gw_answer_settles(const struct gw *g, uint64_t corr, enum err refused)
+{
+    if (refused != ERR_LEDGER_UNAVAILABLE && refused != ERR_LEDGER_BUSY)
+        return true;
+    uint32_t i = corr == 0 ? MAP_NONE : map_get(&g->by_corr, corr);
+    return i == MAP_NONE || !g->calls[i].mutates || !g->calls[i].was_resent;
 }
 
 bool
@@ -241,6 +251,7 @@ gw_due(struct gw *g, int64_t now_us)
         struct gw_call *c = &g->calls[i];
         resend_unlink(g, i);
         c->resend_at_us = now_us + g->resend_us;
+        c->was_resent = true;
         resend_push(g, i);
         due.kind = GW_DUE_RESEND;
         due.server = c->server;

@@ -37,6 +37,7 @@ struct gw_call {
     uint64_t owner; /* the shell's own mark, handed back */
     uint32_t server;
     bool mutates;
+    bool was_resent;
     int64_t resend_at_us;
     int64_t deadline_us;
     uint32_t resend_next, resend_prev;     /* by resend_at_us */
@@ -104,6 +105,12 @@ MUST_USE enum err gw_start_probe(struct gw *g, int64_t now_us, uint32_t server, 
                                  const uint8_t *packed, size_t length);
 /* Something came from a server, whatever it was. */
 void gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch);
+/*
+ * Whether an answer tells the outcome. A command that was sent more than once may have been taken
+ * the first time and only its repetition turned away, by a ledger that cannot commit or is behind:
+ * such a refusal is no news, and the command goes on being sent. `refused` is OK for other answers.
+ */
+bool gw_answer_settles(const struct gw *g, uint64_t corr, enum err refused);
 /* An answer. True and its owner when somebody waits for it; late, doubled and stale ones are
  * counted and dropped. */
 bool gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, uint64_t corr,

@@ -85,6 +85,11 @@ on_answer(void *arg, const struct bus_in *in)
     /* The events behind an event_resumed share its correlation id. */
     if (ws_takes_event(s->ws, a->server, in->msg))
         return;
+    enum err refused = in->msg->type == MSG_refused ? in->msg->refused.error : OK;
+    if (!gw_answer_settles(&s->gw, in->msg->corr, refused)) {
+        gw_heard(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch);
+        return;
+    }
     if (gw_answer(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch, in->msg->corr,
                   &owner))
         deliver(s, owner, in->msg, OK);
