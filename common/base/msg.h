@@ -21,17 +21,25 @@
 
 /* ---- Enums: enum side { SIDE_NONE, SIDE_BUY, ... } -------------------------------------- */
 
-#define MSG_ENUM_SIDE_VALUE(number, name)           SIDE_##name = number,
-#define MSG_ENUM_ORDER_TYPE_VALUE(number, name)     ORDER_TYPE_##name = number,
-#define MSG_ENUM_TIME_IN_FORCE_VALUE(number, name)  TIME_IN_FORCE_##name = number,
-#define MSG_ENUM_ORDER_STATUS_VALUE(number, name)   ORDER_STATUS_##name = number,
-#define MSG_ENUM_ORDER_END_VALUE(number, name)      ORDER_END_##name = number,
-#define MSG_ENUM_TRADING_TYPE_VALUE(number, name)   TRADING_TYPE_##name = number,
-#define MSG_ENUM_TRADING_MODE_VALUE(number, name)   TRADING_MODE_##name = number,
-#define MSG_ENUM_LIQUIDITY_VALUE(number, name)      LIQUIDITY_##name = number,
-#define MSG_ENUM_BALANCE_SOURCE_VALUE(number, name) BALANCE_SOURCE_##name = number,
-#define MSG_ENUM_INTERVAL_VALUE(number, name)       INTERVAL_##name = number,
-#define MSG_ENUM_STREAM_STATE_VALUE(number, name)   STREAM_STATE_##name = number,
+#define MSG_ENUM_SIDE_VALUE(number, name)                  SIDE_##name = number,
+#define MSG_ENUM_ORDER_TYPE_VALUE(number, name)            ORDER_TYPE_##name = number,
+#define MSG_ENUM_TIME_IN_FORCE_VALUE(number, name)         TIME_IN_FORCE_##name = number,
+#define MSG_ENUM_ORDER_STATUS_VALUE(number, name)          ORDER_STATUS_##name = number,
+#define MSG_ENUM_ORDER_END_VALUE(number, name)             ORDER_END_##name = number,
+#define MSG_ENUM_TRADING_TYPE_VALUE(number, name)          TRADING_TYPE_##name = number,
+#define MSG_ENUM_TRADING_MODE_VALUE(number, name)          TRADING_MODE_##name = number,
+#define MSG_ENUM_LIQUIDITY_VALUE(number, name)             LIQUIDITY_##name = number,
+#define MSG_ENUM_BALANCE_SOURCE_VALUE(number, name)        BALANCE_SOURCE_##name = number,
+#define MSG_ENUM_INTERVAL_VALUE(number, name)              INTERVAL_##name = number,
+#define MSG_ENUM_STREAM_STATE_VALUE(number, name)          STREAM_STATE_##name = number,
+#define MSG_ENUM_CONTINGENCY_VALUE(number, name)           CONTINGENCY_##name = number,
+#define MSG_ENUM_SELF_TRADE_PREVENTION_VALUE(number, name) SELF_TRADE_PREVENTION_##name = number,
+#define MSG_ENUM_TRIGGER_SOURCE_VALUE(number, name)        TRIGGER_SOURCE_##name = number,
+#define MSG_ENUM_FILL_MODEL_VALUE(number, name)            FILL_MODEL_##name = number,
+#define MSG_ENUM_FILL_PRESET_VALUE(number, name)           FILL_PRESET_##name = number,
+#define MSG_ENUM_REPLACE_MODE_VALUE(number, name)          REPLACE_MODE_##name = number,
+#define MSG_ENUM_LIST_STATUS_VALUE(number, name)           LIST_STATUS_##name = number,
+#define MSG_ENUM_WAITING_FOR_VALUE(number, name)           WAITING_FOR_##name = number,
 
 #define MSG_ENUM(name, NAME) enum name { NAME##_NONE = 0, ENUM_##name(MSG_ENUM_##NAME##_VALUE) };
 ENUMS(MSG_ENUM)

@@ -160,7 +160,7 @@ line_next(char **text)
 }
 
 /* A story while it is told: the file as it should be, grown block by block. */
-struct story {
+struct scene {
     const struct scenario_core *core;
     void *state;
     struct scenario_out out;
@@ -180,7 +180,7 @@ story_line(struct bytes *to, const char *line)
 }
 
 static void
-block_differs(const struct story *s)
+block_differs(const struct scene *s)
 {
     fprintf(stderr, "%s:%u: the core says otherwise\n--- the story\n%.*s--- the core\n%.*s",
             s->out.file, s->out.line, (int)s->expected.length, (const char *)s->expected.data,
@@ -189,7 +189,7 @@ block_differs(const struct story *s)
 
 /* The answers end: compares them, and begins the next block. */
 static bool
-block_end(struct story *s)
+block_end(struct scene *s)
 {
     bool same = s->expected.length == s->out.text.length &&
                 (s->out.text.length == 0 ||
@@ -204,7 +204,7 @@ block_end(struct story *s)
 
 /* Gives the core the input that was collected. */
 static void
-input_end(struct story *s)
+input_end(struct scene *s)
 {
     if (s->input.length == 0)
         return;
@@ -216,7 +216,7 @@ input_end(struct story *s)
 
 /* An indented line goes on with the one before it; `#` lines and blank ones are nobody's. */
 static void
-input_line(struct story *s, const char *line)
+input_line(struct scene *s, const char *line)
 {
     bool goes_on = line[0] == ' ' && s->input.length > 0;
     if (!goes_on)
@@ -232,7 +232,7 @@ input_line(struct story *s, const char *line)
 }
 
 static bool
-story_tell(struct story *s, char *text)
+story_tell(struct scene *s, char *text)
 {
     bool in_answers = false;
     bool same = true;
@@ -280,7 +280,7 @@ story_run(const struct scenario_core *core, const char *path, bool rewrite)
         fprintf(stderr, "%s: %s\n", path, strerror(errno));
         exit(2);
     }
-    struct story s = {
+    struct scene s = {
         .core = core, .rewrite = rewrite, .out = {.file = path, .memory = malloc(ARENA_BYTES)}};
     CHECK(s.out.memory != NULL);
     arena_init(&s.out.lists, s.out.memory, ARENA_BYTES);

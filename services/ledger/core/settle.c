@@ -101,6 +101,8 @@ judge_end(const struct ledger_order *o, const struct order_report *r, qty_t exec
     case ORDER_END_BOOK_FULL:
     case ORDER_END_SYMBOL_REMOVED:
     case ORDER_END_INSUFFICIENT_LIQUIDITY:
+    case ORDER_END_MARKET_STALE:
+    case ORDER_END_SELF_TRADE:
         return NULL;
     case ORDER_END_COMPLETE:
         return all || (by_quote_buyer && !none) ? NULL : "it is not completely filled";
@@ -116,6 +118,17 @@ judge_end(const struct ledger_order *o, const struct order_report *r, qty_t exec
         return o->type == ORDER_TYPE_LIMIT_MAKER && none && o->rank == 0
                    ? NULL
                    : "only a new LIMIT_MAKER order ends so";
+    case ORDER_END_GTD_REACHED:
+        return o->time_in_force == TIME_IN_FORCE_GTD || o->time_in_force == TIME_IN_FORCE_DAY
+                   ? NULL
+                   : "only an order with a time of expiry ends so";
+    case ORDER_END_OCO_TRIGGER:
+    case ORDER_END_OTO_PHASE_ONE_EXPIRED:
+    case ORDER_END_LIST_REJECTED:
+    case ORDER_END_SIMULATED_REJECT:
+    case ORDER_END_NOT_ACTIVATED:
+    case ORDER_END_CANCEL_FAILED:
+        return "no matcher ends an order so";
     }
     return "an unknown end";
 }
@@ -227,8 +240,18 @@ status_after(const struct ledger_order *o, enum order_end end)
     case ORDER_END_FOK_UNFILLABLE:
     case ORDER_END_INSUFFICIENT_LIQUIDITY:
     case ORDER_END_SYMBOL_REMOVED:
+    case ORDER_END_OCO_TRIGGER:
+    case ORDER_END_OTO_PHASE_ONE_EXPIRED:
+    case ORDER_END_GTD_REACHED:
+    case ORDER_END_MARKET_STALE:
         return ORDER_STATUS_EXPIRED;
+    case ORDER_END_SELF_TRADE:
+        return ORDER_STATUS_EXPIRED_IN_MATCH;
     case ORDER_END_WOULD_TAKE:
+    case ORDER_END_LIST_REJECTED:
+    case ORDER_END_SIMULATED_REJECT:
+    case ORDER_END_NOT_ACTIVATED:
+    case ORDER_END_CANCEL_FAILED:
         return ORDER_STATUS_REJECTED;
     case ORDER_END_BOOK_FULL: /* what it had taken before stays taken */
         return o->executed.v > 0 ? ORDER_STATUS_EXPIRED : ORDER_STATUS_REJECTED;
