@@ -111,7 +111,7 @@ book_op(struct engine *e, const struct flow_op *op)
     r->price = t.limit;
     r->side = t.side & 3;
     r->ledger = 0;
-    r->is_waiting = 0;
+    r->state = RESTING_IN_BOOK;
     CHECK(book_link(s, b, record, RESTING_NONE));
 }
 

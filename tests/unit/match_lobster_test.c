@@ -70,7 +70,7 @@ rest(struct replay *r, const struct command *c, uint64_t rank)
     o->quantity = c->quantity;
     o->price = c->price;
     o->side = c->side == 'B' ? SIDE_BUY : SIDE_SELL;
-    o->is_waiting = 0;
+    o->state = RESTING_IN_BOOK;
     cr_assert(book_link(&r->books, &r->book, record, RESTING_NONE));
 }
 

@@ -324,7 +324,7 @@ check_level(const struct books *s, const struct book *b, enum side side, int64_t
     for (uint32_t o = level->head; o != RESTING_NONE; o = s->orders.at[o].next, count++) {
         const struct resting *r = &s->orders.at[o];
         if (r->id == 0 || r->level != i || r->prev != prev || r->price != level->price ||
-            r->side != side || r->is_waiting)
+            r->side != side || r->state != RESTING_IN_BOOK)
             return "book: an order does not belong to the level it is linked in";
         if (r->quantity <= 0)
             return "book: an order rests with nothing left";

@@ -25,7 +25,8 @@ slots_for(uint32_t max)
 size_t
 resting_bytes(uint32_t max)
 {
-    return (size_t)max * sizeof(struct resting) + slots_for(max) * sizeof(uint64_t);
+    return (size_t)max * (sizeof(struct resting) + sizeof(struct order_more)) +
+           slots_for(max) * sizeof(uint64_t);
 }
 
 void
@@ -34,8 +35,13 @@ resting_init(struct resting_pool *p, uint32_t max, void *zeroed)
     uint64_t slots = slots_for(max);
     CHECK(max > 0 && slots <= UINT32_MAX);
     struct resting *at = zeroed;
-    *p = (struct resting_pool){
-        at, (uint64_t *)(void *)(at + max), (uint32_t)(slots - 1), RESTING_NONE, 0, max, 0};
+    struct order_more *more = (struct order_more *)(void *)(at + max);
+    *p = (struct resting_pool){.at = at,
+                               .more = more,
+                               .slots = (uint64_t *)(void *)(more + max),
+                               .mask = (uint32_t)(slots - 1),
+                               .free = RESTING_NONE,
+                               .max = max};
 }
 
 static inline uint32_t
@@ -79,7 +85,18 @@ resting_new(struct resting_pool *p, uint64_t id)
     p->used++;
     p->slots[i] = (uint64_t)hash_of(id) << 32 | (record + 1);
     p->at[record].id = id;
+    p->at[record].has_more = 0;
     return record;
+}
+
+struct order_more *
+resting_more(struct resting_pool *p, uint32_t record)
+{
+    struct order_more *more = &p->more[record];
+    *more = (struct order_more){
+        .story = RESTING_NONE, .pair = RESTING_NONE, .timer = RESTING_NONE, .group = RESTING_NONE};
+    p->at[record].has_more = 1;
+    return more;
 }
 
 static void

@@ -1,10 +1,11 @@
 /*
  * resting.h - the orders a matcher has in hand: a pool of one-line records, found by order id.
  *
- * A record either rests in a price level (linked in order of rank) or waits, outside of every
- * book, for its ledger's resync to end. The index from order id to record is open addressing over
- * 8-byte slots; eight ids in a row share a cache line, because ids are given out in sequence.
- * Prices, quantities and funds are plain int64 of 10^-8 in here: one line has no room to waste.
+ * What every order needs, and matching touches, is one cache line (`struct resting`). What only
+ * some need (iceberg, stop, latency, expiry, what waits for a resync) lies in a second array at the
+ * same place (`struct order_more`) and is looked at only where `has_more` says that it is set. The
+ * index from order id to record is open addressing over 8-byte slots; eight ids in a row share a
+ * cache line, because ids are given out in sequence. Amounts are plain int64 of 10^-8 in here.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,29 +16,59 @@
 
 #define RESTING_NONE UINT32_MAX
 
+/* Where an order is. */
+enum resting_state {
+    RESTING_IN_BOOK, /* linked in a price level, in order of rank */
+    RESTING_WAITING, /* for its ledger's resync to end: linked in its link's list */
+    RESTING_DELAYED, /* on its way: simulated latency */
+    RESTING_PAIRING, /* for the other order of its pair */
+    RESTING_ARMED    /* for its trigger */
+};
+
 struct resting {
     uint64_t id; /* 0 = a free record */
     uint64_t rank;
-    int64_t quantity; /* still to fill */
+    int64_t quantity; /* still to fill; of an iceberg the slice in view */
     int64_t price;
-    int64_t funds;     /* waiting only: the rest of the order's wishes */
-    int64_t step_size; /* waiting only */
+    int64_t mark;     /* its place in the queue of its level: see queue.h */
+    uint64_t account; /* for self-trade prevention */
     uint32_t prev, next;
     union {
-        uint32_t level; /* where it rests */
-        uint32_t book;  /* for which it waits */
+        uint32_t level; /* IN_BOOK: where it rests */
+        uint32_t book;  /* otherwise: for which book it is meant */
     };
     uint16_t ledger;
-    uint8_t side : 2; /* enum side */
-    uint8_t is_waiting : 1;
-    uint8_t type : 4;     /* waiting only: enum order_type */
-    uint8_t in_force : 4; /* waiting only: enum time_in_force */
+    uint16_t side : 2;       /* enum side */
+    uint16_t state : 3;      /* enum resting_state */
+    uint16_t has_more : 1;   /* its struct order_more is set */
+    uint16_t model : 2;      /* enum fill_model */
+    uint16_t prevention : 3; /* enum self_trade_prevention */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct resting) == 64, "an order is one cache line");
 
+/* The rest of an order's wishes, and what became of them. Zero where it does not apply. */
+struct order_more {
+    int64_t funds, step_size;
+    int64_t hidden, slice; /* iceberg: behind the slice in view, and the size of a slice */
+    int64_t executed;      /* before it came here */
+    int64_t total;         /* its quantity as a whole, what is executed included */
+    int64_t stop_price, trail_extreme;
+    int64_t expire_us, arrives_us;
+    uint64_t list_id;
+    uint64_t corr; /* of the order_work that brought it, for its first report */
+    uint32_t trailing_delta, slippage_bps;
+    uint32_t story;                 /* record of its story, RESTING_NONE = none */
+    uint32_t pair;                  /* the other order of its pair, RESTING_NONE = none */
+    uint32_t timer;                 /* place in the heap of times, RESTING_NONE = none */
+    uint32_t group;                 /* of trailing orders */
+    uint8_t type, in_force, source; /* enums order_type, time_in_force, trigger_source */
+    bool is_triggered, is_tracking;
+} __attribute__((aligned(64)));
+
 struct resting_pool {
     struct resting *at;
-    uint64_t *slots; /* upper half: hash of the id; lower half: record + 1; 0 = empty */
+    struct order_more *more; /* by the same number */
+    uint64_t *slots;         /* upper half: hash of the id; lower half: record + 1; 0 = empty */
     uint32_t mask;
     uint32_t free, fresh, max, used;
 };
@@ -48,8 +79,11 @@ void resting_init(struct resting_pool *p, uint32_t max, void *zeroed);
 
 /* RESTING_NONE when there is no such order. */
 uint32_t resting_find(const struct resting_pool *p, uint64_t id);
-/* A record with this id, which must be new, and all else undefined. RESTING_NONE when full. */
+/* A record with this id, which must be new, not `has_more`, and all else undefined. RESTING_NONE
+ * when full. */
 uint32_t resting_new(struct resting_pool *p, uint64_t id);
+/* Clears and marks as set what only some orders need. */
+struct order_more *resting_more(struct resting_pool *p, uint32_t record);
 /* Forgets an order that is in no list. */
 void resting_free(struct resting_pool *p, uint32_t record);
 /* NULL, or what is wrong. Looks at everything. */

@@ -38,17 +38,18 @@ sync_wait(struct match *m, const struct order_work *w, uint32_t book, uint16_t l
     if (record == RESTING_NONE)
         return false;
     struct resting *r = &m->books.orders.at[record];
+    struct order_more *more = resting_more(&m->books.orders, record);
     r->rank = may_keep_rank(w) ? w->rank : 0;
     r->quantity = w->quantity.v;
     r->price = w->price.v;
-    r->funds = w->funds.v;
-    r->step_size = w->step_size.v;
     r->book = book;
     r->ledger = ledger;
     r->side = w->side & 3;
-    r->is_waiting = 1;
-    r->type = w->type & 15;
-    r->in_force = w->time_in_force & 15;
+    r->state = RESTING_WAITING;
+    more->funds = w->funds.v;
+    more->step_size = w->step_size.v;
+    more->type = (uint8_t)w->type;
+    more->in_force = (uint8_t)w->time_in_force;
     if (r->rank > m->last_rank)
         m->last_rank = r->rank;
     append(m, &m->links[ledger], record);
@@ -168,7 +169,8 @@ sync_insert(struct match *m, struct outbox *out)
         struct resting *r = &m->books.orders.at[record];
         uint32_t book = r->book;
         sync_unlink(m, l, record);
-        r->is_waiting = 0;
+        r->state = RESTING_IN_BOOK;
+        r->has_more = 0;
         uint32_t hint = is_neighbour(m, r, book) ? m->sync_before : RESTING_NONE;
         if (book_link(&m->books, &m->book[book], record, hint)) {
             m->sync_before = record;
@@ -193,14 +195,15 @@ sync_next(struct match *m)
         return false;
     }
     const struct resting *r = &m->books.orders.at[record];
+    const struct order_more *more = &m->books.orders.more[record];
     struct order_work w = {.order_id = r->id,
                            .side = (enum side)r->side,
-                           .type = (enum order_type)r->type,
-                           .time_in_force = (enum time_in_force)r->in_force,
+                           .type = (enum order_type)more->type,
+                           .time_in_force = (enum time_in_force)more->in_force,
                            .price = {r->price},
                            .quantity = {r->quantity},
-                           .funds = {r->funds},
-                           .step_size = {r->step_size}};
+                           .funds = {more->funds},
+                           .step_size = {more->step_size}};
     uint32_t book = r->book;
     uint16_t ledger = r->ledger;
     sync_unlink(m, l, record);
@@ -218,7 +221,7 @@ sync_drop(struct match *m, uint32_t link)
         const struct resting *r = &p->at[i];
         if (r->id == 0 || r->ledger != link)
             continue;
-        if (!r->is_waiting)
+        if (r->state == RESTING_IN_BOOK)
             book_unlink(&m->books, &m->book[m->books.levels[r->level].owner / 4], i);
         resting_free(p, i);
     }

@@ -66,7 +66,7 @@ rest(struct match *m)
     r->price = w->price;
     r->side = w->taker.side & 3;
     r->ledger = w->ledger;
-    r->is_waiting = 0;
+    r->state = RESTING_IN_BOOK;
     if (!book_link(&m->books, &m->book[w->book], record, RESTING_NONE)) {
         resting_free(&m->books.orders, record);
         return 0;
@@ -237,7 +237,7 @@ work_pull(struct match *m, struct outbox *out, uint64_t order_id, uint16_t ledge
         return;
     }
     const struct resting *r = &m->books.orders.at[record];
-    if (r->is_waiting)
+    if (r->state == RESTING_WAITING)
         sync_unlink(m, &m->links[ledger], record);
     else
         book_unlink(&m->books, &m->book[m->books.levels[r->level].owner / 4], record);
