@@ -79,7 +79,8 @@ read_json(void)
 {
     code_t field;
     struct order_place order = {.account_id = 1};
-    sink = json_read_body(body, sizeof(body) - 1, msg_layout(MSG_order_place), &order, &field);
+    sink =
+        json_read_body(body, sizeof(body) - 1, msg_layout(MSG_order_place), &order, NULL, &field);
 }
 
 static int64_t

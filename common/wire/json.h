@@ -11,6 +11,7 @@
 #ifndef SCRIP_WIRE_JSON_H
 #define SCRIP_WIRE_JSON_H
 
+#include "base/arena.h"
 #include "wire/codec.h"
 
 struct json_object;
@@ -25,14 +26,17 @@ void json_write_text(struct bytes *out, const char *text);
  * Refuses with BODY_NOT_JSON, FIELD_UNKNOWN, FIELD_REPEATED, FIELD_TYPE, FIELD_TOO_LONG,
  * NUMBER_*, CHOICE_UNKNOWN or TRADING_TYPE_INVALID and names the field; of several, the first row
  * of errors.def is the answer. REQ is checked by json_check_body(), once the
- * caller has filled in the rest. Decimals and integers may be JSON numbers or strings.
+ * caller has filled in the rest. Decimals and integers may be JSON numbers or strings. A list whose
+ * records have IN fields is an array of objects; its records are put into `lists` (NULL: lists are
+ * refused with FIELD_TOO_LONG), and what is wrong in one is named as in "orders[1].price".
  */
 MUST_USE enum err json_read_body(const char *text, size_t length, const struct msg_layout *l,
-                                 void *body, code_t *field);
+                                 void *body, struct arena *lists, code_t *field);
 /* Sets one IN field from text, as a query or path parameter gives it (already %-decoded). */
 MUST_USE enum err json_read_field(const char *name, const char *value, const struct msg_layout *l,
                                   void *body, code_t *field);
-/* REQ among the IN fields: FIELD_MISSING with its name. */
+/* REQ among the IN fields, those of lists included, which must not be empty: FIELD_MISSING with the
+ * name. */
 MUST_USE enum err json_check_body(const struct msg_layout *l, const void *body, code_t *field);
 
 /* Parses one JSON value with depth and size limits; NULL when malformed or followed by more

@@ -187,12 +187,24 @@ set_field(const struct msg_field *f, const char *text, size_t length, void *body
     return e;
 }
 
+/* A list has no flags of its own: it is the client's when something in its items is. */
+static bool
+is_clients(const struct msg_field *f)
+{
+    if (f->kind != KIND_LIST)
+        return (f->flags & MSG_FLAG_IN) != 0;
+    for (uint32_t i = 0; i < f->items->field_count; i++)
+        if ((f->items->fields[i].flags & MSG_FLAG_IN) != 0)
+            return true;
+    return false;
+}
+
 static enum err
 read_member(const struct msg_layout *l, const char *key, const struct json_object *value,
             void *body)
 {
     const struct msg_field *f = msg_field_by_name(l, key);
-    if (f == NULL || (f->flags & MSG_FLAG_IN) == 0)
+    if (f == NULL || !is_clients(f))
         return ERR_FIELD_UNKNOWN;
     enum json_type type = json_object_get_type(value);
     if (!type_fits(f, type))
@@ -216,17 +228,64 @@ name_field(code_t *field, const char *name)
     memcpy(field->text, name, strnlen(name, CODE_BYTES - 1));
 }
 
+/* "orders[1].price" */
+static void
+name_item_field(code_t *field, const char *list, size_t i, const char *inner)
+{
+    char name[128];
+    snprintf(name, sizeof name, inner[0] == '\0' ? "%s[%zu]" : "%s[%zu].%s", list, i, inner);
+    name_field(field, name);
+}
+
+static enum err read_members(struct json_object *object, const struct msg_layout *l, void *body,
+                             struct arena *lists, code_t *field);
+
+static enum err
+read_list(const struct msg_field *f, struct json_object *value, void *body, struct arena *lists,
+          code_t *field)
+{
+    name_field(field, f->name);
+    if (!json_object_is_type(value, json_type_array))
+        return ERR_FIELD_TYPE;
+    size_t count = json_object_array_length(value);
+    if (count > f->max)
+        return ERR_FIELD_TOO_LONG;
+    uint8_t *items = lists == NULL ? NULL : arena_take(lists, count, f->items->size);
+    if (items == NULL)
+        return ERR_FIELD_TOO_LONG;
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *item = json_object_array_get_idx(value, i);
+        code_t inner = {{0}};
+        enum err e = ERR_FIELD_TYPE;
+        if (json_object_is_type(item, json_type_object))
+            e = read_members(item, f->items, items + i * f->items->size, NULL, &inner);
+        if (e != OK) {
+            name_item_field(field, f->name, i, inner.text);
+            return e;
+        }
+    }
+    msg_list_set(f, body, items, (uint32_t)count);
+    return OK;
+}
+
 /* Of several refusals the one whose row stands first in errors.def is the answer. */
 static enum err
-read_members(struct json_object *object, const struct msg_layout *l, void *body, code_t *field)
+read_members(struct json_object *object, const struct msg_layout *l, void *body,
+             struct arena *lists, code_t *field)
 {
     enum err first = OK;
     json_object_object_foreach(object, key, value)
     {
-        enum err e = read_member(l, key, value, body);
+        code_t at = {{0}};
+        const struct msg_field *f = msg_field_by_name(l, key);
+        bool is_list = f != NULL && f->kind == KIND_LIST && is_clients(f);
+        enum err e =
+            is_list ? read_list(f, value, body, lists, &at) : read_member(l, key, value, body);
+        if (!is_list)
+            name_field(&at, key);
         if (e != OK && (first == OK || e < first)) {
             first = e;
-            name_field(field, key);
+            *field = at;
         }
     }
     return first;
@@ -234,7 +293,7 @@ read_members(struct json_object *object, const struct msg_layout *l, void *body,
 
 enum err
 json_read_body(const char *text, size_t length, const struct msg_layout *l, void *body,
-               code_t *field)
+               struct arena *lists, code_t *field)
 {
     *field = (code_t){{0}};
     bool repeated;
@@ -243,7 +302,7 @@ json_read_body(const char *text, size_t length, const struct msg_layout *l, void
         json_object_put(object);
         return ERR_BODY_NOT_JSON;
     }
-    enum err e = read_members(object, l, body, field);
+    enum err e = read_members(object, l, body, lists, field);
     if (repeated && (e == OK || e > ERR_FIELD_REPEATED)) {
         e = ERR_FIELD_REPEATED;
         json_scan_repeated(text, length, field);
@@ -266,6 +325,25 @@ json_read_field(const char *name, const char *value, const struct msg_layout *l,
     return e;
 }
 
+static enum err
+check_list(const struct msg_field *f, const void *body, code_t *field)
+{
+    uint32_t count = msg_list_count(f, body);
+    const uint8_t *items = msg_list(f, body);
+    name_field(field, f->name);
+    if (count == 0)
+        return ERR_FIELD_MISSING;
+    for (uint32_t i = 0; i < count; i++) {
+        code_t inner;
+        if (json_check_body(f->items, items + i * f->items->size, &inner) != OK) {
+            name_item_field(field, f->name, i, inner.text);
+            return ERR_FIELD_MISSING;
+        }
+    }
+    *field = (code_t){{0}};
+    return OK;
+}
+
 enum err
 json_check_body(const struct msg_layout *l, const void *body, code_t *field)
 {
@@ -273,6 +351,8 @@ json_check_body(const struct msg_layout *l, const void *body, code_t *field)
     for (uint32_t i = 0; i < l->field_count; i++) {
         const struct msg_field *f = &l->fields[i];
         unsigned wanted = MSG_FLAG_REQ | MSG_FLAG_IN;
+        if (f->kind == KIND_LIST && is_clients(f) && check_list(f, body, field) != OK)
+            return ERR_FIELD_MISSING;
         if ((f->flags & wanted) == wanted && msg_field_zero(f, body)) {
             name_field(field, f->name);
             return ERR_FIELD_MISSING;

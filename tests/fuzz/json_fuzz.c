@@ -29,8 +29,11 @@ can_be_written(const struct msg_layout *l, const struct msg *m)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static uint8_t room[1 << 16] __attribute__((aligned(16)));
+    struct arena lists;
     if (size == 0)
         return 0;
+    arena_init(&lists, room, sizeof room);
     const char *text = (const char *)data + 1;
     struct json_object *o = json_parse(text, size - 1, DEPTH_MAX);
 
@@ -40,7 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct msg m;
         code_t field;
         memset(&m, 0, sizeof(m));
-        enum err e = json_read_body(text, size - 1, l, msg_body(&m), &field);
+        enum err e = json_read_body(text, size - 1, l, msg_body(&m), &lists, &field);
         CHECK(strnlen(field.text, CODE_BYTES) < CODE_BYTES);
         CHECK(e != OK || (o != NULL && json_object_is_type(o, json_type_object)));
         if (e == OK && json_check_body(l, msg_body(&m), &field) != OK)

@@ -127,7 +127,7 @@ Test(json, order_bodies_are_read_or_refused_precisely)
         size_t length = strlen(bodies[i].text);
         char *copy = malloc(length + (length == 0));
         memcpy(copy, bodies[i].text, length);
-        enum err e = json_read_body(copy, length, msg_layout(MSG_order_place), &body, &field);
+        enum err e = json_read_body(copy, length, msg_layout(MSG_order_place), &body, NULL, &field);
         free(copy);
         cr_assert_eq(e, bodies[i].err, "%s: %s", bodies[i].text, err_name(e));
         cr_assert_str_eq(field.text, bodies[i].field, "%s", bodies[i].text);
@@ -146,9 +146,9 @@ Test(json, every_in_field_is_set_whatever_the_order)
         struct order_place o;
         memset(&o, 0, sizeof(o));
         code_t field;
-        cr_assert_eq(
-            json_read_body(texts[i], strlen(texts[i]), msg_layout(MSG_order_place), &o, &field),
-            OK);
+        cr_assert_eq(json_read_body(texts[i], strlen(texts[i]), msg_layout(MSG_order_place), &o,
+                                    NULL, &field),
+                     OK);
         cr_assert_str_eq(o.client_order_id.text, "c-1");
         cr_assert_str_eq(o.symbol.text, "BTCUSDT");
         cr_assert(o.side == SIDE_SELL && o.type == ORDER_TYPE_LIMIT);
@@ -183,14 +183,14 @@ Test(json, integers_and_truths)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         memset(&s, 0, sizeof(s));
         enum err e = json_read_body(rows[i].text, strlen(rows[i].text),
-                                    msg_layout(MSG_settings_set), &s, &field);
+                                    msg_layout(MSG_settings_set), &s, NULL, &field);
         cr_assert_eq(e, rows[i].err, "%s: %s", rows[i].text, err_name(e));
         cr_assert(e != OK || s.leverage == rows[i].leverage);
     }
     memset(&s, 0, sizeof(s));
     const char *truths = "{\"auto_trading\":false,\"dry_run_mode\":true}";
-    cr_assert_eq(json_read_body(truths, strlen(truths), msg_layout(MSG_settings_set), &s, &field),
-                 OK);
+    cr_assert_eq(
+        json_read_body(truths, strlen(truths), msg_layout(MSG_settings_set), &s, NULL, &field), OK);
     cr_assert(s.auto_trading == TRI_FALSE && s.dry_run_mode == TRI_TRUE);
 }
 
@@ -210,7 +210,7 @@ Test(json, integers_that_json_c_clamps_are_refused)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         cr_assert_eq(json_read_body(rows[i].text, strlen(rows[i].text),
-                                    msg_layout(MSG_event_resume), &resume, &field),
+                                    msg_layout(MSG_event_resume), &resume, NULL, &field),
                      rows[i].err, "%s", rows[i].text);
 }
 
@@ -398,4 +398,56 @@ Test(json, values_of_files_and_streams)
     cr_assert_eq(value, INT64_C(1250000000));
     json_object_put(o);
     cr_assert_eq(json_decimal(NULL, &value), ERR_FIELD_TYPE);
+}
+
+/* ---- Lists ------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *text;
+    enum err err;
+    const char *field;
+} lists[] = {
+    {"{\"orders\":[]}", ERR_FIELD_MISSING, "contingency"},
+    {"{\"contingency\":\"OCO\",\"symbol\":\"A\",\"orders\":[]}", ERR_FIELD_MISSING, "orders"},
+    {"{\"contingency\":\"OCO\",\"symbol\":\"A\"}", ERR_FIELD_MISSING, "orders"},
+    {"{\"orders\":{}}", ERR_FIELD_TYPE, "orders"},
+    {"{\"orders\":[1]}", ERR_FIELD_TYPE, "orders[0]"},
+    {"{\"orders\":[{},{},{},{}]}", ERR_FIELD_TOO_LONG, "orders"},
+    {"{\"orders\":[{},{\"price\":\"x\"}]}", ERR_NUMBER_SYNTAX, "orders[1].price"},
+    {"{\"orders\":[{\"hold\":1}]}", ERR_FIELD_UNKNOWN, "orders[0].hold"},
+    {"{\"orders\":[{\"price\":1,\"price\":2}]}", ERR_FIELD_REPEATED,
+     ""}, /* only names of the object itself are told */
+    {"{\"contingency\":\"OCO\",\"symbol\":\"A\",\"orders\":[{\"symbol\":\"A\",\"side\":\"BUY\"}]}",
+     ERR_FIELD_MISSING, "orders[0].type"},
+};
+
+Test(json, a_list_of_orders_is_read_and_what_is_wrong_is_named_with_its_place)
+{
+    uint8_t room[4096] __attribute__((aligned(16)));
+    struct arena arena;
+    arena_init(&arena, room, sizeof room);
+    const struct msg_layout *l = msg_layout(MSG_list_place);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        struct list_place m = {0};
+        code_t field;
+        arena_reset(&arena);
+        enum err e = json_read_body(lists[i].text, strlen(lists[i].text), l, &m, &arena, &field);
+        if (e == OK)
+            e = json_check_body(l, &m, &field);
+        cr_assert_eq(e, lists[i].err, "%s: %s", lists[i].text, err_name(e));
+        cr_assert_str_eq(field.text, lists[i].field, "%s", lists[i].text);
+    }
+    const char *good = "{\"contingency\":\"OTO\",\"symbol\":\"BTCUSDT\",\"orders\":["
+                       "{\"symbol\":\"BTCUSDT\",\"side\":\"BUY\",\"type\":\"LIMIT\",\"price\":5,"
+                       "\"quantity\":\"0.1\"},"
+                       "{\"symbol\":\"BTCUSDT\",\"side\":\"SELL\",\"type\":\"STOP_LOSS\","
+                       "\"stop_price\":4,\"trailing_delta\":25}]}";
+    struct list_place m = {0};
+    code_t field;
+    cr_assert_eq(json_read_body(good, strlen(good), l, &m, NULL, &field), ERR_FIELD_TOO_LONG);
+    cr_assert_eq(json_read_body(good, strlen(good), l, &m, &arena, &field), OK);
+    cr_assert_eq(m.orders_count, 2);
+    cr_assert_eq(m.orders[0].price.v, 5 * DECIMAL_ONE);
+    cr_assert_eq(m.orders[1].trailing_delta, 25);
+    cr_assert_eq(m.orders[1].type, ORDER_TYPE_STOP_LOSS);
 }

@@ -278,7 +278,7 @@ route_read(const struct route *route, const struct http_request *h, void *body, 
     bool takes_body = h->head->method == HTTP1_POST || h->head->method == HTTP1_PUT;
     if (takes_body && (h->body_length > 0 || route->needs_body)) {
         /* Before the path, so that a body cannot replace what the path says. */
-        enum err e = json_read_body(h->body, h->body_length, l, body, field);
+        enum err e = json_read_body(h->body, h->body_length, l, body, NULL, field);
         if (e != OK)
             return e;
     }
