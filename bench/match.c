@@ -106,7 +106,7 @@ book_op(struct engine *e, const struct flow_op *op)
     uint32_t record = resting_new(&s->orders, op->id);
     CHECK(record != RESTING_NONE);
     struct resting *r = &s->orders.at[record];
-    r->rank = ++e->match->last_rank;
+    r->rank = books_next_rank(s);
     r->quantity = t.quantity;
     r->price = t.limit;
     r->side = t.side & 3;

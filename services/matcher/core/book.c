@@ -30,6 +30,7 @@ books_bytes(const struct books_limits *l)
            lines((size_t)nodes_max(l) * sizeof(struct ladder_node)) +
            lines((size_t)l->levels_max * sizeof(struct price_level)) +
            lines((size_t)l->house_levels_max * sizeof(struct house_level)) +
+           lines((size_t)l->house_levels_max * sizeof(int64_t)) +
            lines(sizeof(uint32_t) << BOOK_RECENT_BITS);
 }
 
@@ -51,7 +52,17 @@ books_init(struct books *s, const struct books_limits *l, void *zeroed)
     at += lines((size_t)l->levels_max * sizeof(struct price_level));
     s->houses = (struct house_level *)(void *)at;
     at += lines((size_t)l->house_levels_max * sizeof(struct house_level));
+    s->since_us = (int64_t *)(void *)at;
+    at += lines((size_t)l->house_levels_max * sizeof(int64_t));
     s->recent = (uint32_t *)(void *)at;
+}
+
+uint64_t
+books_next_rank(struct books *s)
+{
+    uint64_t now = s->now_us > 0 ? (uint64_t)s->now_us : 0;
+    s->last_rank = now > s->last_rank ? now : s->last_rank + 1;
+    return s->last_rank;
 }
 
 void
@@ -152,7 +163,7 @@ book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint)
         return false;
     struct price_level *level = &s->levels[i];
     int64_t sum;
-    if (__builtin_add_overflow(level->quantity, r->quantity, &sum))
+    if (__builtin_add_overflow(level->quantity, book_left(s, order), &sum))
         return false;
 
     /* Nothing below can fail. */
@@ -185,7 +196,7 @@ book_unlink(struct books *s, struct book *b, uint32_t order)
     if (--level->count == 0) {
         level_free(s, b, (enum side)r->side, r->level);
     } else {
-        level->quantity -= r->quantity;
+        level->quantity -= book_left(s, order);
         if (r->prev == RESTING_NONE)
             level->head = r->next;
         else
@@ -197,19 +208,62 @@ book_unlink(struct books *s, struct book *b, uint32_t order)
     }
 }
 
-bool
+/* The next slice of an iceberg comes into view, behind everybody at its price. */
+static void
+renew(struct books *s, uint32_t order, struct order_more *more)
+{
+    struct resting *at = s->orders.at, *r = &at[order];
+    struct price_level *level = &s->levels[r->level];
+    r->quantity = more->slice > 0 && more->slice < more->hidden ? more->slice : more->hidden;
+    more->hidden -= r->quantity;
+    r->rank = books_next_rank(s);
+    if (r->next == RESTING_NONE)
+        return;
+    at[r->next].prev = r->prev;
+    if (r->prev == RESTING_NONE)
+        level->head = r->next;
+    else
+        at[r->prev].next = r->next;
+    at[level->tail].next = order;
+    r->prev = level->tail;
+    r->next = RESTING_NONE;
+    level->tail = order;
+}
+
+enum reduced
 book_reduce(struct books *s, struct book *b, uint32_t order, int64_t quantity)
 {
     struct resting *r = &s->orders.at[order];
     CHECK(quantity > 0 && quantity <= r->quantity);
-    if (quantity == r->quantity) {
-        book_unlink(s, b, order);
-        resting_free(&s->orders, order);
-        return true;
+    if (quantity < r->quantity || (r->has_more && s->orders.more[order].hidden > 0)) {
+        s->levels[r->level].quantity -= quantity;
+        r->quantity -= quantity;
+        if (r->quantity > 0)
+            return REDUCED_GOES_ON;
+        renew(s, order, &s->orders.more[order]);
+        return REDUCED_RENEWED;
     }
-    r->quantity -= quantity;
-    s->levels[r->level].quantity -= quantity;
-    return false;
+    book_unlink(s, b, order);
+    if (r->has_more)
+        return REDUCED_KEPT;
+    resting_free(&s->orders, order);
+    return REDUCED_FREED;
+}
+
+void
+book_trim(struct books *s, uint32_t order, int64_t left)
+{
+    struct resting *r = &s->orders.at[order];
+    int64_t cut = book_left(s, order) - left;
+    CHECK(left > 0 && cut >= 0);
+    s->levels[r->level].quantity -= cut;
+    if (r->has_more) {
+        struct order_more *more = &s->orders.more[order];
+        int64_t hidden = more->hidden < cut ? more->hidden : cut;
+        more->hidden -= hidden;
+        cut -= hidden;
+    }
+    r->quantity -= cut;
 }
 
 /* ---- The house's levels ------------------------------------------------------------------- */
@@ -257,12 +311,27 @@ book_show(struct books *s, struct book *b, enum side side, const struct house_le
             house_free(s, b, side, i);
         return;
     }
-    if (i == LADDER_NONE)
+    bool is_new = i == LADDER_NONE;
+    if (is_new)
         i = house_new(s, b, side, key);
-    if (i != LEVEL_NONE)
-        s->houses[i] = *shown;
-    else
+    if (i == LEVEL_NONE) {
         s->houses_dropped++;
+        return;
+    }
+    s->houses[i] = *shown;
+    if (is_new)
+        s->since_us[i] = s->now_us;
+}
+
+void
+book_show_only(struct books *s, struct book *b, enum side side, const struct house_level *shown)
+{
+    const struct ladder *l = &book_side(b, side)->house;
+    bool is_shown = shown->price > 0 && shown->left > 0;
+    if (!is_shown || l->count != 1 || l->best_key != ladder_key(side, shown->price))
+        book_hide(s, b, side);
+    if (is_shown)
+        book_show(s, b, side, shown);
 }
 
 void
@@ -298,7 +367,7 @@ book_has(const struct books *s, const struct book *b, enum side side, int64_t ke
     const struct book_side *bs = &b->sides[side - 1];
     const struct ladder *ladders[2] = {&bs->house, &bs->users};
     int64_t left = quantity;
-    for (int k = 0; k < 2; k++) {
+    for (int k = b->venue != VENUE_OFF ? 0 : 1; k < 2; k++) {
         struct ladder_at at;
         for (bool on = ladder_first(ladders[k], &s->nodes, &at); on && left > 0;
              on = ladder_next(&s->nodes, &at)) {
@@ -332,7 +401,7 @@ check_level(const struct books *s, const struct book *b, enum side side, int64_t
             return "book: ranks do not rise within a level";
         rank = r->rank;
         prev = o;
-        sum += r->quantity;
+        sum += book_left(s, o);
     }
     if (count == 0 || count != level->count || prev != level->tail || sum != level->quantity)
         return "book: a level's sum, count or tail is wrong";

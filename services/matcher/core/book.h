@@ -22,8 +22,8 @@
 
 /* Users' orders at one price. */
 struct price_level {
-    int64_t price; /* 0 = a free record */
-    int64_t quantity;
+    int64_t price;       /* 0 = a free record */
+    int64_t quantity;    /* of all its orders, hidden quantities included */
     uint32_t head, tail; /* lowest rank first */
     uint32_t count;
     uint32_t owner; /* book number * 4 + side; free: the next free record */
@@ -40,6 +40,13 @@ struct house_level {
 struct book_side {
     struct ladder users; /* slots are price levels */
     struct ladder house; /* slots are house levels */
+};
+
+/* How the house trades with a symbol's takers. */
+enum venue {
+    VENUE_FIRST,       /* at equal price before all users */
+    VENUE_PARTICIPANT, /* at equal price by the time since when it shows it, as one among users */
+    VENUE_OFF          /* not at all: its market gives prices, no liquidity */
 };
 
 enum house_state {
@@ -66,6 +73,7 @@ struct book {
     code_t symbol;
     struct book_side sides[2]; /* by enum side - 1 */
     struct house house;
+    enum venue venue;
     uint32_t orders; /* resting */
     uint32_t number;
     bool is_dirty; /* something may cross: see match.h */
@@ -78,10 +86,13 @@ struct books {
     struct ladder_nodes nodes;
     struct price_level *levels;
     struct house_level *houses;
-    uint32_t *recent; /* price levels found lately, by hash; always verified */
+    int64_t *since_us; /* by house level: our time when the house came to show its price */
+    uint32_t *recent;  /* price levels found lately, by hash; always verified */
     uint32_t levels_free, levels_fresh, levels_max, levels_used;
     uint32_t houses_free, houses_fresh, houses_max, houses_used;
     uint64_t houses_dropped; /* levels that found no room */
+    int64_t now_us;          /* time of the message at hand */
+    uint64_t last_rank;      /* greatest ever given or seen */
 };
 
 struct books_limits {
@@ -100,36 +111,70 @@ book_side(struct book *b, enum side side)
     return &b->sides[side - 1];
 }
 
+/* The next rank: the time, or one more than the greatest there was. */
+uint64_t books_next_rank(struct books *s);
+
+/* What is left of an order as a whole: of an iceberg with what is hidden. */
+static inline int64_t
+book_left(const struct books *s, uint32_t order)
+{
+    const struct resting *r = &s->orders.at[order];
+    return r->quantity + (r->has_more ? s->orders.more[order].hidden : 0);
+}
+
 /*
  * Links an order that is in no list into its level, by rank. `hint` is an order already linked
  * with a lower rank at the same side and price, or RESTING_NONE: from there the place is sought.
- * The order's side, price, quantity and rank are set. False, and nothing changed, when there is
- * no room for another level or the level's sum would pass int64.
+ * The order's side, price, quantity and rank are set, an iceberg's `hidden` and `slice` too. False,
+ * and nothing changed, when there is no room for another level or its sum would pass int64.
  */
 MUST_USE bool book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint);
 /* Unlinks a resting order; its record stays. */
 void book_unlink(struct books *s, struct book *b, uint32_t order);
-/* Takes a quantity, at most what is left, off a resting order. True when that was its last: the
- * order is then unlinked and forgotten. */
-bool book_reduce(struct books *s, struct book *b, uint32_t order, int64_t quantity);
+
+enum reduced {
+    REDUCED_GOES_ON,
+    REDUCED_RENEWED, /* an iceberg's slice was used up: the next joined the level's end, new rank */
+    REDUCED_FREED,   /* that was its last: unlinked and forgotten */
+    REDUCED_KEPT     /* that was its last: unlinked; its record `has_more` and is the caller's */
+};
+
+/* Takes a quantity, at most what is in view, off a resting order. */
+enum reduced book_reduce(struct books *s, struct book *b, uint32_t order, int64_t quantity);
+/* Lowers what is left of a resting order as a whole, hidden first. It keeps its place. `left` is
+ * above 0 and at most what it is now. */
+void book_trim(struct books *s, uint32_t order, int64_t left);
 
 /* Sets what the house shows at a price; 0 or less removes the level. When the pool is full, the
- * side's worst level makes way for a better one. Amounts past int64 quote are not taken. */
+ * side's worst level makes way for a better one. Amounts past int64 quote are not taken. A price
+ * that is shown already keeps its `since_us`. */
 void book_show(struct books *s, struct book *b, enum side side, const struct house_level *shown);
 /* Takes a quantity, at most what is left, from the side's best house level. */
 void book_consume(struct books *s, struct book *b, enum side side, int64_t quantity);
+/* Makes this the only level that the house shows on a side; none when it is empty. A level at the
+ * same price keeps its `since_us`. */
+void book_show_only(struct books *s, struct book *b, enum side side,
+                    const struct house_level *shown);
 /* Removes the house's levels of a side. */
 void book_hide(struct books *s, struct book *b, enum side side);
+
+/* The best price at which the house trades on a side, as a key; LADDER_NO_KEY: at none. */
+static inline int64_t
+book_house_best(const struct book *b, enum side side)
+{
+    return b->venue != VENUE_OFF ? b->sides[side - 1].house.best_key : LADDER_NO_KEY;
+}
 
 /* The best price of a side, users' and the house's, as keys; LADDER_NO_KEY where there is none. */
 static inline int64_t
 book_best(const struct book *b, enum side side)
 {
-    const struct book_side *bs = &b->sides[side - 1];
-    return bs->users.best_key > bs->house.best_key ? bs->users.best_key : bs->house.best_key;
+    int64_t users = b->sides[side - 1].users.best_key, house = book_house_best(b, side);
+    return users > house ? users : house;
 }
 
-/* Whether at least `quantity` rests at `key` or better, users' and the house's together. */
+/* Whether at least `quantity` rests at `key` or better, users' and the house's together, hidden
+ * quantities too. */
 bool book_has(const struct books *s, const struct book *b, enum side side, int64_t key,
               int64_t quantity);
 

@@ -296,7 +296,7 @@ match_apply(struct match *m, uint32_t peer, const struct frame *frame, const str
 {
     CHECK(!m->is_busy);
     CHECK(outbox_room(out) >= MATCH_OUT_MIN);
-    m->now_us = now_us;
+    m->now_us = m->books.now_us = now_us;
     const code_t *symbol = house_symbol(msg);
     if (symbol != NULL)
         apply_market(m, symbol, msg, out);

@@ -84,7 +84,6 @@ struct match {
     struct map symbols; /* hash of the symbol to the book's number */
     struct link *links;
     uint32_t links_count;
-    uint64_t last_rank;
     struct match_counts counts;
     /* what is left to do of the message at hand */
     int64_t now_us;

@@ -50,8 +50,8 @@ sync_wait(struct match *m, const struct order_work *w, uint32_t book, uint16_t l
     more->step_size = w->step_size.v;
     more->type = (uint8_t)w->type;
     more->in_force = (uint8_t)w->time_in_force;
-    if (r->rank > m->last_rank)
-        m->last_rank = r->rank;
+    if (r->rank > m->books.last_rank)
+        m->books.last_rank = r->rank;
     append(m, &m->links[ledger], record);
     return true;
 }

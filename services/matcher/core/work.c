@@ -58,10 +58,8 @@ rest(struct match *m)
     uint32_t record = resting_new(&m->books.orders, w->order_id);
     if (record == RESTING_NONE)
         return 0;
-    uint64_t now = m->now_us > 0 ? (uint64_t)m->now_us : 0;
-    uint64_t rank = now > m->last_rank ? now : m->last_rank + 1;
     struct resting *r = &m->books.orders.at[record];
-    r->rank = rank;
+    r->rank = books_next_rank(&m->books);
     r->quantity = w->taker.quantity;
     r->price = w->price;
     r->side = w->taker.side & 3;
@@ -71,8 +69,7 @@ rest(struct match *m)
         resting_free(&m->books.orders, record);
         return 0;
     }
-    m->last_rank = rank;
-    return rank;
+    return r->rank;
 }
 
 /* Says where the order stands after it took what it could. */
@@ -125,7 +122,8 @@ tell_take(struct match *m, struct outbox *out, const struct fill *f, int64_t lef
                            .shown = left != INT64_MAX ? left : f->quantity};
     fill = report_of(m, b, f, &taker, true);
     struct order_report *r = report_alone(m, out, f->maker.order_id, f->maker.ledger, 0, &fill);
-    r->end = f->maker.is_complete ? ORDER_END_COMPLETE : ORDER_END_NONE;
+    r->end = f->maker.end;
+    r->rank = f->maker.rank;
 }
 
 bool
@@ -177,7 +175,7 @@ tell_fire(struct match *m, struct outbox *out, const struct book *b, const struc
     struct match_fill fill = report_of(m, b, f, &f->maker, true);
     report_fill(m, out, &fill);
     m->counts.fills++;
-    if (f->taker.is_complete)
+    if (f->taker.end != ORDER_END_NONE)
         report_end(m, out, 0, ORDER_END_COMPLETE);
 }
 
@@ -190,7 +188,8 @@ tell_uncross(struct match *m, struct outbox *out, const struct book *b, const st
     for (int i = 0; i < 2; i++) {
         struct match_fill fill = report_of(m, b, f, who[1 - i], i == 0);
         struct order_report *r = report_alone(m, out, who[i]->order_id, who[i]->ledger, 0, &fill);
-        r->end = who[i]->is_complete ? ORDER_END_COMPLETE : ORDER_END_NONE;
+        r->end = who[i]->end;
+        r->rank = who[i]->rank;
     }
 }
 
