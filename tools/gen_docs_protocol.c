@@ -40,7 +40,8 @@ static const char protocol_kinds[] =
     "| list of a record | array of maps | array of objects |\n\n"
     "Flags: REQ refused when absent; POS refused when below 1 of its unit; IN a client may set "
     "it;\n"
-    "OPT left out of JSON when empty; HID never in JSON; SEC printed as `***`.\n\n";
+    "OPT left out of JSON when empty; HID never in JSON; SEC printed as `***`; ZEROS: bit n is set "
+    "when a client gave field n as 0.\n\n";
 
 static const char *
 kind_name(const struct msg_field *f, char room[64])
@@ -71,6 +72,7 @@ write_flags(struct bytes *out, unsigned flags)
     } names[] = {
         {MSG_FLAG_REQ, "REQ"}, {MSG_FLAG_POS, "POS"}, {MSG_FLAG_IN, "IN"},
         {MSG_FLAG_OPT, "OPT"}, {MSG_FLAG_HID, "HID"}, {MSG_FLAG_SEC, "SEC"},
+        {MSG_FLAG_ZEROS, "ZEROS"},
     };
     const char *before = "";
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

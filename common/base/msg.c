@@ -10,7 +10,7 @@
 /* ---- Flags as messages.def spells them -------------------------------------------------- */
 
 enum { REQ = MSG_FLAG_REQ, POS = MSG_FLAG_POS, IN = MSG_FLAG_IN };
-enum { OPT = MSG_FLAG_OPT, HID = MSG_FLAG_HID, SEC = MSG_FLAG_SEC };
+enum { OPT = MSG_FLAG_OPT, HID = MSG_FLAG_HID, SEC = MSG_FLAG_SEC, ZEROS = MSG_FLAG_ZEROS };
 
 /* Bytes to look at to see whether a field is zero: of a text the first one. */
 enum { WIDTH_BOOL = 1, WIDTH_CODE = 1, WIDTH_CID = 1, WIDTH_TEXT = 1 };

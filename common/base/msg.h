@@ -149,7 +149,8 @@ enum msg_flag {
     MSG_FLAG_IN = 4,
     MSG_FLAG_OPT = 8,
     MSG_FLAG_HID = 16,
-    MSG_FLAG_SEC = 32
+    MSG_FLAG_SEC = 32,
+    MSG_FLAG_ZEROS = 64
 };
 
 struct msg_layout;

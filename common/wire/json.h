@@ -25,10 +25,11 @@ void json_write_text(struct bytes *out, const char *text);
  * Sets the IN fields of `body` from a request's body text: one JSON object, nesting at most 4.
  * Refuses with BODY_NOT_JSON, FIELD_UNKNOWN, FIELD_REPEATED, FIELD_TYPE, FIELD_TOO_LONG,
  * NUMBER_*, CHOICE_UNKNOWN or TRADING_TYPE_INVALID and names the field; of several, the first row
- * of errors.def is the answer. REQ is checked by json_check_body(), once the
- * caller has filled in the rest. Decimals and integers may be JSON numbers or strings. A list whose
- * records have IN fields is an array of objects; its records are put into `lists` (NULL: lists are
- * refused with FIELD_TOO_LONG), and what is wrong in one is named as in "orders[1].price".
+ * of errors.def is the answer. REQ is checked by json_check_body(), once the caller has filled in
+ * the rest. A given zero is noted in the field marked ZEROS, when the message has one. Decimals and
+ * integers may be JSON numbers or strings. A list whose records have IN fields is an array of
+ * objects; its records are put into `lists` (NULL: lists are refused with FIELD_TOO_LONG), and what
+ * is wrong in one is named as in "orders[1].price".
  */
 MUST_USE enum err json_read_body(const char *text, size_t length, const struct msg_layout *l,
                                  void *body, struct arena *lists, code_t *field);

@@ -175,16 +175,30 @@ type_fits(const struct msg_field *f, enum json_type type)
     return false;
 }
 
+/* Where absent means "as it is", a zero that was given is kept in the message's bits for it. */
+static void
+note_zero(const struct msg_layout *l, const struct msg_field *f, void *body)
+{
+    for (uint32_t i = 0; i < l->field_count; i++)
+        if ((l->fields[i].flags & MSG_FLAG_ZEROS) != 0 && f->tag < 32)
+            *(uint32_t *)((uint8_t *)body + l->fields[i].offset) |= UINT32_C(1) << f->tag;
+}
+
 /* POS speaks of a field that is there: an explicit zero is refused as well. */
 static enum err
-set_field(const struct msg_field *f, const char *text, size_t length, void *body)
+set_field(const struct msg_layout *l, const struct msg_field *f, const char *text, size_t length,
+          void *body)
 {
     if (memchr(text, 0, length) != NULL)
         return ERR_FIELD_TYPE;
     enum err e = scalar_read(f, text, length, body);
-    if (e == OK && (f->flags & MSG_FLAG_POS) != 0 && !scalar_is_positive(f, body))
+    if (e != OK)
+        return e;
+    if ((f->flags & MSG_FLAG_POS) != 0 && !scalar_is_positive(f, body))
         return ERR_NUMBER_NOT_POSITIVE;
-    return e;
+    if (msg_field_zero(f, body))
+        note_zero(l, f, body);
+    return OK;
 }
 
 /* A list has no flags of its own: it is the client's when something in its items is. */
@@ -211,13 +225,13 @@ read_member(const struct msg_layout *l, const char *key, const struct json_objec
         return ERR_FIELD_TYPE;
     if (type == json_type_boolean) {
         const char *truth = json_object_get_boolean(value) ? "true" : "false";
-        return set_field(f, truth, strlen(truth), body);
+        return set_field(l, f, truth, strlen(truth), body);
     }
     char room[32];
     const char *text;
     size_t length;
     enum err e = value_text(value, room, &text, &length);
-    return e != OK ? e : set_field(f, text, length, body);
+    return e != OK ? e : set_field(l, f, text, length, body);
 }
 
 /* What is too long for a name is cut. */
@@ -319,7 +333,7 @@ json_read_field(const char *name, const char *value, const struct msg_layout *l,
     const struct msg_field *f = msg_field_by_name(l, name);
     if (f == NULL || (f->flags & MSG_FLAG_IN) == 0)
         return ERR_FIELD_UNKNOWN;
-    enum err e = set_field(f, value, strlen(value), body);
+    enum err e = set_field(l, f, value, strlen(value), body);
     if (e == OK)
         *field = (code_t){{0}};
     return e;

@@ -234,6 +234,26 @@ Test(json, single_fields_from_a_query)
     cr_assert_str_eq(field.text, "nope");
 }
 
+static uint32_t
+bit_of(const char *name)
+{
+    return UINT32_C(1) << msg_field_by_name(msg_layout(MSG_settings_set), name)->tag;
+}
+
+Test(json, an_explicit_zero_is_told_from_an_absent_field)
+{
+    static const char text[] = "{\"latency_us\":0,\"slippage_bps\":\"0\",\"reject_bps\":7}";
+    struct settings_set set = {0};
+    code_t field;
+    const struct msg_layout *l = msg_layout(MSG_settings_set);
+    cr_assert_eq(json_read_body(text, strlen(text), l, &set, NULL, &field), OK);
+    cr_expect_eq(set.fill_overrides, bit_of("latency_us") | bit_of("slippage_bps"));
+    cr_expect_eq(set.reject_bps, 7);
+    cr_assert_eq(json_read_field("seed", "0", l, &set, &field), OK);
+    cr_expect_eq(set.fill_overrides & bit_of("seed"), bit_of("seed"));
+    cr_expect_eq(json_read_field("fill_overrides", "1", l, &set, &field), ERR_FIELD_UNKNOWN);
+}
+
 Test(json, what_a_client_must_send_is_asked_for)
 {
     struct order_place o;

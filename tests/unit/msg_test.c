@@ -68,6 +68,8 @@ Test(msg, flags_stand_where_they_mean_something)
             bool shown = (f->flags & MSG_FLAG_HID) == 0, set = (f->flags & MSG_FLAG_IN) != 0;
             cr_assert(shown || !set, "%s.%s: HID and IN", l->name, f->name);
             cr_assert(!set || f->items == NULL, "%s.%s: IN is for plain fields", l->name, f->name);
+            bool bits = (f->flags & MSG_FLAG_ZEROS) != 0;
+            cr_assert(!bits || (f->kind == KIND_U32 && !shown), "%s.%s: ZEROS", l->name, f->name);
         }
 }
 
