@@ -90,6 +90,15 @@ REQUESTS = [
     ("PUT", "/api/settings/trading/spot", '{"mode": "REAL"}', 400, "MODE_NOT_AVAILABLE"),
     ("GET", "/api/market/klines?symbol=BTCUSDT&interval=7m", None, 400, "CHOICE_UNKNOWN"),
     ("GET", "/api/market/depth?symbol=NOPE", None, 400, "SYMBOL_UNKNOWN"),
+    ("GET", ORDERS + "?symbol=NOPE", None, 400, "SYMBOL_UNKNOWN"),
+    ("GET", ORDERS + "/open?symbol=NOPE", None, 400, "SYMBOL_UNKNOWN"),
+    ("DELETE", ORDERS + "?symbol=NOPE", None, 400, "SYMBOL_UNKNOWN"),
+    ("GET", "/api/paper-trading/trades?symbol=NOPE", None, 400, "SYMBOL_UNKNOWN"),
+    ("GET", "/api/paper-trading/trades?symbol=BTCUSDT", None, 200, None),
+    ("GET", ORDERS, '{"symbol":"BTCUSDT"}', 400, "BODY_NOT_TAKEN"),
+    ("DELETE", ORDERS, '{"symbol":"BTCUSDT"}', 400, "BODY_NOT_TAKEN"),
+    ("PUT", "/api/settings/paper-balance/spot", '{"balance": 50, "trading_type": "futures"}', 400,
+     "FIELDS_CLASH"),
     ("POST", "/api/settings/sync-paper-balance/spot", "{}", None, None),
 ]
 
@@ -105,6 +114,8 @@ def bodies(user):
         check(status == wanted or (wanted is None and status >= 400),
               "%s %s answers %s" % (method, path, wanted), status, answer)
         check(code is None or answer["error"]["code"] == code, "with " + str(code), answer)
+        check(code != "SYMBOL_UNKNOWN" or answer["error"]["field"] == "symbol",
+              "it names the field", answer)
 
 
 def send_raw(stack, data, answer=True):
@@ -127,6 +138,10 @@ def raw_requests(stack):
     check(status_of(big) in (401, 413, None), "an oversized body is refused", status_of(big))
     headers = b"GET / HTTP/1.1\r\n" + host + b"X-Long: " + b"a" * 200000 + b"\r\n\r\n"
     check(status_of(headers) in (400, 431, None), "oversized headers are refused", headers[:20])
+    bare = status_of(b"GET / HTTP/1.1\n" + host)
+    check(bare == 400, "a bare line feed is refused at once, not for being late", bare)
+    nobody = status_of(b"GET / HTTP/1.1\r\n\r\n")
+    check(nobody == 400, "so is a request without Host", nobody)
     for garbage in (b"\x00\x01\x02\x03\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
                     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 300,
                     b"POST /api/ping HTTP/1.1\r\n" + host + b"Content-Length: -5\r\n\r\n",

@@ -48,13 +48,25 @@ head_end(const char *data, size_t size)
     return at_once;
 }
 
+/* Nor does it matter for a head that can be none any more, and no good one is taken for that. */
+static void
+broken(const char *data, size_t size, bool is_good)
+{
+    bool slowly = false;
+    for (size_t have = 1; have <= size; have++)
+        slowly = slowly || http1_head_broken(data, have, have - 1);
+    CHECK(slowly == http1_head_broken(data, size, 0) && !(slowly && is_good));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const char *data = (const char *)bytes;
     size_t length = head_end(data, size);
-    if (length == 0)
+    if (length == 0) {
+        broken(data, size, false);
         return 0;
+    }
     struct http1_head head;
     const char *why = NULL;
     if (http1_read(data, length, &head, &why) != OK) {
@@ -62,6 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     }
     CHECK(head.bytes == length);
+    broken(data, length, true);
     lies_in(head.path, data, length);
     lies_in(head.query, data, length);
     lies_in(head.authorization, data, length);

@@ -51,6 +51,12 @@ say(int fd, const char *bytes, size_t length)
     }
 }
 
+static void
+say_text(int fd, const char *text)
+{
+    say(fd, text, strlen(text));
+}
+
 /* Reads one reply into `reply`; its status, 0 at the end of the connection. */
 static int
 hear(int fd)
@@ -138,7 +144,7 @@ Test(http, fifty_requests_in_one_segment_are_answered_in_order)
             i % 3 == 0
                 ? "POST /api/ping HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{\"a\":  1}"
             : i % 3 == 1 ? "GET /api/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
-                         : "POST /api/auth/login HTTP/1.1\r\nContent-Length: 54\r\n\r\n"
+                         : "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 54\r\n\r\n"
                            "{\"username\":\"nobody.here\",\"password\":\"wrong password\"}");
     int fd = dial();
     say(fd, all, length);
@@ -167,7 +173,7 @@ Test(http, a_request_in_single_bytes_and_one_in_two_halves)
 Test(http, keeping_and_closing)
 {
     int fd = dial();
-    say(fd, "GET / HTTP/1.0\r\n\r\n", 18);
+    say_text(fd, "GET / HTTP/1.0\r\n\r\n");
     expect(hear(fd), 200, "openapi");
     cr_assert_not_null(strstr(reply, "Connection: close"));
     cr_assert_eq(hear(fd), 0);
@@ -176,16 +182,18 @@ Test(http, keeping_and_closing)
     cr_assert_eq(ask_on(fd, "HEAD", "/api/nothing", "", ""), 0, "HEAD has no body to wait for");
     close(fd);
     fd = dial();
-    say(fd, "POST /api/ping HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", 69);
+    say_text(
+        fd,
+        "POST /api/ping HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     cr_assert_eq(hear(fd), 100);
-    say(fd, "{}", 2);
+    say_text(fd, "{}");
     expect(hear(fd), 200, "{}");
     cr_assert_not_null(strstr(reply, "X-Correlation-Id: "));
     shutdown(fd, SHUT_WR);
     cr_assert_eq(hear(fd), 0);
     close(fd);
     fd = dial();
-    say(fd, "GET / HTTP/1.1\r\n\r\n", 18);
+    say_text(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     shutdown(fd, SHUT_WR);
     expect(hear(fd), 200, "openapi");
     close(fd);
@@ -196,19 +204,19 @@ Test(http, limits)
     static char big[300000];
     memset(big, 'a', sizeof big);
     int fd = dial();
-    say(fd, "GET / HTTP/1.1\r\nX-Long: ", 24);
+    say_text(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: ");
     say(fd, big, sizeof big);
     expect(hear(fd), 431, "HEADERS_TOO_LARGE");
     close(fd);
     fd = dial();
-    say(fd, "POST /api/ping HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n", 53);
+    say_text(fd, "POST /api/ping HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n");
     expect(hear(fd), 413, "BODY_TOO_LARGE");
     cr_assert_not_null(strstr(reply, "Connection: close"));
     say(fd, big, sizeof big);
     cr_assert_eq(hear(fd), 0);
     close(fd);
     fd = dial();
-    say(fd, "POST /api/ping HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123", 58);
+    say_text(fd, "POST /api/ping HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123");
     expect(hear(fd), 408, "REQUEST_TOO_SLOW");
     close(fd);
     fd = dial();
@@ -222,9 +230,9 @@ Test(http, garbage)
         "\x16\x03\x01\x02\r\n\r\n",
         "GET\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"};
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         int fd = dial();
         say(fd, bad[i], strlen(bad[i]));
@@ -232,6 +240,41 @@ Test(http, garbage)
         cr_assert_eq(hear(fd), 0);
         close(fd);
     }
+}
+
+/* A request that ends too late is told 408: what is told 400 was not waited for. */
+Test(http, what_can_be_no_request_any_more_is_refused_before_it_ends)
+{
+    static const char *const bad[] = {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+                                      "GET / HTTP/1.1\n", "GET / HTTP/1.0\n\n",
+                                      "GET / HTTP/1.1\r\nHost: x\nA: b\n\n"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int fd = dial();
+        say(fd, bad[i], i == 0 ? 11 : strlen(bad[i]));
+        expect(hear(fd), 400, "REQUEST_MALFORMED");
+        close(fd);
+    }
+    int fd = dial();
+    say_text(fd, "GET / HTTP/1.1\r\n");
+    poll(NULL, 0, 20); /* so that the rest comes by itself */
+    say_text(fd, "Host: x\n");
+    expect(hear(fd), 400, "REQUEST_MALFORMED");
+    close(fd);
+}
+
+Test(http, an_answer_does_not_take_after_the_request_before)
+{
+    int fd = dial();
+    say_text(fd, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    char head[4096];
+    size_t length = 0;
+    while (length < 4 || memcmp(head + length - 4, "\r\n\r\n", 4) != 0) {
+        cr_assert_eq(recv(fd, head + length, 1, 0), 1);
+        cr_assert_lt(++length, sizeof head);
+    }
+    say_text(fd, "GET / HTTP/1.1\n");
+    expect(hear(fd), 400, "REQUEST_MALFORMED");
+    close(fd);
 }
 
 Test(http, more_connections_than_there_is_room_for)
@@ -257,6 +300,22 @@ Test(routes, unknown_ones_and_wrong_methods)
     expect(ask("DANCE", "/api/ping", "", ""), 405, "METHOD_NOT_ALLOWED");
     expect(ask("GET", "/api/docs", "", ""), 200, "<html");
     expect(ask("GET", "/api/openapi.json", "", ""), 200, "\"openapi\":\"3.");
+}
+
+Test(routes, a_body_where_none_is_taken)
+{
+    int fd = dial();
+    expect(ask_on(fd, "GET", "/api/market/symbols", "", "{}"), 400, "BODY_NOT_TAKEN");
+    expect(ask_on(fd, "DELETE", "/api/paper-trading/orders", "", "{\"symbol\":\"BTCUSDT\"}"), 400,
+           "BODY_NOT_TAKEN");
+    expect(ask_on(fd, "GET", "/", "", ""), 200, "openapi");
+    close(fd);
+    fd = dial();
+    say_text(fd, "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                 "Content-Length: 2\r\n\r\n{}");
+    expect(hear(fd), 400, "BODY_NOT_TAKEN");
+    close(fd);
 }
 
 Test(routes, orders_are_refused_precisely_before_anybody_is_asked)

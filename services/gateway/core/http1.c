@@ -2,7 +2,8 @@
  * http1.c - the grammar of an HTTP/1.1 request head, as far as the gateway takes it.
  *
  * Refuses what two readers might read differently: bare line feeds, folded lines, blanks before a
- * colon, a repeated Content-Length that differs, Transfer-Encoding. No I/O, no allocation.
+ * colon, no Host or two, a repeated Content-Length that differs, Transfer-Encoding. No I/O, no
+ * allocation.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,6 +16,8 @@ static const char why_header[] = "a header line is malformed";
 static const char why_length[] = "Content-Length is not one plain number";
 static const char why_chunked[] = "chunked bodies are not taken: send Content-Length";
 static const char why_repeated[] = "the Authorization header stands there twice";
+static const char why_host[] = "the Host header is not one host, with or without a port";
+static const char why_no_host[] = "a request of HTTP/1.1 has exactly one Host header";
 
 size_t
 http1_head_end(const char *data, size_t length, size_t *scanned)
@@ -39,6 +42,21 @@ is_token_char(unsigned char c)
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
         return true;
     return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+bool
+http1_head_broken(const char *data, size_t length, size_t from)
+{
+    if (length > 0 && data[0] != '\r' && !is_token_char((unsigned char)data[0]))
+        return true;
+    for (size_t i = from; i < length; i++) {
+        unsigned char c = (unsigned char)data[i];
+        bool after_cr = i > 0 && data[i - 1] == '\r';
+        if (after_cr != (c == '\n') || c == 0x7f ||
+            (c < ' ' && c != '\t' && c != '\r' && c != '\n'))
+            return true;
+    }
+    return false;
 }
 
 static char
@@ -168,9 +186,22 @@ length_read(struct http1_text value, uint64_t *out)
     return true;
 }
 
+/* What a Host header may hold: a name or an address, and a port; or nothing. */
+static bool
+host_valid(struct http1_text value)
+{
+    for (size_t i = 0; i < value.length; i++) {
+        char c = lower_of(value.at[i]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) &&
+            (c == 0 || strchr("-._~!$&'()*+,;=:[]%", c) == NULL))
+            return false;
+    }
+    return true;
+}
+
 /* What was seen of the headers that must agree with each other. */
 struct seen {
-    bool length, upgrade_websocket, connection_upgrade, key, version_13;
+    bool host, length, upgrade_websocket, connection_upgrade, key, version_13;
 };
 
 /* NULL, or why the header is refused. */
@@ -184,6 +215,12 @@ header_take(struct http1_text name, struct http1_text value, struct http1_head *
             return why_length;
         seen->length = true;
         out->content_length = n;
+    } else if (text_is(name, "host")) {
+        if (seen->host)
+            return why_no_host;
+        seen->host = true;
+        if (!host_valid(value))
+            return why_host;
     } else if (text_is(name, "transfer-encoding")) {
         return why_chunked;
     } else if (text_is(name, "authorization")) {
@@ -263,6 +300,9 @@ http1_read(const char *data, size_t length, struct http1_head *out, const char *
         if (*why != NULL)
             return ERR_REQUEST_MALFORMED;
     }
+    *why = why_no_host;
+    if (!seen.host && !out->is_1_0)
+        return ERR_REQUEST_MALFORMED;
     *why = NULL;
     out->wants_websocket =
         seen.upgrade_websocket && seen.connection_upgrade && seen.key && seen.version_13;

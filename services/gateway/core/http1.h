@@ -53,6 +53,13 @@ struct http1_head {
 size_t http1_head_end(const char *data, size_t length, size_t *scanned);
 
 /*
+ * Whether a head that has not ended yet can be none any more: it begins with what is no method (a
+ * TLS client's first byte), or has a control character or a bare line feed. Looks at the bytes from
+ * `from` on, so that nothing is looked at twice.
+ */
+bool http1_head_broken(const char *data, size_t length, size_t from);
+
+/*
  * Reads a whole head of `length` bytes. Refuses with REQUEST_MALFORMED; *why is then a sentence
  * for the client.
  */

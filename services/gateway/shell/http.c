@@ -210,9 +210,16 @@ conn_head(struct conn *c)
     size_t length = c->in.length - c->in_at;
     if (c->head_done)
         return true;
+    size_t scanned = c->scanned;
+    if (scanned == 0)
+        c->head = (struct http1_head){0}; /* the last request's says nothing of this one */
     size_t bytes = http1_head_end(data, length, &c->scanned);
     if (bytes > h->o.head_max || (bytes == 0 && length > h->o.head_max)) {
         conn_refuse(c, ERR_HEADERS_TOO_LARGE, NULL);
+        return false;
+    }
+    if (bytes == 0 && http1_head_broken(data, length, scanned)) {
+        conn_refuse(c, ERR_REQUEST_MALFORMED, "the request's head is not text in lines");
         return false;
     }
     if (bytes == 0)

@@ -192,6 +192,16 @@ on_ask_answer(struct shell *s, struct request *r, const struct msg *m, enum err 
     }
 }
 
+/* A list of a symbol that is none would be empty, and look like an answer. */
+static bool
+filter_known(const struct shell *s, const struct route *route, const void *body)
+{
+    if (route->to != TO_LEDGER || route_takes_body(route) || route->fill.symbol == NO_FIELD)
+        return true;
+    const char *symbol = (const char *)body + route->fill.symbol;
+    return symbol[0] == 0 || symbols_known(s, symbol);
+}
+
 static void
 request_ask(struct shell *s, struct request *r, const struct http_request *h)
 {
@@ -199,6 +209,10 @@ request_ask(struct shell *s, struct request *r, const struct http_request *h)
     code_t field;
     const struct route *route = r->route;
     enum err e = route_read(route, h, &body.frame, &field);
+    if (e == OK && !filter_known(s, route, &body.frame)) {
+        e = ERR_SYMBOL_UNKNOWN;
+        field = code_of("symbol");
+    }
     if (e != OK) {
         answer_field(s, r, e, field, route_hint(route->layout, e, field));
         return;
@@ -240,7 +254,9 @@ request_begin(void *arg, const struct http_request *h)
                                               r->allow, sizeof r->allow)};
     if (why.error == OK) {
         r->allow[0] = 0;
-        if (r->route->who == WHO_USER)
+        if (h->body_length > 0 && !route_takes_body(r->route))
+            why.error = ERR_BODY_NOT_TAKEN;
+        else if (r->route->who == WHO_USER)
             why.error = token_check(s, r, h->head);
     }
     if (why.error == OK)
@@ -263,6 +279,8 @@ request_websocket(void *arg, const struct http_request *h, int fd, const char *b
     bool is_stream = h->head->path.length == 3 && memcmp(h->head->path.at, "/ws", 3) == 0;
     if (!is_stream || h->head->method != HTTP1_GET)
         refuse_unheld(s, h->ref, ERR_ROUTE_UNKNOWN, "WebSockets are at /ws");
+    else if (h->body_length > 0)
+        refuse_unheld(s, h->ref, ERR_BODY_NOT_TAKEN, NULL);
     else if (s->draining || !ws_adopt(s->ws, fd, bytes, length))
         refuse_unheld(s, h->ref, ERR_CONNECTIONS_FULL, NULL);
     else

@@ -86,6 +86,7 @@ route_prepare(struct route *r)
         .command_id = fill_of(r->layout, "command_id"),
         .client_order_id = fill_of(r->layout, "client_order_id"),
         .id_was_made = fill_of(r->layout, "id_was_made"),
+        .symbol = fill_of(r->layout, "symbol"),
     };
     uint32_t in = 0, names = 0;
     for (uint32_t i = 0; i < r->layout->field_count; i++)
@@ -175,6 +176,12 @@ route_find(const struct routes *r, enum http1_method method, struct http1_text p
 }
 
 bool
+route_takes_body(const struct route *r)
+{
+    return r->method == HTTP1_POST || r->method == HTTP1_PUT;
+}
+
+bool
 route_in_path(const struct route *r, const char *name)
 {
     for (uint32_t i = 0; i < r->part_count; i++)
@@ -187,8 +194,7 @@ route_in_path(const struct route *r, const char *name)
 bool
 route_takes_query(const struct route *r, const char *name)
 {
-    if (((r->method == HTTP1_POST || r->method == HTTP1_PUT) && r->needs_body) ||
-        route_in_path(r, name))
+    if ((route_takes_body(r) && r->needs_body) || route_in_path(r, name))
         return false;
     if (strcmp(name, "order_id") == 0)
         return !route_in_path(r, "client_order_id");
@@ -212,9 +218,25 @@ field_read(const struct route *route, struct http1_text name, struct http1_text 
     return json_read_field(key, text, route->layout, body, field);
 }
 
+/* What the path says of an enum such as the trading type, the body may repeat and not deny. */
+static bool
+enum_clashes(const struct route *route, struct http1_text name, const void *body, const void *said)
+{
+    char key[CODE_BYTES] = "";
+    if (name.length >= sizeof key)
+        return false;
+    memcpy(key, name.at, name.length);
+    const struct msg_field *f = msg_field_by_name(route->layout, key);
+    return f != NULL && f->kind == KIND_ENUM && !msg_field_zero(f, said) &&
+           memcmp((const uint8_t *)said + f->offset, (const uint8_t *)body + f->offset, f->width) !=
+               0;
+}
+
 static enum err
 path_read(const struct route *route, struct http1_text path, void *body, code_t *field)
 {
+    struct msg before; /* as wide as any message */
+    memcpy(msg_body(&before), body, route->layout->size);
     struct http1_text parts[ROUTE_PARTS_MAX + 1];
     uint32_t count = path_split(path, parts);
     for (uint32_t i = 0; i < count; i++) {
@@ -226,6 +248,11 @@ path_read(const struct route *route, struct http1_text path, void *body, code_t 
         bool is_trading_type = strncmp(p->text, "trading_type}", 13) == 0;
         if (e != OK)
             return is_trading_type ? ERR_TRADING_TYPE_INVALID : e;
+        if (enum_clashes(route, name, body, msg_body(&before))) {
+            *field = (code_t){{0}};
+            memcpy(field->text, name.at, name.length); /* the clash knows it: it fits */
+            return ERR_FIELDS_CLASH;
+        }
     }
     return OK;
 }
@@ -275,9 +302,8 @@ route_read(const struct route *route, const struct http_request *h, void *body, 
     const struct msg_layout *l = route->layout;
     memset(body, 0, l->size);
     *field = code_of("");
-    bool takes_body = h->head->method == HTTP1_POST || h->head->method == HTTP1_PUT;
-    if (takes_body && (h->body_length > 0 || route->needs_body)) {
-        /* Before the path, so that a body cannot replace what the path says. */
+    if (route_takes_body(route) && (h->body_length > 0 || route->needs_body)) {
+        /* Before the path, so that a body cannot replace what the path says unnoticed. */
         enum err e = json_read_body(h->body, h->body_length, l, body, NULL, field);
         if (e != OK)
             return e;
@@ -293,6 +319,8 @@ route_read(const struct route *route, const struct http_request *h, void *body, 
 text_t
 route_hint(const struct msg_layout *l, enum err e, code_t field)
 {
+    if (e == ERR_FIELDS_CLASH)
+        return text_of("the path says otherwise");
     if (e == ERR_FIELD_TYPE || e == ERR_CHOICE_UNKNOWN || e == ERR_FIELD_MISSING)
         for (uint32_t i = 0; l != NULL && i < l->field_count; i++)
             if (strcmp(l->fields[i].name, field.text) == 0)

@@ -29,6 +29,7 @@ struct route_part {
 #define NO_FIELD UINT32_MAX
 struct route_fill {
     uint32_t account_id, changed_by, command_id, client_order_id, id_was_made;
+    uint32_t symbol; /* not filled in: a list's filter, known or refused */
 };
 
 struct route {
@@ -63,6 +64,8 @@ const struct route *route_at(const struct routes *r, uint32_t index);
 MUST_USE enum err route_find(const struct routes *r, enum http1_method method,
                              struct http1_text path, const struct route **out, char *allow,
                              size_t allow_size);
+/* Whether a body may be sent at all. */
+bool route_takes_body(const struct route *r);
 /* Whether the path names a field: {order_id}. */
 bool route_in_path(const struct route *r, const char *name);
 /* Whether a field is taken from the query: not where there is a body, and where the path names an
