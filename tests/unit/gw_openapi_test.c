@@ -41,13 +41,76 @@ refs_check(struct json_object *o, struct json_object *components)
     }
 }
 
-Test(openapi, every_route_is_in_it_and_no_reference_dangles)
+/* What `o` refers to, once for each place. */
+static uint32_t
+refs_count(struct json_object *o, const char *wanted)
+{
+    uint32_t count = 0;
+    if (json_object_is_type(o, json_type_array))
+        for (size_t i = 0; i < json_object_array_length(o); i++)
+            count += refs_count(json_object_array_get_idx(o, i), wanted);
+    if (!json_object_is_type(o, json_type_object))
+        return count;
+    json_object_object_foreach(o, key, value)
+    {
+        if (strcmp(key, "$ref") == 0)
+            count += strcmp(json_object_get_string(value), wanted) == 0;
+        else
+            count += refs_count(value, wanted);
+    }
+    return count;
+}
+
+static struct json_object *
+api_make(void)
 {
     struct routes *routes = routes_new();
     struct bytes text = {0};
     openapi_write(routes, &text);
     struct json_object *api = json_parse((const char *)text.data, text.length, 32);
     cr_assert_not_null(api, "it parses, without a repeated key");
+    bytes_free(&text);
+    routes_destroy(&routes);
+    return api;
+}
+
+Test(openapi, no_schema_stands_there_unused)
+{
+    struct json_object *api = api_make();
+    json_object_object_foreach(member(member(api, "components"), "schemas"), name, schema)
+    {
+        char ref[96];
+        (void)schema;
+        snprintf(ref, sizeof ref, "#/components/schemas/%s", name);
+        cr_assert_gt(refs_count(api, ref), 0, "%s", name);
+    }
+    json_object_put(api);
+}
+
+Test(openapi, every_answer_says_of_what_type_it_is)
+{
+    struct json_object *api = api_make();
+    json_object_object_foreach(member(api, "paths"), path, operations)
+    {
+        json_object_object_foreach(operations, method, operation)
+        {
+            json_object_object_foreach(member(operation, "responses"), status, answer)
+            {
+                bool is_error = json_object_object_get_ex(answer, "$ref", NULL);
+                cr_assert(is_error || json_object_object_get_ex(answer, "content", NULL),
+                          "%s %s %s", method, path, status);
+            }
+        }
+    }
+    struct json_object *page = member(member(member(api, "paths"), "/api/docs"), "get");
+    member(member(member(member(page, "responses"), "200"), "content"), "text/html; charset=utf-8");
+    json_object_put(api);
+}
+
+Test(openapi, every_route_is_in_it_and_no_reference_dangles)
+{
+    struct routes *routes = routes_new();
+    struct json_object *api = api_make();
     struct json_object *paths = member(api, "paths");
     const struct route *r;
     uint32_t count = 0;
@@ -71,7 +134,6 @@ Test(openapi, every_route_is_in_it_and_no_reference_dangles)
     cr_assert_not(json_object_object_get_ex(fields, "account_id", NULL), "from the token only");
     cr_assert_not(json_object_object_get_ex(fields, "hold", NULL));
     json_object_put(api);
-    bytes_free(&text);
     routes_destroy(&routes);
 }
 
@@ -131,7 +193,15 @@ Test(route, a_request_becomes_a_message_or_a_precise_refusal)
         {HTTP1_PUT, "/api/settings/paper-balance/spot", "", "", ERR_BODY_NOT_JSON, ""},
         {HTTP1_PUT, "/api/settings/paper-balance/spot", "", "{\"balance\":1e4}", ERR_NUMBER_SYNTAX,
          "balance"},
+        {HTTP1_PUT, "/api/settings/paper-balance/spot", "",
+         "{\"balance\":50,\"trading_type\":\"spot\"}", OK, ""},
+        {HTTP1_PUT, "/api/settings/paper-balance/spot", "",
+         "{\"balance\":50,\"trading_type\":\"futures\"}", ERR_FIELDS_CLASH, "trading_type"},
+        {HTTP1_PUT, "/api/settings/trading/futures", "",
+         "{\"leverage\":2,\"trading_type\":\"spot\"}", ERR_FIELDS_CLASH, "trading_type"},
         {HTTP1_POST, "/api/settings/sync-paper-balance/spot", "", "", OK, ""},
+        {HTTP1_POST, "/api/settings/sync-paper-balance/spot", "", "{\"trading_type\":\"futures\"}",
+         ERR_FIELDS_CLASH, "trading_type"},
         {HTTP1_GET, "/api/paper-trading/orders", "limit=5&symbol=BTCUSDT", "", OK, ""},
         {HTTP1_GET, "/api/paper-trading/orders", "limit=5&limit=6", "", ERR_FIELD_REPEATED,
          "limit"},

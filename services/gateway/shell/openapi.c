@@ -19,20 +19,26 @@
 
 struct own_body {
     const char *handler, *request, *answer; /* names of schemas; NULL = none */
+    const char *content_type;               /* of the answer; NULL = application/json */
 };
 
 static const struct own_body own_bodies[] = {
-    {"register", "credentials", "tokens"},
-    {"login", "credentials", "tokens"},
-    {"refresh", "refresh_request", "tokens"},
-    {"logout", "refresh_request", "nothing"},
-    {"me", NULL, "user"},
-    {"ping", NULL, "nothing"},
-    {"ticker", NULL, "ticker_answer"},
+    {"landing", NULL, "any_object", NULL},
+    {"openapi", NULL, "any_object", NULL},
+    {"docs", NULL, "page", "text/html; charset=utf-8"},
+    {"register", "credentials", "tokens", NULL},
+    {"login", "credentials", "tokens", NULL},
+    {"refresh", "refresh_request", "tokens", NULL},
+    {"logout", "refresh_request", "nothing", NULL},
+    {"me", NULL, "user", NULL},
+    {"ping", NULL, "nothing", NULL},
+    {"ticker", NULL, "ticker_answer", NULL},
 };
 
 static const char own_schemas[] =
-    "\"nothing\":{\"type\":\"object\"},"
+    "\"nothing\":{\"type\":\"object\",\"additionalProperties\":false},"
+    "\"any_object\":{\"type\":\"object\"},"
+    "\"page\":{\"type\":\"string\"},"
     "\"credentials\":{\"type\":\"object\",\"required\":[\"username\",\"password\"],\"properties\":{"
     "\"username\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9._-]{3,32}$\"},"
     "\"password\":{\"type\":\"string\",\"minLength\":10,\"maxLength\":128}}},"
@@ -259,6 +265,31 @@ has_body(const struct route *r)
     return r->to != TO_OWN && (r->method == HTTP1_POST || r->method == HTTP1_PUT) && r->needs_body;
 }
 
+/* Whether the record, or one that holds it, is part of the message. */
+static bool
+layout_holds(const struct msg_layout *l, const struct msg_layout *record)
+{
+    for (uint32_t i = 0; i < l->field_count; i++) {
+        const struct msg_layout *items = l->fields[i].items;
+        bool is_told = (l->fields[i].flags & MSG_FLAG_HID) == 0;
+        if (is_told && items != NULL && (items == record || layout_holds(items, record)))
+            return true;
+    }
+    return false;
+}
+
+/* Whether a client ever sees the record: in an answer, or in a body it sends. */
+static bool
+record_is_used(const struct routes *routes, const struct msg_layout *record)
+{
+    const struct route *r;
+    for (uint32_t i = 0; (r = route_at(routes, i)) != NULL; i++)
+        if (r->to != TO_OWN && (layout_holds(msg_layout(r->answer), record) ||
+                                (has_body(r) && layout_holds(r->layout, record))))
+            return true;
+    return false;
+}
+
 /* Whether an earlier route has written this schema already. */
 static bool
 is_written(const struct routes *routes, uint32_t before, const struct route *r, bool as_request)
@@ -278,6 +309,8 @@ schemas_write(struct bytes *out, const struct routes *routes)
     const struct route *r;
     add(out, "\"schemas\":{");
     for (uint32_t i = 0; (l = msg_record_at(i)) != NULL; i++) {
+        if (!record_is_used(routes, l))
+            continue;
         answer_schema(out, l);
         add(out, ",");
     }
@@ -375,7 +408,10 @@ responses_write(struct bytes *out, const struct route *r)
     add_name(out, status);
     add(out, "{\"description\":\"Done.\"");
     if (schema != NULL) {
-        add(out, ",\"content\":{\"application/json\":{\"schema\":");
+        bool is_json = own == NULL || own->content_type == NULL;
+        add(out, ",\"content\":{");
+        add_name(out, is_json ? "application/json" : own->content_type);
+        add(out, "{\"schema\":");
         add_ref(out, schema, "");
         add(out, "}}");
     }

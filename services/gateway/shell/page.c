@@ -66,7 +66,7 @@ static const char page_text[] =
     "for(const x of Object.values(j.examples||{}))b.append(el('p',x.summary),"
     "el('pre',JSON.stringify(x.value,null,2)))}"
     "for(const[code,r]of Object.entries(op.responses)){if(!r.content)continue;"
-    "b.append(el('h4','Answer '+code),fields(api,r.content['application/json'].schema))}"
+    "b.append(el('h4','Answer '+code),fields(api,Object.values(r.content)[0].schema))}"
     "d.append(s,b);all.append(d)}}\n"
     "all.append(el('h2','schemas'));for(const[k,v]of Object.entries(api.components.schemas)){"
     "const d=el('details'),s=el('summary');s.append(el('code',k),el('span',v.description||''));"
