@@ -75,10 +75,37 @@ shape_clash(const struct order_place *cmd, struct refused *why)
     return OK;
 }
 
+/* Nothing that a client asks for is passed over in silence. */
+static enum err
+shape_unsupported(const struct order_place *cmd, struct refused *why)
+{
+    const struct {
+        bool is_set;
+        const char *field;
+    } fields[] = {{cmd->stop_price.v != 0, "stop_price"},
+                  {cmd->trailing_delta != 0, "trailing_delta"},
+                  {cmd->trigger_source != TRIGGER_SOURCE_NONE, "trigger_source"},
+                  {cmd->iceberg_quantity.v != 0, "iceberg_quantity"},
+                  {cmd->expire_us != 0, "expire_us"},
+                  {cmd->self_trade_prevention != SELF_TRADE_PREVENTION_NONE,
+                   "self_trade_prevention"},
+                  {cmd->callback_rate.v != 0, "callback_rate"},
+                  {cmd->activation_price.v != 0, "activation_price"},
+                  {cmd->fill_model != FILL_MODEL_NONE, "fill_model"},
+                  {cmd->time_in_force > TIME_IN_FORCE_FOK, "time_in_force"}};
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (fields[i].is_set)
+            return admit_refuse(ERR_FIELDS_CLASH, fields[i].field,
+                                text_of("no order type that is supported takes it"), why);
+    return OK;
+}
+
 enum err
 admit_shape(struct order_place *cmd, struct refused *why)
 {
     enum err e = shape_missing(cmd, why);
+    if (e == OK)
+        e = shape_unsupported(cmd, why);
     if (e == OK)
         e = shape_range("quantity", cmd->quantity.v, why);
     if (e == OK)

@@ -153,6 +153,14 @@ struct ledger_symbol {
     bool matcher_away;
 };
 
+/* On which end of the order it waits for a PENDING_NEW order becomes live. */
+enum ledger_rule {
+    RULE_NONE = 0,  /* it never waited */
+    RULE_COMPLETE,  /* pending orders of a list: COMPLETE */
+    RULE_CANCELLED, /* a replacement, STOP_ON_FAILURE: CLIENT_CANCEL */
+    RULE_ANY_END,   /* a replacement, ALLOW_FAILURE */
+};
+
 /*
  *   order_place ──► NEW ──fill──► PARTIALLY_FILLED ──fill──► FILLED
  *                    │                 │
@@ -183,6 +191,28 @@ struct ledger_order {
     uint64_t rank;  /* time priority; 0 = never rested */
     uint32_t fills; /* ever */
     int64_t created_us, updated_us;
+    /* persistent, 0 where it does not apply; those marked * are in struct order too */
+    uint8_t trigger_source, self_trade_prevention; /* * * */
+    uint8_t fill_preset, fill_model;               /* * * */
+    uint8_t contingency, leg;                      /* of its list, and its place in it, from 0 */
+    uint8_t rule;                                  /* enum ledger_rule; stays when it became live */
+    uint16_t refused_by;     /* * enum err, when it was rejected at becoming live */
+    price_t stop_price;      /* * */
+    uint32_t trailing_delta; /* * basis points */
+    int64_t triggered_us;    /* * */
+    price_t trail_extreme;   /* best price told since it began to trail */
+    qty_t iceberg_quantity;  /* * */
+    int64_t expire_us;       /* * */
+    int64_t live_us;         /* since when it is for the matcher; 0 = PENDING_NEW or never */
+    qty_t prevented;         /* * prevented_quantity */
+    qty_t amended_from;      /* * quantity as placed, once it was lowered */
+    uint32_t amends;         /* how often it was lowered */
+    uint64_t list_id;        /* * id of the list's first order */
+    uint64_t waits_for;      /* * PENDING_NEW only: id of an open order */
+    uint64_t replaces;       /* * */
+    uint32_t latency_us;     /* * */
+    uint32_t cancel_latency_us;
+    uint32_t slippage_bps; /* * */
     /* derived */
     uint32_t base_balance, quote_balance;
     uint32_t house_base, house_quote, fees; /* balances it is settled against */
@@ -393,7 +423,13 @@ struct order_row {
     money_t hold; /* at the start; order.held is what is left of it */
     uint64_t rank;
     uint32_t fills; /* ever */
-    bool is_new;    /* drained rows: the first of this order */
+    int64_t live_us;
+    price_t trail_extreme;
+    uint32_t amends, cancel_latency_us;
+    enum contingency contingency; /* of the list order.list_id */
+    uint32_t leg;
+    enum ledger_rule rule;
+    bool is_new; /* drained rows: the first of this order */
 };
 
 struct trade_row {

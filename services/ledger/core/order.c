@@ -326,7 +326,25 @@ order_say(const struct ledger *l, const struct ledger_order *o)
                           .held = o->held,
                           .created_us = o->created_us,
                           .updated_us = o->updated_us,
-                          .mode = TRADING_MODE_PAPER};
+                          .mode = TRADING_MODE_PAPER,
+                          .stop_price = o->stop_price,
+                          .trailing_delta = o->trailing_delta,
+                          .trigger_source = (enum trigger_source)o->trigger_source,
+                          .triggered_us = o->triggered_us,
+                          .iceberg_quantity = o->iceberg_quantity,
+                          .expire_us = o->expire_us,
+                          .self_trade_prevention =
+                              (enum self_trade_prevention)o->self_trade_prevention,
+                          .prevented_quantity = o->prevented,
+                          .list_id = o->list_id,
+                          .waits_for = o->waits_for,
+                          .fill_preset = (enum fill_preset)o->fill_preset,
+                          .fill_model = (enum fill_model)o->fill_model,
+                          .latency_us = o->latency_us,
+                          .slippage_bps = o->slippage_bps,
+                          .refused_by = (enum err)o->refused_by,
+                          .replaces = o->replaces,
+                          .amended_from = o->amended_from};
 }
 
 void
