@@ -126,9 +126,10 @@ Test(http1, the_end_is_found_however_the_bytes_arrive)
 
 Test(http1, a_head_that_can_be_none_any_more_is_seen_before_its_end)
 {
-    static const char *const broken[] = {"\x16\x03\x01\x02", " GET", "\nGET / HTTP/1.1",
-                                         "GET / HTTP/1.1\n",  "GET / HTTP/1.1\r\nA: b\n",
-                                         "GET / HTTP/1.1\rA", "GET / HTTP/1.1\r\nA: \x7f"};
+    static const char *const broken[] = {"\x16\x03\x01\x02",         " GET",
+                                         "\nGET / HTTP/1.1",         "GET / HTTP/1.1\n",
+                                         "GET / HTTP/1.1\r\nA: b\n", "GET / HTTP/1.1\rA",
+                                         "GET / HTTP/1.1\r\nA: \x7f"};
     static const char whole[] = "\r\nGET / HTTP/1.1\r\nHost: x\r\nA:\tb \x80\r";
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         size_t length = strlen(broken[i]);

@@ -1,0 +1,125 @@
+/*
+ * gw_client.c - see gw_client.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gw_client.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define REPLY_BYTES 262144
+
+char reply[REPLY_BYTES];
+const char *reply_body;
+
+int
+dial(void)
+{
+    /* Criterion runs each test in a process of its own: the port comes by the environment. */
+    uint16_t port = (uint16_t)strtol(getenv("GW_HTTP_TEST_PORT"), NULL, 10);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct timeval limit = {.tv_sec = 20};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+void
+say(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
+        if (n <= 0)
+            return; /* it was cut off: what it answered tells why */
+        bytes += n;
+        length -= (size_t)n;
+    }
+}
+
+void
+say_text(int fd, const char *text)
+{
+    say(fd, text, strlen(text));
+}
+
+int
+hear(int fd)
+{
+    size_t length = 0, head = 0, body = 0;
+    reply_body = "";
+    while (head == 0 || length < head + body) {
+        ssize_t n = recv(fd, reply + length, head == 0 ? 1 : head + body - length, 0);
+        if (n <= 0)
+            return 0;
+        length += (size_t)n;
+        reply[length] = 0;
+        if (head == 0 && length >= 4 && memcmp(reply + length - 4, "\r\n\r\n", 4) == 0) {
+            head = length;
+            const char *at = strstr(reply, "Content-Length: ");
+            body = at == NULL ? 0 : strtoul(at + 16, NULL, 10);
+            cr_assert_lt(head + body, sizeof reply);
+        }
+    }
+    reply_body = reply + head;
+    return (int)strtol(reply + 9, NULL, 10);
+}
+
+int
+ask_on(int fd, const char *method, const char *path, const char *token, const char *body)
+{
+    char request[8192];
+    int n = snprintf(request, sizeof request,
+                     "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s%s%s\r\n%s", method,
+                     path, strlen(body), token[0] == 0 ? "" : "Authorization: Bearer ", token,
+                     token[0] == 0 ? "" : "\r\n", body);
+    say(fd, request, (size_t)n);
+    return hear(fd);
+}
+
+int
+ask(const char *method, const char *path, const char *token, const char *body)
+{
+    int fd = dial();
+    int status = ask_on(fd, method, path, token, body);
+    close(fd);
+    return status;
+}
+
+void
+expect(int status, int wanted, const char *code)
+{
+    cr_assert_eq(status, wanted, "%d and not %d: %s", status, wanted, reply);
+    cr_assert(strstr(reply_body, code) != NULL, "no %s in %s", code, reply_body);
+}
+
+void
+member(const char *name, char *out, size_t size)
+{
+    char key[64];
+    snprintf(key, sizeof key, "\"%s\":\"", name);
+    const char *at = strstr(reply_body, key);
+    cr_assert_not_null(at, "%s in %s", name, reply_body);
+    at += strlen(key);
+    snprintf(out, size, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+void
+sign_in(const char *name, char token[1024], char refresh[128])
+{
+    char body[256];
+    snprintf(body, sizeof body, "{\"username\":\"%s\",\"password\":\"correct horse\"}", name);
+    /* The ledger is away: the user is made all the same, and the log-in works. */
+    expect(ask("POST", "/api/auth/register", "", body), 503, "LEDGER_UNAVAILABLE");
+    expect(ask("POST", "/api/auth/login", "", body), 200, "access_token");
+    member("access_token", token, 1024);
+    member("refresh_token", refresh, 128);
+}

@@ -1,0 +1,152 @@
+/*
+ * gw_stream_test.c - the part of gw_http_test about WebSockets: operations, refusals, endings.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gw_client.h"
+
+static void
+stream_say(int fd, const char *text)
+{
+    unsigned char frame[256] = {0x81, (unsigned char)(0x80 | strlen(text)), 1, 2, 3, 4};
+    for (size_t i = 0; text[i] != 0; i++)
+        frame[6 + i] = (unsigned char)text[i] ^ frame[2 + i % 4];
+    say(fd, (const char *)frame, 6 + strlen(text));
+}
+
+/* One short frame as text; its first byte. */
+static int
+stream_hear(int fd)
+{
+    unsigned char head[4];
+    if (recv(fd, head, 2, MSG_WAITALL) != 2)
+        return 0;
+    size_t length = head[1];
+    if (length == 126) {
+        cr_assert_eq(recv(fd, head + 2, 2, MSG_WAITALL), 2);
+        length = (size_t)head[2] << 8 | head[3];
+    }
+    cr_assert_eq(recv(fd, reply, length, MSG_WAITALL), (ssize_t)length);
+    reply[length] = 0;
+    return head[0];
+}
+
+static int
+stream_open(const char *path)
+{
+    char request[512];
+    int fd = dial();
+    int n = snprintf(request, sizeof request,
+                     "GET %s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                     "Sec-WebSocket-Version: 13\r\n\r\n",
+                     path);
+    say(fd, request, (size_t)n);
+    return fd;
+}
+
+/* Sends the token in one frame of more than 125 bytes, and hears the answer. */
+static void
+stream_auth(int fd, const char *token)
+{
+    char op[1200];
+    int n = snprintf(op, sizeof op, "{\"op\":\"auth\",\"token\":\"%s\"}", token);
+    unsigned char head[8] = {0x81, 0x80 | 126, (unsigned char)(n >> 8), (unsigned char)n, 0};
+    say(fd, (const char *)head, 8);
+    say(fd, op, (size_t)n);
+    cr_assert_eq(stream_hear(fd), 0x81);
+}
+
+Test(stream, a_client_that_does_not_read_is_cut_off_with_the_reason)
+{
+    /* So many questions at once that the answers are more than may wait for one client. */
+    static const char ping[] = "\x81\x8d\0\0\0\0{\"op\":\"ping\"}";
+    static char all[150 * (sizeof ping - 1)];
+    for (size_t i = 0; i < 150; i++)
+        memcpy(all + i * (sizeof ping - 1), ping, sizeof ping - 1);
+    int fd = stream_open("/ws");
+    cr_assert_eq(hear(fd), 101);
+    say(fd, all, sizeof all);
+    int kind = stream_hear(fd);
+    while (kind == 0x81)
+        kind = stream_hear(fd);
+    cr_assert_eq(kind, 0x88);
+    cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 4008);
+    cr_assert_str_eq(reply + 2, "STREAM_TOO_SLOW");
+    close(fd);
+}
+
+Test(stream, operations_and_refusals)
+{
+    char token[1024], refresh[128];
+    sign_in("streamer", token, refresh);
+    int fd = stream_open("/elsewhere");
+    expect(hear(fd), 404, "ROUTE_UNKNOWN");
+    close(fd);
+    fd = stream_open("/ws");
+    cr_assert_eq(hear(fd), 101);
+    stream_say(fd, "{\"op\":\"ping\",\"id\":\"a\"}");
+    cr_assert_eq(stream_hear(fd), 0x81);
+    cr_assert_not_null(strstr(reply, "{\"op\":\"ping\",\"ok\":true,\"id\":\"a\""), "%s", reply);
+    static const struct {
+        const char *op, *answer;
+    } cases[] = {
+        {"{", "STREAM_MESSAGE_INVALID"},
+        {"[1]", "STREAM_MESSAGE_INVALID"},
+        {"{\"op\":\"dance\"}", "STREAM_MESSAGE_INVALID"},
+        {"{\"op\":\"subscribe\",\"channel\":\"orders\"}", "TOKEN_MISSING"},
+        {"{\"op\":\"resume\",\"after\":1}", "TOKEN_MISSING"},
+        {"{\"op\":\"auth\",\"token\":\"abc\"}", "TOKEN_INVALID"},
+        {"{\"op\":\"subscribe\",\"channel\":\"gossip\",\"symbols\":[\"A\"]}", "CHOICE_UNKNOWN"},
+        {"{\"op\":\"subscribe\",\"channel\":\"ticks\"}", "FIELD_MISSING"},
+        {"{\"op\":\"subscribe\",\"channel\":\"ticks\",\"symbols\":[\"a b\"]}", "SYMBOL_UNKNOWN"},
+        {"{\"op\":\"subscribe\",\"channel\":\"ticks\",\"symbols\":[\"BTCUSDT\"]}", "\"ok\":true"},
+        {"{\"op\":\"unsubscribe\",\"channel\":\"ticks\",\"symbols\":[\"BTCUSDT\"]}", "\"ok\":true"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        stream_say(fd, cases[i].op);
+        cr_assert_eq(stream_hear(fd), 0x81);
+        cr_assert_not_null(strstr(reply, cases[i].answer), "%s: %s", cases[i].op, reply);
+    }
+    stream_auth(fd, token);
+    cr_assert_not_null(strstr(reply, "\"op\":\"auth\",\"ok\":true"), "%s", reply);
+    stream_say(fd, "{\"op\":\"subscribe\",\"channel\":\"orders\"}");
+    cr_assert_eq(stream_hear(fd), 0x81);
+    cr_assert_not_null(strstr(reply, "LEDGER_UNAVAILABLE"), "%s", reply);
+    sign_in("stranger", token, refresh);
+    stream_auth(fd, token);
+    cr_assert_not_null(strstr(reply, "FORBIDDEN"), "%s", reply);
+    /* A binary frame ends it with the reason. */
+    unsigned char binary[7] = {0x82, 0x81, 0, 0, 0, 0, 'x'};
+    say(fd, (const char *)binary, sizeof binary);
+    cr_assert_eq(stream_hear(fd), 0x88);
+    cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 1003);
+    close(fd);
+}
+
+Test(stream, a_session_that_ends_elsewhere_ends_here)
+{
+    char token[1024], refresh[128], conninfo[512];
+    sign_in("traveller", token, refresh);
+    cr_assert_geq(stream_open("/ws"), 0); /* nobody signs in on it */
+    int fd = stream_open("/ws");
+    expect(hear(fd), 101, "");
+    stream_auth(fd, token);
+    snprintf(conninfo, sizeof conninfo, "%s dbname=%s", getenv("SCRIP_TEST_PG"),
+             getenv("GW_HTTP_TEST_DATABASE"));
+    PGconn *c = PQconnectdb(conninfo);
+    PQclear(PQexec(c, "UPDATE gateway.sessions s SET revoked_at = now() FROM gateway.users u"
+                      " WHERE u.id = s.user_id AND u.username = 'traveller'"));
+    PQfinish(c); /* as another gateway ends a session */
+    cr_assert_eq(stream_hear(fd), 0x88);
+    cr_assert_eq((unsigned char)reply[0] << 8 | (unsigned char)reply[1], 4001);
+    expect(ask("GET", "/api/user/me", token, ""), 401, "TOKEN_INVALID");
+}
