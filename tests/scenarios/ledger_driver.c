@@ -11,6 +11,7 @@
  *                              (at first: reply, log, matcher, journal)
  *   limits orders_max=N ...    starts anew with these pool sizes; first line of a story
  *   policy KEY=VALUE ...       balance_min balance_max maker taker tiers slippage orders_max
+ *                              fill_preset (none at first)
  *   rules symbol=... ...       a symbol's rules, fields of record symbol_rules
  *   matcher away|back          whether new orders can be worked
  *   tables                     projects what changed and lets the tables have it
@@ -322,6 +323,9 @@ policy(struct driver *d, const char *line, struct scenario_out *out)
     const char *value = scenario_value(line, "orders_max");
     if (value != NULL)
         d->policy.orders_per_account_max = (uint32_t)strtoul(value, NULL, 10);
+    value = scenario_value(line, "fill_preset");
+    if (value != NULL)
+        d->policy.fill_preset = (enum fill_preset)msg_enum_by_name(MSG_ENUM_fill_preset, value);
     ledger_set_policy(&d->ledger, &d->policy);
 }
 

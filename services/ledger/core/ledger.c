@@ -299,6 +299,7 @@ ledger_request(struct ledger *l, uint32_t peer, struct msg *cmd, int64_t now_us,
         balance_set_enrich(l, &cmd->balance_set);
         return ledger_apply(l, &t, cmd);
     case MSG_settings_set:
+        return settings_set_request(l, &t, &cmd->settings_set);
     case MSG_tier_set:
     case MSG_order_report:
         return ledger_apply(l, &t, cmd);

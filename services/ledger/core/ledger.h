@@ -80,6 +80,7 @@ struct ledger_tier {
 struct ledger_policy {
     money_t spot_opening, futures_opening;
     uint32_t tier_opening;
+    enum fill_preset fill_preset;    /* of new accounts; NONE: no fill rules */
     rate_t slippage_max;             /* a market order's worst price is this far from the last */
     uint32_t orders_per_account_max; /* open orders; 1 to LEDGER_OPEN_MAX */
     uint32_t tiers_count;            /* at least 1 */
@@ -106,6 +107,7 @@ struct ledger_settings {
     bool dry_run_mode, auto_trading;
     money_t margin_per_trade;
     uint32_t leverage;
+    struct fill_rules fill;
 };
 
 struct ledger_account {

@@ -8,6 +8,7 @@
 #include "ledger/core/account.h"
 #include "ledger/core/balance.h"
 #include "ledger/core/events.h"
+#include "ledger/core/fill_rules.h"
 
 void
 account_open_enrich(const struct ledger *l, struct account_open *cmd)
@@ -15,6 +16,7 @@ account_open_enrich(const struct ledger *l, struct account_open *cmd)
     cmd->spot_balance = l->policy.spot_opening;
     cmd->futures_balance = l->policy.futures_opening;
     cmd->tier = l->policy.tier_opening;
+    cmd->fill_rules = fill_rules_of(l->policy.fill_preset);
 }
 
 void
@@ -97,6 +99,8 @@ account_open_apply(struct ledger *l, const struct turn *t, const struct account_
 
     /* Nothing below can fail. */
     a = account_add(l, cmd->account_id, cmd->user_id, cmd->tier);
+    for (uint32_t i = 0; i < LEDGER_WALLETS; i++)
+        a->settings[i].fill = cmd->fill_rules;
     account_touch(l, a, DIRTY_ACCOUNT | DIRTY_SPOT_SETTINGS | DIRTY_FUTURES_SETTINGS);
     account_fund(l, t, a, TRADING_TYPE_spot, cmd->spot_balance);
     account_fund(l, t, a, TRADING_TYPE_futures, cmd->futures_balance);

@@ -254,8 +254,10 @@ digest_account(const struct digest *d, const struct ledger_account *a)
     DIGEST(d, a->id, a->user_id, a->event_sequence, a->orders_placed, a->tier, a->commands_next);
     for (uint32_t i = 0; i < LEDGER_WALLETS; i++) {
         const struct ledger_settings *s = &a->settings[i];
+        const struct fill_rules *f = &s->fill;
         DIGEST(d, s->mode, s->dry_run_mode, s->auto_trading, (uint64_t)s->margin_per_trade.v,
-               s->leverage);
+               s->leverage, f->fill_preset, f->fill_model, f->latency_us, f->latency_spread_us,
+               f->slippage_bps, f->reject_bps, f->seed);
     }
     for (uint32_t i = 0; i < LEDGER_COMMANDS_MAX; i++)
         DIGEST(d, a->commands[i].id, a->commands[i].hash);

@@ -103,6 +103,7 @@ reply_settings(const struct ledger *l, struct outbox *out, struct asker who,
                                               .margin_per_trade = s->margin_per_trade,
                                               .leverage = s->leverage,
                                               .auto_trading = s->auto_trading,
+                                              .fill_rules = s->fill,
                                               .paper_balance_usdt = paper_balance(l, a, wallet)};
 }
 

@@ -6,10 +6,18 @@
 #include "ledger/core/settings.h"
 
 #include "ledger/core/account.h"
+#include "ledger/core/fill_rules.h"
 
 #define LEVERAGE_MAX_FUTURES 125
 #define LEVERAGE_MAX_SPOT    1
 
+static bool
+has_fill_rules(const struct settings_set *cmd)
+{
+    return cmd->fill_preset != FILL_PRESET_NONE || cmd->fill_overrides != 0;
+}
+
+/* Without fill rules as it was before there were any: what old journals remember stays true. */
 static uint64_t
 settings_set_hash(const struct settings_set *cmd)
 {
@@ -19,8 +27,16 @@ settings_set_hash(const struct settings_set *cmd)
                               cmd->dry_run_mode,
                               (uint64_t)cmd->margin_per_trade.v,
                               cmd->leverage,
-                              cmd->auto_trading};
-    return map_hash(words, sizeof(words));
+                              cmd->auto_trading,
+                              cmd->fill_preset,
+                              cmd->fill_model,
+                              cmd->latency_us,
+                              cmd->latency_spread_us,
+                              cmd->slippage_bps,
+                              cmd->reject_bps,
+                              cmd->seed,
+                              cmd->fill_overrides};
+    return map_hash(words, has_fill_rules(cmd) ? sizeof(words) : 7 * sizeof(words[0]));
 }
 
 /* An absent setting stays as it is. */
@@ -37,19 +53,36 @@ settings_merge(struct ledger_settings *s, const struct settings_set *cmd)
         s->leverage = cmd->leverage;
     if (cmd->auto_trading != TRI_ABSENT)
         s->auto_trading = cmd->auto_trading == TRI_TRUE;
+    fill_rules_merge(&s->fill, cmd);
+}
+
+static enum err
+settings_set_judge(const struct settings_set *cmd, struct refused *why)
+{
+    bool futures = cmd->trading_type == TRADING_TYPE_futures;
+    uint32_t leverage_max = futures ? LEVERAGE_MAX_FUTURES : LEVERAGE_MAX_SPOT;
+    if (cmd->leverage <= leverage_max)
+        return fill_rules_judge(cmd, why);
+    *why = refusal_of(ERR_NUMBER_RANGE, "leverage",
+                      text_of("at most %u for %s, found %u", leverage_max,
+                              futures ? "futures" : "spot", cmd->leverage));
+    return ERR_NUMBER_RANGE;
+}
+
+enum ledger_outcome
+settings_set_request(struct ledger *l, const struct turn *t, struct settings_set *cmd)
+{
+    struct refused why;
+    if (settings_set_judge(cmd, &why) != OK)
+        return turn_refuse(t, &why);
+    fill_rules_enrich(cmd);
+    return settings_set_apply(l, t, cmd);
 }
 
 enum ledger_outcome
 settings_set_apply(struct ledger *l, const struct turn *t, const struct settings_set *cmd)
 {
     bool futures = cmd->trading_type == TRADING_TYPE_futures;
-    uint32_t leverage_max = futures ? LEVERAGE_MAX_FUTURES : LEVERAGE_MAX_SPOT;
-    if (cmd->leverage > leverage_max) {
-        struct refused why = refusal_of(ERR_NUMBER_RANGE, "leverage",
-                                        text_of("at most %u for %s, found %u", leverage_max,
-                                                futures ? "futures" : "spot", cmd->leverage));
-        return turn_refuse(t, &why);
-    }
     struct ledger_account *a = account_find(l, cmd->account_id);
     if (a == NULL)
         return turn_refuse_plain(t, ERR_ACCOUNT_NOT_FOUND);

@@ -8,6 +8,9 @@
 
 #include "ledger/core/turn.h"
 
+/* Live: judges them, writes out what a preset stands for, and applies. */
+enum ledger_outcome settings_set_request(struct ledger *l, const struct turn *t,
+                                         struct settings_set *cmd);
 enum ledger_outcome settings_set_apply(struct ledger *l, const struct turn *t,
                                        const struct settings_set *cmd);
 enum ledger_outcome tier_set_apply(struct ledger *l, const struct turn *t,

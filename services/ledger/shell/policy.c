@@ -64,6 +64,11 @@ policy_read(const struct ledger_config *c, struct ledger_policy *out, text_t *wh
         .slippage_max = {c->slippage_max},
         .orders_per_account_max = (uint32_t)c->orders_per_account_max,
     };
+    out->fill_preset = (enum fill_preset)msg_enum_by_name(MSG_ENUM_fill_preset, c->fill_preset);
+    if (out->fill_preset == FILL_PRESET_NONE || out->fill_preset == FILL_PRESET_custom) {
+        *why = text_of("fill_preset: \"%s\" is not optimistic, realistic or harsh", c->fill_preset);
+        return ERR_CONFIG_BAD_VALUE;
+    }
     const char *at = c->tiers;
     do {
         if (out->tiers_count == LEDGER_TIERS_MAX ||
