@@ -22,7 +22,9 @@ match_bytes(const struct match_limits *l)
 {
     return lines(sizeof(struct match)) + lines(l->books.books_max * sizeof(struct book)) +
            lines(l->ledgers_max * sizeof(struct link)) + lines(map_bytes(l->books.books_max)) +
-           books_bytes(&l->books);
+           lines(timers_bytes(l->books.orders_max, l->errands_max)) +
+           lines(triggers_bytes(l->books.levels_max, l->books.books_max)) +
+           lines(books_bytes(&l->books));
 }
 
 struct match *
@@ -41,6 +43,11 @@ match_init(const struct match_limits *l, void *zeroed)
     map_init(&m->symbols, l->books.books_max, at);
     at += lines(map_bytes(l->books.books_max));
     books_init(&m->books, &l->books, at);
+    at += lines(books_bytes(&l->books));
+    timers_init(&m->timers, &m->books.orders, l->errands_max, at);
+    at += lines(timers_bytes(l->books.orders_max, l->errands_max));
+    triggers_init(&m->triggers, l->books.levels_max, l->books.books_max, at);
+    chain_init(&m->ready);
     m->dirty = BOOK_NONE;
     m->syncing = MATCH_LINK_NONE;
     m->sync_before = RESTING_NONE;

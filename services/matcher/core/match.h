@@ -28,6 +28,8 @@
 #include "matcher/core/book.h"
 #include "matcher/core/link.h"
 #include "matcher/core/taker.h"
+#include "matcher/core/timer.h"
+#include "matcher/core/trigger.h"
 
 #define MATCH_FILLS_MAX 64         /* fills in one order_report */
 #define MATCH_OUT_MIN   8          /* what an outbox must have room for */
@@ -42,6 +44,7 @@ struct match_limits {
     int64_t market_silence_us; /* a market unheard for longer is withdrawn; 0 = never */
     int64_t ask_again_us;      /* between two questions for one symbol's snapshot */
     int64_t tell_again_us;     /* between two link_lost to one ledger */
+    uint32_t errands_max;      /* pulls and trims on their way; what finds no room arrives at once */
 };
 
 struct match_counts {
@@ -55,6 +58,8 @@ struct match_counts {
     uint64_t gaps; /* times a house was withdrawn */
     uint64_t ticks;
     uint64_t symbols_refused;
+    uint64_t triggered, expired; /* orders */
+    uint64_t trims, trims_unknown;
 };
 
 /* An order that is being worked. */
@@ -87,7 +92,10 @@ struct match {
     struct match_counts counts;
     /* what is left to do of the message at hand */
     int64_t now_us;
-    bool is_working; /* `work` has not come to its end */
+    struct timers timers;
+    struct triggers triggers;
+    struct chain ready; /* orders whose next step is due: see life.h */
+    bool is_working;    /* `work` has not come to its end */
     struct work work;
     struct gathered gathered;
     uint32_t dirty;       /* first book in which something may cross, BOOK_NONE = none */

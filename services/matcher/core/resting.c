@@ -94,7 +94,7 @@ resting_more(struct resting_pool *p, uint32_t record)
 {
     struct order_more *more = &p->more[record];
     *more = (struct order_more){
-        .story = RESTING_NONE, .pair = RESTING_NONE, .timer = RESTING_NONE, .group = RESTING_NONE};
+        .story = RESTING_NONE, .pair = RESTING_NONE, .timer = RESTING_NONE, .level = RESTING_NONE};
     p->at[record].has_more = 1;
     return more;
 }

@@ -22,7 +22,9 @@ enum resting_state {
     RESTING_WAITING, /* for its ledger's resync to end: linked in its link's list */
     RESTING_DELAYED, /* on its way: simulated latency */
     RESTING_PAIRING, /* for the other order of its pair */
-    RESTING_ARMED    /* for its trigger */
+    RESTING_ARMED,   /* for its trigger: linked in a level of trigger.h */
+    RESTING_READY,   /* linked in the list of those whose next step is due: see life.h */
+    RESTING_AT_WORK  /* the one being worked */
 };
 
 struct resting {
@@ -30,7 +32,10 @@ struct resting {
     uint64_t rank;
     int64_t quantity; /* still to fill; of an iceberg the slice in view */
     int64_t price;
-    int64_t mark;     /* its place in the queue of its level: see queue.h */
+    union {
+        int64_t mark;  /* its place in the queue of its level: see queue.h */
+        int64_t total; /* without `has_more`: its quantity as a whole, as in order_more */
+    };
     uint64_t account; /* for self-trade prevention */
     uint32_t prev, next;
     union {
@@ -60,9 +65,10 @@ struct order_more {
     uint32_t story;                 /* record of its story, RESTING_NONE = none */
     uint32_t pair;                  /* the other order of its pair, RESTING_NONE = none */
     uint32_t timer;                 /* place in the heap of times, RESTING_NONE = none */
-    uint32_t group;                 /* of trailing orders */
+    uint32_t level;                 /* of triggers, while it is armed */
     uint8_t type, in_force, source; /* enums order_type, time_in_force, trigger_source */
     bool is_triggered, is_tracking;
+    bool is_untold; /* it was set off, or began to trail, and nobody was told */
 } __attribute__((aligned(64)));
 
 struct resting_pool {
