@@ -74,6 +74,8 @@ store_outcome_name(enum store_outcome o)
         return "fenced";
     case STORE_REFUSED:
         return "refused";
+    case STORE_GAP:
+        return "gap";
     }
     CHECK(false);
 }

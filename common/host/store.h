@@ -20,7 +20,8 @@
 #include "base/code.h"
 #include "host/loop.h"
 
-#define HASH_BYTES 32
+#define HASH_BYTES        32
+#define STORE_APPENDS_MAX 2
 
 /* One record of the journal. `payload` is lent. */
 struct journal_record {
@@ -49,6 +50,7 @@ enum store_outcome {
     STORE_TAKEN,   /* a record with one of these numbers is there already; nothing was done */
     STORE_FENCED,  /* another process owns the shard group now; nothing was done */
     STORE_REFUSED, /* the database could not do it (disk full, shutting down); nothing was done */
+    STORE_GAP,     /* the batch it follows is not in the journal; nothing was done */
 };
 
 const char *store_outcome_name(enum store_outcome o);
@@ -62,7 +64,7 @@ struct store;
 
 struct store_ops {
     bool (*append)(struct store *s, const struct journal_record *records, uint32_t count,
-                   store_done *done, void *arg);
+                   const struct journal_record *after, store_done *done, void *arg);
     bool (*read)(struct store *s, uint16_t shard, uint64_t after, uint32_t max, store_record *each,
                  store_done *done, void *arg);
     bool (*lease_take)(struct store *s, int64_t now_us, store_lease *done, void *arg);
@@ -97,12 +99,14 @@ struct store_pg_options {
 struct store *store_pg_open(const struct store_pg_options *o);
 
 /* Appends records as one transaction, all or none, fenced by the lease. Records are copied before
- * it returns. False while there is no connection. One append at a time. */
+ * it returns. False while there is no connection. At most STORE_APPENDS_MAX are on their way at a
+ * time and are answered in order. `after` is the last record of the append before, NULL when that
+ * is known to be in the journal: an append is done only when its `after` is there. */
 static inline bool
 store_append(struct store *s, const struct journal_record *records, uint32_t count,
-             store_done *done, void *arg)
+             const struct journal_record *after, store_done *done, void *arg)
 {
-    return s->ops->append(s, records, count, done, arg);
+    return s->ops->append(s, records, count, after, done, arg);
 }
 
 /* Reads at most `max` records of a shard with seq > after, in order. */

@@ -17,9 +17,16 @@
 
 enum call_kind { CALL_APPEND, CALL_READ, CALL_LEASE };
 
+struct kept {
+    struct journal_record record; /* its payload belongs to us */
+};
+
 struct call {
     enum call_kind kind;
-    uint32_t first, count; /* append: its records among `offered` */
+    struct kept *offered; /* append: its records, ours until they are kept or dropped */
+    uint32_t count;
+    bool has_after;
+    struct journal_record follows; /* the key and hash of `after` */
     uint16_t shard;
     uint64_t after;
     uint32_t max;
@@ -29,20 +36,14 @@ struct call {
     void *arg;
 };
 
-struct kept {
-    struct journal_record record; /* its payload belongs to us */
-};
-
 struct fake_store {
     struct store store; /* first: see store.h */
     struct kept *journal;
     uint32_t journal_count, journal_room;
-    struct kept *offered; /* of the append in flight */
-    uint32_t offered_count;
     struct call calls[CALLS_MAX];
     uint32_t calls_count;
     uint64_t epoch;
-    bool is_up, other_owner;
+    bool is_up, other_owner, keeps_gaps;
 };
 
 static struct fake_store *
@@ -71,20 +72,32 @@ call_add(struct fake_store *s, enum call_kind kind)
     return c;
 }
 
+static uint32_t
+appends_under_way(const struct fake_store *s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->calls_count; i++)
+        count += s->calls[i].kind == CALL_APPEND;
+    return count;
+}
+
 static bool
 fake_append(struct store *base, const struct journal_record *records, uint32_t count,
-            store_done *done, void *arg)
+            const struct journal_record *after, store_done *done, void *arg)
 {
     struct fake_store *s = fake_of(base);
     if (!s->is_up)
         return false;
-    CHECK(s->offered_count == 0);
-    s->offered = calloc(count, sizeof *s->offered);
-    CHECK(s->offered != NULL);
-    for (uint32_t i = 0; i < count; i++)
-        s->offered[i].record = record_copy(&records[i]);
-    s->offered_count = count;
+    CHECK(appends_under_way(s) < STORE_APPENDS_MAX);
     struct call *c = call_add(s, CALL_APPEND);
+    c->offered = calloc(count, sizeof *c->offered);
+    CHECK(c->offered != NULL);
+    for (uint32_t i = 0; i < count; i++)
+        c->offered[i].record = record_copy(&records[i]);
+    c->count = count;
+    c->has_after = after != NULL;
+    if (after != NULL)
+        c->follows = *after;
     c->done = done;
     c->arg = arg;
     return true;
@@ -136,35 +149,53 @@ find(const struct fake_store *s, uint16_t shard, uint64_t seq)
 }
 
 static void
-offered_drop(struct fake_store *s)
+offered_drop(struct call *c)
 {
-    for (uint32_t i = 0; i < s->offered_count; i++)
-        free((void *)(uintptr_t)s->offered[i].record.payload);
-    free(s->offered);
-    s->offered = NULL;
-    s->offered_count = 0;
+    for (uint32_t i = 0; i < c->count; i++)
+        free((void *)(uintptr_t)c->offered[i].record.payload);
+    free(c->offered);
+    c->offered = NULL;
+    c->count = 0;
 }
 
-/* Moves what was offered into the journal, unless a number is taken. */
-static enum store_outcome
-offered_keep(struct fake_store *s)
+static bool
+follows(const struct fake_store *s, const struct call *c)
 {
-    for (uint32_t i = 0; i < s->offered_count; i++)
-        if (find(s, s->offered[i].record.shard, s->offered[i].record.seq) != NULL) {
-            offered_drop(s);
-            return STORE_TAKEN;
-        }
-    for (uint32_t i = 0; i < s->offered_count; i++) {
+    if (!c->has_after || s->keeps_gaps)
+        return true;
+    const struct journal_record *r = find(s, c->follows.shard, c->follows.seq);
+    return r != NULL && memcmp(r->hash, c->follows.hash, HASH_BYTES) == 0;
+}
+
+static bool
+is_taken(const struct fake_store *s, const struct call *c)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (find(s, c->offered[i].record.shard, c->offered[i].record.seq) != NULL)
+            return true;
+    return false;
+}
+
+/* Moves what was offered into the journal, unless a number is taken or there would be a gap. */
+static enum store_outcome
+offered_keep(struct fake_store *s, struct call *c)
+{
+    bool is_next = follows(s, c);
+    if (!is_next || is_taken(s, c)) {
+        offered_drop(c);
+        return is_next ? STORE_TAKEN : STORE_GAP;
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
         if (s->journal_count == s->journal_room) {
             s->journal_room = s->journal_room == 0 ? 64 : s->journal_room * 2;
             s->journal = realloc(s->journal, s->journal_room * sizeof *s->journal);
             CHECK(s->journal != NULL);
         }
-        s->journal[s->journal_count++] = s->offered[i];
+        s->journal[s->journal_count++] = c->offered[i];
     }
-    free(s->offered);
-    s->offered = NULL;
-    s->offered_count = 0;
+    free(c->offered);
+    c->offered = NULL;
+    c->count = 0;
     return STORE_DONE;
 }
 
@@ -201,9 +232,9 @@ store_fake_step(struct store *base, enum store_outcome outcome)
     switch (c.kind) {
     case CALL_APPEND:
         if (outcome == STORE_DONE)
-            outcome = offered_keep(s);
+            outcome = offered_keep(s, &c);
         else
-            offered_drop(s);
+            offered_drop(&c);
         c.done(c.arg, outcome);
         break;
     case CALL_READ:
@@ -222,16 +253,17 @@ store_fake_step(struct store *base, enum store_outcome outcome)
 }
 
 void
-store_fake_break(struct store *base, bool keep)
+store_fake_break(struct store *base, uint32_t keep)
 {
     struct fake_store *s = fake_of(base);
     s->is_up = false;
-    if (keep && s->offered_count > 0)
-        CHECK(offered_keep(s) == STORE_DONE);
-    else
-        offered_drop(s);
     while (s->calls_count > 0) {
         struct call c = call_pop(s);
+        if (c.kind == CALL_APPEND && keep > 0) {
+            keep--;
+            (void)offered_keep(s, &c);
+        }
+        offered_drop(&c);
         if (c.kind == CALL_LEASE)
             c.lease_done(c.arg, STORE_LOST, 0);
         else
@@ -254,6 +286,12 @@ void
 store_fake_other_owner(struct store *base, bool present)
 {
     fake_of(base)->other_owner = present;
+}
+
+void
+store_fake_keep_gaps(struct store *base, bool kept)
+{
+    fake_of(base)->keeps_gaps = kept;
 }
 
 uint32_t
@@ -279,7 +317,8 @@ static void
 fake_close(struct store **base)
 {
     struct fake_store *s = fake_of(*base);
-    offered_drop(s);
+    for (uint32_t i = 0; i < s->calls_count; i++)
+        offered_drop(&s->calls[i]);
     for (uint32_t i = 0; i < s->journal_count; i++)
         free((void *)(uintptr_t)s->journal[i].record.payload);
     free(s->journal);

@@ -12,14 +12,17 @@
 struct store *store_fake_open(const struct store_watch *watch);
 
 /* Completes the oldest call with this outcome; STORE_DONE does it (an append whose numbers are
- * there already then gives STORE_TAKEN), the others do nothing. False when nothing is called. */
+ * there already then gives STORE_TAKEN, one whose `after` is not there STORE_GAP), the others do
+ * nothing. False when nothing is called. */
 bool store_fake_step(struct store *s, enum store_outcome outcome);
-/* Loses the connection: all calls are answered STORE_LOST, on_down is called. The append in flight
- * is in the journal when `keep` is set. */
-void store_fake_break(struct store *s, bool keep);
+/* Loses the connection: all calls are answered STORE_LOST, on_down is called. The first `keep`
+ * appends in flight were done before, as far as they can be. */
+void store_fake_break(struct store *s, uint32_t keep);
 void store_fake_mend(struct store *s);
 /* While present, lease_take gives epoch 0. */
 void store_fake_other_owner(struct store *s, bool present);
+/* From then on breaks its promise: an append is done whether its `after` is there or not. */
+void store_fake_keep_gaps(struct store *s, bool kept);
 
 uint32_t store_fake_count(const struct store *s);
 /* NULL past the end. */

@@ -1,8 +1,10 @@
 /*
  * store_pg.c - the journal in PostgreSQL, on one connection of its own.
  *
- * A batch is one implicit transaction in the pipeline: the fence, one INSERT of an array of records
- * of the table's row type, sync; so it costs one round trip. Owns the session whose advisory lock
+ * A batch is one implicit transaction in the pipeline: one INSERT of an array of records of the
+ * table's row type behind its fence, sync. The next batch may be sent before the answer, so that
+ * the server begins it when it has committed the first; it then follows the first or is refused.
+ * Owns the session whose advisory lock
  * is the lease: when the connection is lost, so is the lock, and it is asked for again under the
  * same epoch.
  *
@@ -32,11 +34,19 @@ enum column { C_SHARD, C_SEQ, C_TIME, C_KIND, C_SOURCE, C_CORR, C_PAYLOAD, C_HAS
     "WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped))"
 
 static const char append_sql[] =
-    "INSERT INTO ledger.journal SELECT * FROM unnest($1::ledger.journal[])";
+    "INSERT INTO ledger.journal SELECT r.* FROM ledger.fence_batch($2, $3, $4, $5, $6), "
+    "unnest($1::ledger.journal[]) AS r";
 
 static const char read_sql[] =
     "SELECT shard, seq, time_us, kind, source, corr, payload, hash FROM ledger.journal "
     "WHERE shard = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+
+/* One append on its way. */
+struct append_call {
+    store_done *done; /* NULL = free */
+    void *arg;
+    enum store_outcome outcome;
+};
 
 struct pg_store {
     struct store store; /* first: see store.h */
@@ -51,10 +61,7 @@ struct pg_store {
 
     struct pg_array rows;
     uint32_t row_type; /* as the table has it in this session; 0 = other columns */
-    /* The append in flight. */
-    store_done *append_done;
-    void *append_arg;
-    enum store_outcome append_outcome;
+    struct append_call appends[STORE_APPENDS_MAX];
     /* The lease_take in flight. */
     store_lease *lease_done;
     void *lease_arg;
@@ -81,6 +88,8 @@ outcome_of(enum pg_outcome outcome, const PGresult *result)
         return STORE_REFUSED;
     if (strcmp(state, "SF001") == 0)
         return STORE_FENCED;
+    if (strcmp(state, "SF002") == 0)
+        return STORE_GAP;
     if (strcmp(state, "23505") == 0)
         return STORE_TAKEN;
     if (strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0)
@@ -101,18 +110,18 @@ outcome_note(enum store_outcome *noted, enum pg_outcome outcome, const PGresult 
 static void
 append_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
-    struct pg_store *s = arg;
-    outcome_note(&s->append_outcome, outcome, result);
+    struct append_call *a = arg;
+    outcome_note(&a->outcome, outcome, result);
 }
 
 static void
 append_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
-    struct pg_store *s = arg;
-    outcome_note(&s->append_outcome, outcome, result);
-    store_done *done = s->append_done;
-    s->append_done = NULL;
-    done(s->append_arg, s->append_outcome);
+    struct append_call *a = arg;
+    outcome_note(&a->outcome, outcome, result);
+    store_done *done = a->done;
+    a->done = NULL;
+    done(a->arg, a->outcome);
 }
 
 static void
@@ -138,41 +147,50 @@ rows_fill(struct pg_store *s, const struct journal_record *records, uint32_t cou
 }
 
 static bool
-fence_send(struct pg_store *s, pg_answer *answer)
+append_send(struct pg_store *s, const struct journal_record *after, struct append_call *a)
 {
-    char group[12], epoch[24];
+    char group[12], epoch[24], shard[8], seq[24];
     snprintf(group, sizeof group, "%u", s->group);
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)s->epoch);
-    const char *values[] = {group, epoch};
-    return pg_send_prepared(s->pg, "fence", 2, values, NULL, NULL, false, answer, s);
+    const char *values[] = {pg_array_value(&s->rows), group, epoch, NULL, NULL, NULL};
+    const int lengths[] = {pg_array_length(&s->rows), 0, 0, 0, 0, HASH_BYTES};
+    const int formats[] = {1, 0, 0, 0, 0, 1};
+    if (after != NULL) {
+        snprintf(shard, sizeof shard, "%u", after->shard);
+        snprintf(seq, sizeof seq, "%llu", (unsigned long long)after->seq);
+        values[3] = shard;
+        values[4] = seq;
+        values[5] = (const char *)after->hash;
+    }
+    return pg_send_prepared(s->pg, "append", 6, values, lengths, formats, true, append_answer, a);
+}
+
+static struct append_call *
+append_free(struct pg_store *s)
+{
+    for (int i = 0; i < STORE_APPENDS_MAX; i++)
+        if (s->appends[i].done == NULL)
+            return &s->appends[i];
+    return NULL;
 }
 
 static bool
 pg_append(struct store *base, const struct journal_record *records, uint32_t count,
-          store_done *done, void *arg)
+          const struct journal_record *after, store_done *done, void *arg)
 {
     struct pg_store *s = (struct pg_store *)base;
-    CHECK(count > 0 && s->append_done == NULL && s->epoch > 0);
+    struct append_call *a = append_free(s);
+    CHECK(count > 0 && a != NULL && s->epoch > 0);
     if (!s->is_up)
         return false;
     rows_fill(s, records, count);
-    const char *values[] = {pg_array_value(&s->rows)};
-    const int lengths[] = {pg_array_length(&s->rows)}, formats[] = {1};
-
-    if (!fence_send(s, append_answer))
-        return false;
-    s->append_done = done;
-    s->append_arg = arg;
-    s->append_outcome = STORE_DONE;
-    /* From here on a lost connection is told through the answers. */
-    bool sent =
-        pg_send_prepared(s->pg, "append", 1, values, lengths, formats, true, append_answer, s) &&
-        pg_sync(s->pg, append_synced, s);
-    if (!sent) {
-        s->append_done = NULL;
-        return false;
-    }
-    return true;
+    *a = (struct append_call){.done = done, .arg = arg, .outcome = STORE_DONE};
+    /* Once the sync is sent, a lost connection is told through the answers. When it cannot be sent
+     * the connection is breaking, and nothing of this append is done. */
+    if (append_send(s, after, a) && pg_sync(s->pg, append_synced, a))
+        return true;
+    a->done = NULL;
+    return false;
 }
 
 static void
@@ -398,9 +416,7 @@ store_pg_open(const struct store_pg_options *o)
                                  .on_up = connection_up,
                                  .on_down = connection_down,
                              });
-    const Oid fence_types[] = {PG_INT4, PG_INT8};
     const Oid read_types[] = {PG_INT2, PG_INT8, PG_INT8};
-    pg_prepare(s->pg, "fence", "SELECT ledger.fence($1, $2)", 2, fence_types);
     pg_prepare(s->pg, "append", append_sql, 0, NULL);
     pg_prepare(s->pg, "read", read_sql, 3, read_types);
     return &s->store;

@@ -30,6 +30,7 @@
     X(events_early, "events leave before the commit that covers them")                             \
     X(tail_lost, "a restart forgets the journal's last record")                                    \
     X(tables_only, "a restart loads the tables without the journal behind them")                   \
+    X(gaps_kept, "a batch is taken without the one before it")                                     \
     X(frames_twice, "a frame of the link is taken twice")                                          \
     X(loss_hidden, "a lost frame of the link does not show")                                       \
     X(sessions_mixed, "reports of an older session are taken")                                     \

@@ -160,7 +160,7 @@ sim_store_turn(struct sim *s)
         sim_trace(s, "store", "breaks", NULL);
         l->is_store_up = false;
         l->store_up_us = s->now_us + (int64_t)sim_draw(s, 2500000);
-        store_fake_break(l->store, sim_chance(s, 500));
+        store_fake_break(l->store, (uint32_t)sim_draw(s, 3));
         return;
     }
     if (store_fake_calls(l->store) == 0) {
@@ -363,7 +363,7 @@ sim_ledger_crash(struct sim *s)
     s->crash_after = -1;
     sim_trace(s, "ledger", "dies", NULL);
     if (l->is_store_up)
-        store_fake_break(l->store, sim_chance(s, 500));
+        store_fake_break(l->store, (uint32_t)sim_draw(s, 3));
     l->is_store_up = false;
     l->store_up_us = s->now_us;
     stop(l);
@@ -424,7 +424,7 @@ sim_ledger_turn(struct sim *s)
         sim_ledger_crash(s);
 }
 
-/* ---- Mutations: what leaves before its commit ----------------------------------------------- */
+/* ---- Mutations: what leaves before its commit, what commits before its time ----------------- */
 
 /* The linker gives the shell's calls of journal_reply() and journal_event() to these. */
 void __real_journal_reply(struct journal *j, uint32_t peer, const struct msg *m);
@@ -439,6 +439,7 @@ sim_ledger_mutate(struct sim *s)
 {
     bool is_early = s->mutation == SIM_replies_early || s->mutation == SIM_events_early;
     mutant = is_early ? &s->ledger : NULL;
+    store_fake_keep_gaps(s->ledger.store, s->mutation == SIM_gaps_kept);
 }
 
 void

@@ -146,32 +146,40 @@ Test(store_journal, a_read_waits_for_what_was_applied_before_it)
     reply(2); /* a read behind it: same commit */
     append(0);
     reply(3);
+    turn();   /* on its way, too */
     reply(4); /* a read behind both */
+    append(0);
+    reply(5);
+    reply(6); /* a read behind all */
     expect_released("");
     store_fake_step(store, STORE_DONE);
     expect_released("r1 r2 ");
+    store_fake_step(store, STORE_DONE);
+    expect_released("r3 r4 ");
     turn();
     expect_released("");
     store_fake_step(store, STORE_DONE);
-    expect_released("r3 r4 ");
+    expect_released("r5 r6 ");
 }
 
-Test(store_journal, one_batch_at_a_time_and_the_next_takes_all_that_came)
+Test(store_journal, two_batches_at_a_time_and_the_next_takes_all_that_came)
 {
-    append(0);
-    reply(1);
-    turn();
-    for (uint32_t i = 2; i <= 9; i++) {
+    for (uint32_t i = 1; i <= 9; i++) {
         append((uint16_t)(i % 3));
         reply(i);
         turn();
     }
-    cr_expect_eq(store_fake_calls(store), 1);
+    cr_expect_eq(store_fake_calls(store), 2);
     store_fake_step(store, STORE_DONE);
+    expect_released("r1 ");
+    turn();
+    cr_expect_eq(store_fake_calls(store), 2);
+    store_fake_step(store, STORE_DONE);
+    expect_released("r2 ");
     turn();
     cr_expect_eq(store_fake_calls(store), 1);
     store_fake_step(store, STORE_DONE);
-    expect_released("r1 r2 r3 r4 r5 r6 r7 r8 r9 ");
+    expect_released("r3 r4 r5 r6 r7 r8 r9 ");
     cr_expect_eq(store_fake_count(store), 9);
 }
 
@@ -227,7 +235,7 @@ Test(store_journal, lost_but_kept_is_found_and_released_once)
     append(2);
     reply(1);
     turn();
-    store_fake_break(store, true);
+    store_fake_break(store, 1);
     cr_expect_not(journal_is_writable(journal, now_us));
     turn();
     expect_released("");
@@ -248,7 +256,7 @@ Test(store_journal, lost_and_gone_is_sent_again)
     append(3);
     reply(1);
     turn();
-    store_fake_break(store, false);
+    store_fake_break(store, 0);
     append(2);
     reply(2);
     turn();
@@ -265,13 +273,181 @@ Test(store_journal, lost_and_gone_is_sent_again)
     cr_expect_eq(store_fake_count(store), 3);
 }
 
+/* ---- Two batches on their way, and the first of them fails -------------------------------- */
+
+static void
+send_two(void)
+{
+    append(2);
+    append(3);
+    reply(1);
+    turn();
+    append(2);
+    reply(2);
+    turn();
+    append(3);
+    reply(3);
+    turn();
+    cr_expect_eq(store_fake_calls(store), 2); /* the third waits */
+}
+
+/* Completes what is called, turn by turn, until nothing is left to do. */
+static void
+complete_all(void)
+{
+    turn();
+    while (store_fake_step(store, STORE_DONE))
+        turn_after(200000);
+}
+
+static void
+expect_journal(void)
+{
+    const uint16_t shards[] = {2, 3, 2, 3};
+    cr_assert_eq(store_fake_count(store), 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        cr_expect_eq(store_fake_at(store, i)->shard, shards[i]);
+        cr_expect_eq(store_fake_at(store, i)->seq, i / 2 + 1);
+    }
+    cr_expect(journal_is_empty(journal));
+}
+
+Test(store_journal, behind_a_refused_batch_the_second_never_commits)
+{
+    send_two();
+    store_fake_step(store, STORE_REFUSED);
+    turn_after(1000000);
+    cr_expect_eq(store_fake_calls(store), 1); /* nothing is sent before the second is answered */
+    store_fake_step(store, STORE_DONE);       /* as far as it can be: there would be a gap */
+    expect_released("");
+    cr_expect_eq(store_fake_count(store), 0);
+    cr_expect_not(journal_is_writable(journal, now_us));
+    turn();
+    cr_expect_eq(store_fake_calls(store), 2); /* both again */
+    complete_all();
+    expect_released("r1 r2 r3 ");
+    expect_journal();
+}
+
+Test(store_journal, a_refusal_of_the_second_leaves_the_first_alone)
+{
+    send_two();
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 ");
+    store_fake_step(store, STORE_REFUSED);
+    turn();
+    cr_expect_eq(store_fake_calls(store), 0);
+    turn_after(1000000);
+    cr_expect_eq(store_fake_calls(store), 1);
+    complete_all();
+    expect_released("r2 r3 ");
+    expect_journal();
+}
+
+Test(store_journal, lost_with_two_on_their_way_neither_was_done)
+{
+    send_two();
+    store_fake_break(store, 0);
+    store_fake_mend(store);
+    turn(); /* asks for the first */
+    store_fake_step(store, STORE_DONE);
+    turn();
+    cr_expect_eq(store_fake_calls(store), 2);
+    expect_released("");
+    complete_all();
+    expect_released("r1 r2 r3 ");
+    expect_journal();
+}
+
+Test(store_journal, lost_with_two_on_their_way_the_first_was_done)
+{
+    send_two();
+    store_fake_break(store, 1);
+    store_fake_mend(store);
+    turn();
+    store_fake_step(store, STORE_DONE); /* asked: there */
+    expect_released("r1 ");
+    turn();
+    cr_expect_eq(journal_state_now(journal), JOURNAL_ASKING); /* for the second */
+    store_fake_step(store, STORE_DONE);
+    expect_released("");
+    complete_all();
+    expect_released("r2 r3 ");
+    expect_journal();
+}
+
+Test(store_journal, lost_with_two_on_their_way_both_were_done)
+{
+    send_two();
+    store_fake_break(store, 2);
+    cr_expect_eq(store_fake_count(store), 3);
+    store_fake_mend(store);
+    turn();
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 ");
+    turn();
+    store_fake_step(store, STORE_DONE);
+    expect_released("r2 ");
+    complete_all();
+    expect_released("r3 ");
+    expect_journal();
+}
+
+/* The first was sent twice, and the old sending is found in the journal; the second is new. */
+Test(store_journal, behind_a_batch_that_was_there_already_the_second_waits_for_the_answer)
+{
+    append(2);
+    reply(1);
+    turn();
+    store_fake_break(store, 0);
+    store_fake_mend(store);
+    turn();
+    store_fake_step(store, STORE_DONE); /* asked: absent */
+    append(2);
+    reply(2);
+    turn(); /* the first again */
+    turn(); /* the second behind it */
+    cr_expect_eq(store_fake_calls(store), 2);
+    store_fake_step(store, STORE_TAKEN);
+    store_fake_step(store, STORE_GAP);
+    turn();
+    store_fake_step(store, STORE_DONE); /* asked: absent still */
+    complete_all();
+    expect_released("r1 r2 ");
+    cr_expect_eq(store_fake_count(store), 2);
+}
+
+Test(store_journal, a_deposed_writer_with_two_on_their_way_releases_nothing)
+{
+    send_two();
+    store_fake_step(store, STORE_FENCED);
+    cr_expect_str_not_empty(fenced);
+    fenced[0] = '\0';
+    store_fake_step(store, STORE_FENCED);
+    cr_expect_str_empty(fenced); /* said once */
+    turn_after(1000000);
+    cr_expect_eq(store_fake_calls(store), 0);
+    expect_released("");
+    cr_expect_eq(store_fake_count(store), 0);
+}
+
+Test(store_journal, a_journal_that_lost_what_was_committed_ends_it)
+{
+    send_two();
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 ");
+    store_fake_step(store, STORE_GAP);
+    cr_expect_str_not_empty(fenced);
+    expect_released("");
+}
+
 Test(store_journal, sent_again_while_the_first_attempt_commits_after_all)
 {
     append(2);
     reply(1);
     turn();
     /* The old session's transaction commits after we asked: the numbers are taken, by us. */
-    store_fake_break(store, true);
+    store_fake_break(store, 1);
     store_fake_mend(store);
     turn();
     store_fake_step(store, STORE_LOST); /* the question was lost, too */
@@ -346,9 +522,11 @@ Test(store_journal, a_commit_that_hangs_shuts_the_door)
 
 Test(store_journal, a_full_batch_says_so_before_it_is_full)
 {
-    append(0);
-    reply(1);
-    turn(); /* on its way, and stays there */
+    for (uint32_t i = 1; i <= STORE_APPENDS_MAX; i++) {
+        append(0);
+        reply(i);
+        turn(); /* on its way, and stays there */
+    }
     uint32_t taken = 0;
     while (journal_has_room(journal)) {
         append(0);
@@ -359,8 +537,9 @@ Test(store_journal, a_full_batch_says_so_before_it_is_full)
     store_fake_step(store, STORE_DONE);
     turn();
     cr_expect(journal_has_room(journal));
-    store_fake_step(store, STORE_DONE);
-    cr_expect_eq(store_fake_count(store), 101);
+    while (store_fake_step(store, STORE_DONE))
+        ;
+    cr_expect_eq(store_fake_count(store), 100 + STORE_APPENDS_MAX);
 }
 
 Test(store_journal, reads_behind_a_hanging_commit_are_bounded_too)

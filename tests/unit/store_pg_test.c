@@ -20,7 +20,7 @@ struct owner {
     struct loop *loop;
     struct store *store;
     struct loop_timer *limit;
-    char heard[256]; /* U up, D down, F fenced, L lease, d done, l lost, t taken, f fenced, r */
+    char heard[256]; /* U up, D down, F fenced, L lease; d done, l lost, t taken, f fenced ... */
     uint64_t epoch;
     uint32_t read_count;
     struct journal_record last;
@@ -86,7 +86,7 @@ on_lease(void *arg, enum store_outcome outcome, uint64_t epoch)
 static void
 on_done(void *arg, enum store_outcome outcome)
 {
-    hear(arg, "dltfr"[outcome]);
+    hear(arg, "dltfrg"[outcome]);
 }
 
 static void
@@ -168,12 +168,32 @@ record(uint16_t shard, uint64_t seq)
 }
 
 static void
-append(struct owner *o, uint16_t shard, uint64_t first, uint32_t count)
+append_after(struct owner *o, uint16_t shard, uint64_t first, uint32_t count,
+             const struct journal_record *after)
 {
     struct journal_record records[16];
     for (uint32_t i = 0; i < count; i++)
         records[i] = record(shard, first + i);
-    cr_assert(store_append(o->store, records, count, on_done, o));
+    cr_assert(store_append(o->store, records, count, after, on_done, o));
+}
+
+static void
+append(struct owner *o, uint16_t shard, uint64_t first, uint32_t count)
+{
+    append_after(o, shard, first, count, NULL);
+}
+
+/* Two appends at once, the second behind the last record of the first; what was heard of them. */
+static void
+append_two(struct owner *o, uint64_t first, const char *heard)
+{
+    append(o, 5, first, 3);
+    const struct journal_record last = record(5, first + 2);
+    append_after(o, 6, first, 2, &last);
+    while (strlen(o->heard) < 2)
+        loop_run(o->loop);
+    cr_expect_str_eq(o->heard, heard);
+    memset(o->heard, 0, sizeof o->heard);
 }
 
 static uint32_t
@@ -218,6 +238,44 @@ Test(store_pg, a_batch_is_all_or_nothing)
     append(&one, 5, 4, 1);
     await(&one, 'd');
     cr_expect_eq(count_read(&one, 5, 0), 4);
+}
+
+Test(store_pg, a_second_append_follows_the_first_on_its_way)
+{
+    lease(&one);
+    append_two(&one, 1, "dd");
+    cr_expect_eq(count_read(&one, 5, 0), 3);
+    cr_expect_eq(count_read(&one, 6, 0), 2);
+}
+
+Test(store_pg, behind_a_first_append_that_failed_the_second_writes_nothing)
+{
+    lease(&one);
+    append(&one, 5, 1, 1);
+    await(&one, 'd');
+    append_two(&one, 1, "tg"); /* its first number is taken */
+    cr_expect_str_eq(database_ask("SELECT count(*) FROM ledger.journal"), "1");
+}
+
+Test(store_pg, another_record_in_the_place_of_the_one_to_follow_is_a_gap)
+{
+    lease(&one);
+    append(&one, 5, 1, 1);
+    await(&one, 'd');
+    struct journal_record other = record(5, 1);
+    other.hash[31] ^= 1;
+    append_after(&one, 6, 1, 1, &other);
+    await(&one, 'g');
+    cr_expect_eq(count_read(&one, 6, 0), 0);
+}
+
+Test(store_pg, a_deposed_writer_with_two_appends_on_their_way_writes_nothing)
+{
+    lease(&one);
+    append_two(&one, 1, "dd");
+    database_ask("UPDATE ledger.lease SET epoch = epoch + 1 WHERE shard_group = 3");
+    append_two(&one, 4, "ff");
+    cr_expect_str_eq(database_ask("SELECT count(*) FROM ledger.journal"), "5");
 }
 
 Test(store_pg, only_one_session_has_the_lease)
@@ -316,13 +374,7 @@ on_journal_fenced(void *arg, const char *why)
 }
 
 static struct journal *journal;
-
-static void
-on_turn(void *arg)
-{
-    (void)arg;
-    journal_turn(journal, loop_steady_us(one.loop));
-}
+static uint32_t put_count, put_until;
 
 static void
 put(uint32_t i)
@@ -334,6 +386,18 @@ put(uint32_t i)
     struct msg m = {.type = MSG_account_view, .corr = i};
     m.account_view.account_id = 1;
     journal_reply(journal, i + 1, &m);
+}
+
+/* One command a turn, so that batches are on their way behind each other. */
+static void
+on_turn(void *arg)
+{
+    (void)arg;
+    if (put_count < put_until)
+        put(put_count++);
+    if (put_count < put_until)
+        loop_soon(one.loop);
+    journal_turn(journal, loop_steady_us(one.loop));
 }
 
 /* Sessions are terminated at every moment of a commit; nothing is lost, doubled or reordered. */
@@ -357,15 +421,15 @@ Test(store_pg, sessions_terminated_in_flight_lose_and_double_nothing)
     PGconn *killer = PQconnectdb(conninfo);
     char expected[65536] = "", sql[256];
     size_t at = 0;
-    for (uint32_t i = 0; i < ROUNDS * EACH; i++) {
-        put(i);
-        at += (size_t)snprintf(expected + at, sizeof expected - at, "%u ", i + 1);
-        if (i % EACH != EACH - 1)
-            continue;
+    put_count = put_until = 0;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        put_until += EACH;
+        for (uint32_t i = put_count; i < put_until; i++)
+            at += (size_t)snprintf(expected + at, sizeof expected - at, "%u ", i + 1);
         snprintf(sql, sizeof sql,
                  "SELECT pg_sleep(0.00007 * %u), pg_terminate_backend(pid) FROM pg_stat_activity "
                  "WHERE application_name = 'journal' AND datname = current_database()",
-                 i / EACH % 15);
+                 round % 15);
         PQsendQuery(killer, sql);
         loop_soon(one.loop);
         while (strcmp(released, expected) != 0)

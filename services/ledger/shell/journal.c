@@ -1,7 +1,7 @@
 /*
  * journal.c - see journal.h for the states.
  *
- * The arrays of both batches are allocated once and reused; a payload's place in its batch never
+ * The arrays of all batches are allocated once and reused; a payload's place in its batch never
  * moves, because a batch is refused before it is full.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -22,6 +22,7 @@
 #define HELD_BYTES_MAX  (64u << 20)     /* replies and events of one batch */
 #define HELD_BYTES_ROOM FRAME_BYTES_MAX /* what one command may add */
 #define CONFLICTS_MAX   3               /* numbers taken, but the record absent: not ours */
+#define BATCHES         (STORE_APPENDS_MAX + 1)
 
 struct held {
     uint64_t to; /* peer, or account id */
@@ -30,7 +31,16 @@ struct held {
     bool is_event;
 };
 
+/* What is known of a batch that was sent. */
+enum place {
+    PLACE_AWAY, /* it is on its way */
+    PLACE_IN,   /* in the store; held until those before it are settled */
+    PLACE_OUT,  /* not in the store */
+    PLACE_UNSURE,
+};
+
 struct batch {
+    struct journal *journal;
     struct journal_record *records;
     uint32_t count;
     struct bytes payloads;
@@ -38,7 +48,10 @@ struct batch {
     uint32_t held_count;
     struct bytes held_bytes;
     bool is_urgent;
-    int64_t since_us; /* steady; when a turn first saw it unsent */
+    int64_t since_us;   /* steady; when a turn first saw it unsent */
+    int64_t started_us; /* steady; when it was sent first */
+    enum place place;
+    uint64_t send; /* number of its last sending */
 };
 
 struct head {
@@ -51,16 +64,18 @@ struct journal {
     enum journal_state state;
     struct journal_hasher *hasher;
     struct head heads[LEDGER_SHARDS];
-    struct batch batches[2];
-    struct batch *filling, *sent;
-    int64_t steady_us;  /* as of the last turn */
-    int64_t started_us; /* of the commit on its way, first attempt */
+    struct batch batches[BATCHES];
+    struct batch *filling;
+    struct batch *sent[STORE_APPENDS_MAX]; /* not settled yet, from the oldest on */
+    uint32_t sent_count;
+    int64_t steady_us; /* as of the last turn */
     int64_t retry_us;
     uint32_t conflicts;
     bool is_there; /* what asking found */
     bool is_other;
     bool hurry;
-    bool is_measured_late;
+    int64_t unmeasured_us[STORE_APPENDS_MAX]; /* when those committed since the turn were sent */
+    uint32_t unmeasured_count;
     uint64_t sends, sends_durable;
     struct metric *m_commits, *m_records, *m_latency, *m_pending, *m_held, *m_retries;
 };
@@ -102,10 +117,11 @@ journal_new(const struct journal_options *o)
     CHECK(j != NULL);
     j->o = *o;
     j->hasher = journal_hasher_new();
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < BATCHES; i++) {
         batch_init(&j->batches[i], o);
+        j->batches[i].journal = j;
+    }
     j->filling = &j->batches[0];
-    j->sent = &j->batches[1];
     j->m_commits = metric_counter("scrip_ledger_commits_total", "", "Batches committed.");
     j->m_records = metric_counter("scrip_ledger_records_total", "", "Journal records committed.");
     j->m_latency = metric_histogram("scrip_ledger_commit_latency_us", "",
@@ -123,7 +139,7 @@ journal_destroy(struct journal **j)
 {
     if (*j == NULL)
         return;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < BATCHES; i++)
         batch_fini(&(*j)->batches[i]);
     journal_hasher_destroy(&(*j)->hasher);
     free(*j);
@@ -156,12 +172,12 @@ journal_head_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTE
     memcpy(out, j->heads[shard].hash, HASH_BYTES);
 }
 
-/* Reads are held by the batch that is sent, so both must have room for a command's output. */
+/* Reads are held by a batch that is sent, so all must have room for a command's output. */
 static bool
 batch_fits(const struct journal *j, uint32_t share)
 {
     const struct batch *b = j->filling;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < BATCHES; i++)
         if (j->batches[i].held_count + LEDGER_OUT_MAX > j->o.held_max / share ||
             j->batches[i].held_bytes.length + HELD_BYTES_ROOM > HELD_BYTES_MAX / share)
             return false;
@@ -187,7 +203,7 @@ journal_is_writable(const struct journal *j, int64_t steady_us)
     if (!store_is_up(j->o.store))
         return false;
     return j->state == JOURNAL_IDLE ||
-           (j->state == JOURNAL_WRITING && steady_us - j->started_us < j->o.stall_us);
+           (j->state == JOURNAL_WRITING && steady_us - j->sent[0]->started_us < j->o.stall_us);
 }
 
 enum journal_state
@@ -199,13 +215,25 @@ journal_state_now(const struct journal *j)
 uint32_t
 journal_pending(const struct journal *j)
 {
-    return j->filling->count + j->sent->count;
+    uint32_t count = j->filling->count;
+    for (uint32_t i = 0; i < j->sent_count; i++)
+        count += j->sent[i]->count;
+    return count;
+}
+
+static uint32_t
+held_count(const struct journal *j)
+{
+    uint32_t count = j->filling->held_count;
+    for (uint32_t i = 0; i < j->sent_count; i++)
+        count += j->sent[i]->held_count;
+    return count;
 }
 
 bool
 journal_is_empty(const struct journal *j)
 {
-    return journal_pending(j) == 0 && j->filling->held_count + j->sent->held_count == 0;
+    return journal_pending(j) == 0 && held_count(j) == 0;
 }
 
 uint64_t
@@ -267,7 +295,7 @@ static struct batch *
 covering(struct journal *j)
 {
     bool at_work = j->filling->count > 0 || j->filling->held_count > 0;
-    return at_work || j->sent->count == 0 ? j->filling : j->sent;
+    return at_work || j->sent_count == 0 ? j->filling : j->sent[j->sent_count - 1];
 }
 
 static void
@@ -307,10 +335,26 @@ fenced(struct journal *j, const char *why)
     j->o.on_fenced(j->o.arg, why);
 }
 
+/* A batch free to be filled. */
+static struct batch *
+batch_free(struct journal *j)
+{
+    for (int i = 0; i < BATCHES; i++) {
+        struct batch *b = &j->batches[i];
+        bool is_used = b == j->filling;
+        for (uint32_t k = 0; k < j->sent_count; k++)
+            is_used |= b == j->sent[k];
+        if (!is_used)
+            return b;
+    }
+    CHECK(false);
+}
+
+/* The oldest batch that was sent is in the store. */
 static void
 committed(struct journal *j)
 {
-    struct batch *b = j->sent;
+    struct batch *b = j->sent[0];
     bool is_logged = log_on(LOG_DEBUG) != 0;
     for (uint32_t i = 0; i < b->count; i++) {
         const struct journal_record *r = &b->records[i];
@@ -319,13 +363,15 @@ committed(struct journal *j)
             log_corr(LOG_DEBUG, r->corr, "committed", "shard=%u seq=%" PRIu64 " kind=%u",
                      (unsigned)r->shard, (uint64_t)r->seq, (unsigned)r->kind);
     }
-    j->sends_durable = j->sends;
-    j->is_measured_late = true; /* the turn that brought the answer has the clock */
+    j->sent_count--;
+    memmove(j->sent, j->sent + 1, j->sent_count * sizeof(struct batch *));
     j->conflicts = 0;
-    j->state = JOURNAL_IDLE;
     metric_add(j->m_commits, 1);
     metric_add(j->m_records, b->count);
     b->count = 0;
+    if (j->unmeasured_count <
+        STORE_APPENDS_MAX) /* the turn that brought the answer has the clock */
+        j->unmeasured_us[j->unmeasured_count++] = b->started_us;
     if (j->o.on_committed != NULL)
         j->o.on_committed(j->o.arg);
     release(j, b);
@@ -333,42 +379,73 @@ committed(struct journal *j)
 }
 
 static void
-retry_later(struct journal *j, enum journal_state state)
+ask_later(struct journal *j)
 {
-    j->state = state;
+    j->state = JOURNAL_UNSURE;
     j->retry_us = j->steady_us + RETRY_US;
+    metric_add(j->m_retries, 1);
+}
+
+/* After an answer: commits from the oldest on what is known to be in the store; once nothing is on
+ * its way any more, the oldest of what is left says what to do. */
+static void
+settle(struct journal *j)
+{
+    j->state = JOURNAL_IDLE;
+    while (j->sent_count > 0 && j->sent[0]->place == PLACE_IN)
+        committed(j);
+    for (uint32_t i = 0; i < j->sent_count; i++)
+        if (j->sent[i]->place == PLACE_AWAY)
+            j->state = JOURNAL_WRITING;
+    if (j->sent_count == 0 || j->state == JOURNAL_WRITING)
+        return;
+    j->state = j->sent[0]->place == PLACE_UNSURE ? JOURNAL_UNSURE : JOURNAL_WAITING;
     metric_add(j->m_retries, 1);
 }
 
 static void
 append_done(void *arg, enum store_outcome outcome)
 {
-    struct journal *j = arg;
+    struct batch *b = arg;
+    struct journal *j = b->journal;
+    if (j->state == JOURNAL_FENCED)
+        return;
     switch (outcome) {
     case STORE_DONE:
-        committed(j);
-        return;
+        b->place = PLACE_IN;
+        if (b->send > j->sends_durable)
+            j->sends_durable = b->send;
+        break;
     case STORE_LOST:
     case STORE_TAKEN:
         log_line(LOG_WARN, "commit_unsure", "outcome=%s records=%u", store_outcome_name(outcome),
-                 j->sent->count);
-        retry_later(j, JOURNAL_UNSURE);
+                 b->count);
+        b->place = PLACE_UNSURE;
         j->retry_us = 0;
-        return;
+        break;
     case STORE_REFUSED:
-        retry_later(j, JOURNAL_WAITING);
-        return;
+        b->place = PLACE_OUT;
+        j->retry_us = j->steady_us + RETRY_US;
+        break;
+    case STORE_GAP: /* the one before it failed, and has said when to try again */
+        if (b == j->sent[0]) {
+            fenced(j, "the journal has lost what was committed");
+            return;
+        }
+        b->place = PLACE_OUT;
+        break;
     case STORE_FENCED:
         fenced(j, "the lease has another owner");
         return;
     }
+    settle(j);
 }
 
 static void
 found_record(void *arg, const struct journal_record *r)
 {
     struct journal *j = arg;
-    const struct journal_record *last = &j->sent->records[j->sent->count - 1];
+    const struct journal_record *last = &j->sent[0]->records[j->sent[0]->count - 1];
     j->is_there = memcmp(r->hash, last->hash, HASH_BYTES) == 0;
     j->is_other = !j->is_there;
 }
@@ -378,39 +455,50 @@ asked_done(void *arg, enum store_outcome outcome)
 {
     struct journal *j = arg;
     if (outcome != STORE_DONE) {
-        retry_later(j, JOURNAL_UNSURE);
+        ask_later(j);
         return;
     }
     log_line(LOG_INFO, "commit_asked", "there=%d other=%d", j->is_there, j->is_other);
-    if (j->is_there)
-        committed(j);
-    else if (j->is_other || ++j->conflicts > CONFLICTS_MAX)
+    if (!j->is_there && (j->is_other || ++j->conflicts > CONFLICTS_MAX)) {
         fenced(j, "the journal has another record in the place of ours");
-    else {
-        j->state = JOURNAL_WAITING;
-        j->retry_us = 0;
+        return;
     }
+    j->sent[0]->place = j->is_there ? PLACE_IN : PLACE_OUT;
+    j->retry_us = 0;
+    settle(j);
 }
 
 /* A batch is all or nothing, so its last record tells of all of it. */
 static void
 ask(struct journal *j)
 {
-    const struct journal_record *last = &j->sent->records[j->sent->count - 1];
+    const struct batch *b = j->sent[0];
+    const struct journal_record *last = &b->records[b->count - 1];
     j->is_there = j->is_other = false;
     j->state = JOURNAL_ASKING;
     if (!store_read(j->o.store, last->shard, last->seq - 1, 1, found_record, asked_done, j))
-        retry_later(j, JOURNAL_UNSURE);
+        ask_later(j);
 }
 
+/* Sends all that was to be sent and is not in the store, each behind the one before it. */
 static void
 send(struct journal *j)
 {
-    j->state = JOURNAL_WRITING;
-    j->sends++;
-    if (!store_append(j->o.store, j->sent->records, j->sent->count, append_done, j)) {
-        j->state = JOURNAL_WAITING;
-        j->retry_us = 0;
+    const struct journal_record *after = NULL;
+    j->state = JOURNAL_WAITING;
+    for (uint32_t i = 0; i < j->sent_count; i++) {
+        struct batch *b = j->sent[i];
+        if (b->place != PLACE_AWAY) {
+            b->send = ++j->sends;
+            b->place = PLACE_AWAY;
+            if (!store_append(j->o.store, b->records, b->count, after, append_done, b)) {
+                b->place = PLACE_OUT;
+                j->retry_us = 0;
+                return;
+            }
+        }
+        j->state = JOURNAL_WRITING;
+        after = &b->records[b->count - 1];
     }
 }
 
@@ -422,31 +510,37 @@ is_due(const struct journal *j)
                             j->steady_us - b->since_us >= j->o.delay_us);
 }
 
+/* The batch that was filling goes to the store, and another one is filled. */
+static void
+launch(struct journal *j)
+{
+    struct batch *b = j->filling;
+    b->started_us = j->steady_us;
+    b->place = PLACE_OUT;
+    j->sent[j->sent_count++] = b;
+    j->filling = batch_free(j);
+    send(j);
+}
+
 void
 journal_turn(struct journal *j, int64_t steady_us)
 {
     j->steady_us = steady_us;
-    if (j->is_measured_late) {
-        metric_observe_us(j->m_latency, steady_us - j->started_us);
-        j->is_measured_late = false;
-    }
+    while (j->unmeasured_count > 0)
+        metric_observe_us(j->m_latency, steady_us - j->unmeasured_us[--j->unmeasured_count]);
     if (j->filling->count > 0 && j->filling->since_us == 0)
         j->filling->since_us = steady_us;
     bool may_try = store_is_up(j->o.store) && steady_us >= j->retry_us;
+    bool may_send = j->state == JOURNAL_IDLE || j->state == JOURNAL_WRITING;
 
     if (j->state == JOURNAL_UNSURE && may_try)
         ask(j);
     else if (j->state == JOURNAL_WAITING && may_try)
         send(j);
-    else if (j->state == JOURNAL_IDLE && is_due(j)) {
-        struct batch *b = j->filling;
-        j->filling = j->sent;
-        j->sent = b;
-        j->started_us = steady_us;
-        send(j);
-    }
+    else if (may_send && j->sent_count < STORE_APPENDS_MAX && is_due(j))
+        launch(j);
     metric_set(j->m_pending, journal_pending(j));
-    metric_set(j->m_held, j->filling->held_count + j->sent->held_count);
+    metric_set(j->m_held, held_count(j));
 }
 
 int64_t
@@ -458,8 +552,10 @@ journal_wake_us(const struct journal *j)
         /* With the store away its return ends the wait. */
         return store_is_up(j->o.store) ? j->retry_us : INT64_MAX;
     case JOURNAL_IDLE:
-        return j->filling->count > 0 ? j->filling->since_us + j->o.delay_us : INT64_MAX;
     case JOURNAL_WRITING:
+        return j->filling->count > 0 && j->sent_count < STORE_APPENDS_MAX
+                   ? j->filling->since_us + j->o.delay_us
+                   : INT64_MAX;
     case JOURNAL_ASKING:
     case JOURNAL_FENCED:
         return INT64_MAX;

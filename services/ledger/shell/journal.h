@@ -1,14 +1,15 @@
 /*
  * journal.h - group commit and output commit: what the core decided leaves only when it is durable.
  *
- * Two batches: one fills while the other is on its way to the store. Replies and events are held
- * in the batch they rest on and are released, in order, when it is committed; what rests on
- * nothing uncommitted is released at once. No clock and no sockets of its own: tests drive it
- * with the fake store.
+ * One batch fills while up to two are on their way to the store, which takes the second only behind
+ * the first. Replies and events are held in the batch they rest on and are released, in order, when
+ * it is committed; what rests on nothing uncommitted is released at once. When a batch fails,
+ * nothing new is sent until the other one is answered, too; then they are settled from the oldest
+ * on. No clock and no sockets of its own: tests drive it with the fake store.
  *
- *   IDLE ──due──► WRITING ──done──► IDLE                      (releases what was held)
+ *   IDLE ──due──► WRITING ──all done──► IDLE        (each releases what was held when it is done)
  *                  │ ▲ │
- *          refused │ │ └─lost, taken─► UNSURE ──asked: there──► IDLE
+ *    refused, gap  │ │ └─lost, taken─► UNSURE ──asked: there──► the next batch, or IDLE
  *                  ▼ │                   └─────asked: absent──► WAITING
  *                WAITING (for the store)          anything ──fenced──► FENCED
  *
@@ -24,9 +25,9 @@ struct journal;
 
 enum journal_state {
     JOURNAL_IDLE,    /* nothing on its way */
-    JOURNAL_WRITING, /* a batch is on its way */
-    JOURNAL_WAITING, /* a batch is known not to be in the store: it is sent (again) when possible */
-    JOURNAL_UNSURE,  /* nobody knows whether the batch is in the store: it is asked when possible */
+    JOURNAL_WRITING, /* a batch is on its way, or two */
+    JOURNAL_WAITING, /* the oldest is known not to be in the store: sent (again) when possible */
+    JOURNAL_UNSURE,  /* nobody knows whether the oldest is in the store: asked when possible */
     JOURNAL_ASKING,
     JOURNAL_FENCED, /* somebody else writes this journal: the process must end */
 };
@@ -68,8 +69,8 @@ enum journal_state journal_state_now(const struct journal *j);
 bool journal_is_empty(const struct journal *j);
 /* Records that are not yet durable. */
 uint32_t journal_pending(const struct journal *j);
-/* How often a batch was sent, and which of these sendings the last commit had. What the database
- * had taken in before sending n + 1 is on its disk when that one is durable. */
+/* How often a batch was sent, and which of these sendings the last commit was heard of. What the
+ * database had taken in before sending n + 1 is on its disk when that one is durable. */
 uint64_t journal_sends(const struct journal *j);
 uint64_t journal_sends_durable(const struct journal *j);
 
