@@ -326,12 +326,14 @@ take(struct naive_book *n, uint32_t ledger, uint32_t symbol, const struct order_
         bool done = false;
         while (take_once(n, &t, &done))
             continue;
+        const struct naive_house *h = &n->houses[symbol];
+        bool is_stale = !h->is_live && h->source != LIQUIDITY_NONE;
         if (done)
             end = ORDER_END_COMPLETE;
         else if (w->type == ORDER_TYPE_MARKET)
-            end = ORDER_END_INSUFFICIENT_LIQUIDITY;
+            end = is_stale ? ORDER_END_MARKET_STALE : ORDER_END_INSUFFICIENT_LIQUIDITY;
         else if (is_limit && w->time_in_force == TIME_IN_FORCE_IOC)
-            end = ORDER_END_IOC_REMAINDER;
+            end = is_stale ? ORDER_END_MARKET_STALE : ORDER_END_IOC_REMAINDER;
         else {
             struct naive_order *o = remember(n, ledger, symbol, &t.work);
             if (o == NULL)

@@ -5,12 +5,11 @@
  */
 #include "matcher/core/link.h"
 
-#define NOBODY UINT32_MAX
-
 void
 link_init(struct link *l, code_t ledger)
 {
-    *l = (struct link){.ledger = ledger, .waiting_head = NOBODY, .waiting_tail = NOBODY};
+    *l = (struct link){.ledger = ledger};
+    chain_init(&l->waiting_list);
 }
 
 void

@@ -19,7 +19,7 @@
 #ifndef SCRIP_MATCHER_CORE_LINK_H
 #define SCRIP_MATCHER_CORE_LINK_H
 
-#include "base/msg.h"
+#include "matcher/core/chain.h"
 
 enum link_state { LINK_NONE, LINK_SYNCING, LINK_WORKING, LINK_LOST };
 
@@ -33,7 +33,8 @@ struct link {
     int64_t heard_us;
     int64_t told_us; /* when link_lost was last said */
     /* orders that wait for the end of the resync, in order of arrival */
-    uint32_t waiting_head, waiting_tail, waiting;
+    struct chain waiting_list;
+    uint32_t waiting;
     bool has_orders; /* may have some, waiting or resting */
 };
 

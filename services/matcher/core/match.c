@@ -7,6 +7,8 @@
 
 #include "base/check.h"
 #include "matcher/core/house.h"
+#include "matcher/core/life.h"
+#include "matcher/core/pair.h"
 #include "matcher/core/report.h"
 #include "matcher/core/sync.h"
 #include "matcher/core/work.h"
@@ -200,16 +202,37 @@ apply_work(struct match *m, uint32_t link, const struct msg *msg, struct outbox 
     }
     if (m->book[book].house.state == HOUSE_UNKNOWN && m->book[book].house.asked_us == 0)
         ask(m, &m->book[book], out);
-    if (l->state == LINK_WORKING && w->rank == 0) {
+    bool is_new = l->state == LINK_WORKING && w->rank == 0;
+    if (is_new && life_is_plain(w)) {
         work_begin(m, w, book, ledger, msg->corr);
         return;
     }
-    if (!sync_wait(m, w, book, ledger)) {
+    uint32_t record = is_new ? life_record(m, w, book, ledger, msg->corr) : RESTING_NONE;
+    if (record != RESTING_NONE)
+        life_start(m, out, record);
+    else if (is_new || !sync_wait(m, w, book, ledger))
         work_refuse(m, out, w->order_id, ledger, msg->corr, ORDER_END_BOOK_FULL);
-        return;
-    }
-    if (l->state == LINK_WORKING)
+    else if (l->state == LINK_WORKING)
         sync_begin(m, link);
+}
+
+static void
+apply_pull(struct match *m, uint16_t ledger, const struct msg *msg, struct outbox *out)
+{
+    const struct order_pull *p = &msg->order_pull;
+    const struct errand e = {.order_id = p->order_id, .corr = msg->corr, .ledger = ledger};
+    m->counts.pulls++;
+    life_errand(m, out, &e, p->latency_us);
+}
+
+static void
+apply_trim(struct match *m, uint16_t ledger, const struct msg *msg, struct outbox *out)
+{
+    const struct order_trim *t = &msg->order_trim;
+    const struct errand e = {
+        .order_id = t->order_id, .corr = msg->corr, .quantity = t->quantity.v, .ledger = ledger};
+    m->counts.trims++;
+    life_errand(m, out, &e, t->latency_us);
 }
 
 static void
@@ -221,8 +244,13 @@ apply_ledger(struct match *m, uint32_t link, const struct msg *msg, struct outbo
         apply_work(m, link, msg, out);
         break;
     case MSG_order_pull:
-        m->counts.pulls++;
-        work_pull(m, out, msg->order_pull.order_id, (uint16_t)link, msg->corr);
+        apply_pull(m, (uint16_t)link, msg, out);
+        break;
+    case MSG_order_trim:
+        apply_trim(m, (uint16_t)link, msg, out);
+        break;
+    case MSG_order_explain:
+        life_explain(m, out, msg->order_explain.order_id, (uint16_t)link, msg->corr);
         break;
     case MSG_link_synced:
         if (l->state != LINK_SYNCING)
@@ -282,19 +310,41 @@ match_unreadable(struct match *m, uint32_t peer, int64_t now_us, struct outbox *
 
 /* ---- One message --------------------------------------------------------------------------- */
 
-/* Carries out what is left to do, in this order: the order at work; resynced orders back to their
- * ranks; what crosses; the next order that waited. */
+/* Whether nothing waits for its turn any more. */
+static bool
+is_idle(const struct match *m)
+{
+    return chain_is_empty(&m->ready) && m->syncing == MATCH_LINK_NONE &&
+           (!m->is_due || timers_next_us(&m->timers) > m->now_us);
+}
+
+/* The next thing that waits for its turn: an order that is ready, one that waited for its resync,
+ * what is due by now. */
+static void
+next(struct match *m, struct outbox *out)
+{
+    if (!life_next(m, out) && !sync_next(m, out))
+        (void)life_due(m, out);
+}
+
+/* Carries out what is left to do, in this order: the order at work; extremes that are news;
+ * resynced orders back to their ranks; what crosses; the next thing that waits for its turn. */
 static void
 run(struct match *m, struct outbox *out)
 {
     m->is_busy = true;
-    do {
+    for (;;) {
         if (m->is_working && !work_run(m, out))
             return;
-        if (!sync_insert(m, out) || !work_fire(m, out))
+        if (!trigger_tell(m, out) || !sync_insert(m, out) || !work_fire(m, out))
             return;
-    } while (sync_next(m));
-    m->is_busy = false;
+        if (is_idle(m))
+            break;
+        if (!report_room(out))
+            return;
+        next(m, out);
+    }
+    m->is_due = m->is_busy = false;
 }
 
 void
@@ -329,9 +379,19 @@ is_silent(const struct match *m, const struct book *b)
 }
 
 void
+match_due(struct match *m, int64_t now_us, struct outbox *out)
+{
+    CHECK(!m->is_busy);
+    m->now_us = m->books.now_us = now_us;
+    m->is_due = true;
+    run(m, out);
+}
+
+void
 match_time(struct match *m, int64_t now_us, struct outbox *out)
 {
-    m->now_us = now_us;
+    CHECK(!m->is_busy);
+    m->now_us = m->books.now_us = now_us;
     for (uint32_t i = 0; i < m->links_count && outbox_room(out) > 0; i++)
         if (link_is_silent(&m->links[i], now_us, m->limits.silence_us))
             lose(m, i, out);
@@ -344,6 +404,7 @@ match_time(struct match *m, int64_t now_us, struct outbox *out)
         if (b->house.state == HOUSE_AWAITING)
             ask(m, b, out);
     }
+    match_due(m, now_us, out);
 }
 
 /* Whether two best keys, of the bids and of the asks, are at prices that meet. */
@@ -353,27 +414,63 @@ crosses(int64_t bid, int64_t ask)
     return bid != LADDER_NO_KEY && ask != LADDER_NO_KEY && bid >= ladder_price(SIDE_SELL, ask);
 }
 
+static const char *
+check_book(const struct match *m, const struct book *b)
+{
+    const char *wrong = book_verify(&m->books, b);
+    if (wrong != NULL || m->is_busy)
+        return wrong;
+    if (b->is_dirty)
+        return "match: a book is still dirty";
+    if (crosses(b->sides[SIDE_BUY - 1].users.best_key, book_best(b, SIDE_SELL)))
+        return "match: a bid rests at or above the best ask";
+    if (crosses(book_best(b, SIDE_BUY), b->sides[SIDE_SELL - 1].users.best_key))
+        return "match: an ask rests at or below the best bid";
+    return NULL;
+}
+
+/* Every order is in the one place that its state says. */
+static const char *
+check_places(const struct match *m)
+{
+    uint32_t counts[RESTING_AT_WORK + 1] = {0}, in_books = 0, waiting = 0, ready = 0;
+    for (uint32_t i = 0; i < m->books.orders.fresh; i++) {
+        const struct resting *r = &m->books.orders.at[i];
+        if (r->id == 0)
+            continue;
+        counts[r->state]++;
+        if (r->state != RESTING_IN_BOOK && !r->has_more)
+            return "match: an order that waits does not know what for";
+        if (r->state == RESTING_DELAYED && m->books.orders.more[i].timer == RESTING_NONE)
+            return "match: an order is on its way and never arrives";
+    }
+    for (uint32_t i = 0; i < m->books_count; i++)
+        in_books += m->book[i].orders;
+    for (uint32_t i = 0; i < m->links_count; i++)
+        waiting += m->links[i].waiting;
+    for (uint32_t i = m->ready.head; i != RESTING_NONE; i = m->books.orders.at[i].next)
+        ready++;
+    if (counts[RESTING_IN_BOOK] != in_books || counts[RESTING_WAITING] != waiting)
+        return "match: an order is in no book and in no waiting list";
+    if (counts[RESTING_DELAYED] != m->delayed || counts[RESTING_ARMED] != m->triggers.armed)
+        return "match: the number of delayed or armed orders is wrong";
+    if (counts[RESTING_READY] != ready || (ready > 0 && !m->is_busy))
+        return "match: an order is ready and nobody goes on with it";
+    bool is_at_work = m->is_working && m->work.record != RESTING_NONE;
+    return counts[RESTING_AT_WORK] == is_at_work ? NULL : "match: an order is nowhere";
+}
+
 const char *
 match_check(const struct match *m)
 {
     const char *wrong = resting_check(&m->books.orders);
-    uint64_t orders = 0;
-    for (uint32_t i = 0; i < m->books_count && wrong == NULL; i++) {
-        const struct book *b = &m->book[i];
-        wrong = book_verify(&m->books, b);
-        orders += b->orders;
-        if (wrong != NULL || m->is_busy)
-            continue;
-        if (b->is_dirty)
-            wrong = "match: a book is still dirty";
-        else if (crosses(b->sides[SIDE_BUY - 1].users.best_key, book_best(b, SIDE_SELL)))
-            wrong = "match: a bid rests at or above the best ask";
-        else if (crosses(book_best(b, SIDE_BUY), b->sides[SIDE_SELL - 1].users.best_key))
-            wrong = "match: an ask rests at or below the best bid";
-    }
-    for (uint32_t i = 0; i < m->links_count; i++)
-        orders += m->links[i].waiting;
-    if (wrong == NULL && orders != m->books.orders.used)
-        wrong = "match: an order is in no book and in no waiting list";
-    return wrong;
+    for (uint32_t i = 0; i < m->books_count && wrong == NULL; i++)
+        wrong = check_book(m, &m->book[i]);
+    if (wrong == NULL)
+        wrong = check_places(m);
+    if (wrong == NULL)
+        wrong = timers_check(&m->timers);
+    if (wrong == NULL)
+        wrong = triggers_check(m);
+    return wrong != NULL ? wrong : pair_check(m);
 }

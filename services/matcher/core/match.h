@@ -44,7 +44,7 @@ struct match_limits {
     int64_t market_silence_us; /* a market unheard for longer is withdrawn; 0 = never */
     int64_t ask_again_us;      /* between two questions for one symbol's snapshot */
     int64_t tell_again_us;     /* between two link_lost to one ledger */
-    uint32_t errands_max;      /* pulls and trims on their way; what finds no room arrives at once */
+    uint32_t errands_max; /* pulls and trims on their way; what finds no room arrives at once */
 };
 
 struct match_counts {
@@ -66,16 +66,22 @@ struct match_counts {
 struct work {
     uint64_t order_id, corr;
     uint32_t book;
+    uint32_t record; /* RESTING_NONE = a plain order: it has none until it rests */
     uint16_t ledger;
-    enum order_type type;
+    enum order_type type; /* MARKET, LIMIT, LIMIT_MAKER: what it is once it is set off */
     enum time_in_force in_force;
     int64_t price;
+    int64_t total;     /* its quantity as a whole, what was executed included */
+    int64_t prevented; /* of what the taker counts, told */
     struct taker taker;
 };
 
 /* The report that fills are gathered for. */
 struct gathered {
     uint64_t order_id, corr;
+    uint64_t rank;        /* of the slice that joined its level last */
+    int64_t triggered_us; /* when it was set off, in this step */
+    int64_t prevented;
     uint16_t ledger;
     uint32_t count;
     struct match_fill fills[MATCH_FILLS_MAX];
@@ -94,8 +100,10 @@ struct match {
     int64_t now_us;
     struct timers timers;
     struct triggers triggers;
-    struct chain ready; /* orders whose next step is due: see life.h */
-    bool is_working;    /* `work` has not come to its end */
+    struct chain ready;      /* orders whose next step is due: see life.h */
+    uint32_t delayed, pairs; /* orders on their way; pairs in hand */
+    bool is_due;             /* times have come that are not carried out */
+    bool is_working;         /* `work` has not come to its end */
     struct work work;
     struct gathered gathered;
     uint32_t dirty;       /* first book in which something may cross, BOOK_NONE = none */
@@ -121,8 +129,18 @@ match_busy(const struct match *m)
 void match_resume(struct match *m, struct outbox *out);
 
 /* Time passes: silent ledgers and markets are given up, snapshots that did not come are asked for
- * again. To be called a few times a second. */
+ * again, and what is due is carried out; as match_apply(), it may pause. To be called a few times a
+ * second. */
 void match_time(struct match *m, int64_t now_us, struct outbox *out);
+/* Carries out only what is due: arrivals, expiries, delayed pulls and trims. To be called at
+ * match_next_us(), and before a message is applied that comes later. It may pause. */
+void match_due(struct match *m, int64_t now_us, struct outbox *out);
+/* When something is next due; TIMER_NEVER when nothing is. */
+static inline int64_t
+match_next_us(const struct match *m)
+{
+    return timers_next_us(&m->timers);
+}
 /* Begins to listen to a symbol: asks for its snapshot. */
 void match_watch(struct match *m, code_t symbol, int64_t now_us, struct outbox *out);
 /* A frame of this peer could not be read: its session is lost. */

@@ -59,26 +59,38 @@ report_fill(struct match *m, struct outbox *out, const struct match_fill *fill)
     g->fills[g->count++] = *fill;
 }
 
-void
-report_flush(struct match *m, struct outbox *out)
-{
-    struct gathered *g = &m->gathered;
-    if (g->count == 0)
-        return;
-    (void)report_put(m, out, g->order_id, g->ledger, g->corr, g->fills, g->count);
-    g->count = 0;
-}
-
-void
-report_end(struct match *m, struct outbox *out, uint64_t rank, enum order_end end)
+/* Puts what is gathered; the next report of the order begins with nothing. */
+static struct order_report *
+put_gathered(struct match *m, struct outbox *out)
 {
     struct gathered *g = &m->gathered;
     struct order_report *r =
         report_put(m, out, g->order_id, g->ledger, g->corr, g->fills, g->count);
-    r->rank = rank;
-    r->end = end;
+    r->rank = g->rank;
+    r->triggered_us = g->triggered_us;
+    r->prevented.v = g->prevented;
     g->count = 0;
-    g->order_id = 0;
+    g->rank = 0;
+    g->triggered_us = g->prevented = 0;
+    return r;
+}
+
+void
+report_flush(struct match *m, struct outbox *out)
+{
+    if (m->gathered.count > 0)
+        (void)put_gathered(m, out);
+}
+
+struct order_report *
+report_end(struct match *m, struct outbox *out, uint64_t rank, enum order_end end)
+{
+    struct order_report *r = put_gathered(m, out);
+    if (rank != 0)
+        r->rank = rank;
+    r->end = end;
+    m->gathered.order_id = 0;
+    return r;
 }
 
 struct order_report *

@@ -20,8 +20,10 @@ void report_for(struct match *m, struct outbox *out, uint64_t order_id, uint16_t
 void report_fill(struct match *m, struct outbox *out, const struct match_fill *fill);
 /* Puts what is gathered, when there are fills; the order goes on. */
 void report_flush(struct match *m, struct outbox *out);
-/* Puts what is gathered, with or without fills, and says where the order stands now. */
-void report_end(struct match *m, struct outbox *out, uint64_t rank, enum order_end end);
+/* Puts what is gathered, with or without fills, and says where the order stands now. `rank` is that
+ * with which it rests, 0 = none is given here. */
+struct order_report *report_end(struct match *m, struct outbox *out, uint64_t rank,
+                                enum order_end end);
 /* A report of its own with at most one fill. */
 struct order_report *report_alone(struct match *m, struct outbox *out, uint64_t order_id,
                                   uint16_t ledger, uint64_t corr, const struct match_fill *fill);

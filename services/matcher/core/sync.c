@@ -5,79 +5,59 @@
  */
 #include "matcher/core/sync.h"
 
+#include "matcher/core/life.h"
 #include "matcher/core/report.h"
 #include "matcher/core/work.h"
 
-static void
-append(struct match *m, struct link *l, uint32_t record)
+/* Whether it can have been on a book: by what it is, once it is set off. */
+static bool
+may_rest(const struct order_work *w)
 {
-    struct resting *at = m->books.orders.at;
-    at[record].prev = l->waiting_tail;
-    at[record].next = RESTING_NONE;
-    if (l->waiting_tail == RESTING_NONE)
-        l->waiting_head = record;
-    else
-        at[l->waiting_tail].next = record;
-    l->waiting_tail = record;
-    l->waiting++;
+    bool is_limit = w->type == ORDER_TYPE_LIMIT || w->type == ORDER_TYPE_STOP_LOSS_LIMIT ||
+                    w->type == ORDER_TYPE_TAKE_PROFIT_LIMIT;
+    bool is_immediate =
+        w->time_in_force == TIME_IN_FORCE_IOC || w->time_in_force == TIME_IN_FORCE_FOK;
+    return w->type == ORDER_TYPE_LIMIT_MAKER || (is_limit && !is_immediate);
 }
 
-/* Only what rests can go back to a rank; a taker that never came to its end starts over. */
+/* Only what rests or is armed can go back to a rank; a taker that never came to its end starts
+ * over. */
 static bool
 may_keep_rank(const struct order_work *w)
 {
-    return w->rank > 0 && w->rank <= MATCH_RANK_MAX &&
-           (w->type == ORDER_TYPE_LIMIT_MAKER ||
-            (w->type == ORDER_TYPE_LIMIT && w->time_in_force == TIME_IN_FORCE_GTC));
+    if (w->rank == 0 || w->rank > MATCH_RANK_MAX)
+        return false;
+    return order_is_conditional(w->type) && !w->is_triggered ? true : may_rest(w);
 }
 
 bool
 sync_wait(struct match *m, const struct order_work *w, uint32_t book, uint16_t ledger)
 {
-    uint32_t record = resting_new(&m->books.orders, w->order_id);
+    uint32_t record = life_record(m, w, book, ledger, 0);
     if (record == RESTING_NONE)
         return false;
     struct resting *r = &m->books.orders.at[record];
-    struct order_more *more = resting_more(&m->books.orders, record);
     r->rank = may_keep_rank(w) ? w->rank : 0;
-    r->quantity = w->quantity.v;
-    r->price = w->price.v;
-    r->book = book;
-    r->ledger = ledger;
-    r->side = w->side & 3;
     r->state = RESTING_WAITING;
-    more->funds = w->funds.v;
-    more->step_size = w->step_size.v;
-    more->type = (uint8_t)w->type;
-    more->in_force = (uint8_t)w->time_in_force;
     if (r->rank > m->books.last_rank)
         m->books.last_rank = r->rank;
-    append(m, &m->links[ledger], record);
+    chain_append(m->books.orders.at, &m->links[ledger].waiting_list, record);
+    m->links[ledger].waiting++;
     return true;
 }
 
 void
 sync_unlink(struct match *m, struct link *l, uint32_t record)
 {
-    struct resting *at = m->books.orders.at;
-    const struct resting *r = &at[record];
-    if (r->prev == RESTING_NONE)
-        l->waiting_head = r->next;
-    else
-        at[r->prev].next = r->next;
-    if (r->next == RESTING_NONE)
-        l->waiting_tail = r->prev;
-    else
-        at[r->next].prev = r->prev;
+    chain_remove(m->books.orders.at, &l->waiting_list, record);
     l->waiting--;
 }
 
-/* ---- Sorting ------------------------------------------------------------------------------- */
-
 /* Whether b goes before a; a came first. */
 static bool
-goes_before(const struct resting *b, const struct resting *a)
+goes_before(const struct resting_pool *p, uint32_t second, uint32_t first)
 {
+    const struct resting *b = &p->at[second], *a = &p->at[first];
     if (a->rank == 0 || b->rank == 0)
         return a->rank == 0 && b->rank != 0;
     if (a->book != b->book)
@@ -89,58 +69,12 @@ goes_before(const struct resting *b, const struct resting *a)
     return b->rank < a->rank;
 }
 
-/* Merges two sorted chains (by `next`), the first one's orders first where they are equal. */
-static uint32_t
-merge(struct resting *at, uint32_t a, uint32_t b)
-{
-    uint32_t head = RESTING_NONE, *to = &head;
-    while (a != RESTING_NONE && b != RESTING_NONE) {
-        uint32_t *from = goes_before(&at[b], &at[a]) ? &b : &a;
-        *to = *from;
-        to = &at[*from].next;
-        *from = *to;
-    }
-    *to = a != RESTING_NONE ? a : b;
-    return head;
-}
-
-static void
-sort(struct match *m, struct link *l)
-{
-    /* parts[k] is a sorted chain of 2^k orders, older ones in higher parts. */
-    uint32_t parts[32];
-    struct resting *at = m->books.orders.at;
-    for (int k = 0; k < 32; k++)
-        parts[k] = RESTING_NONE;
-    for (uint32_t i = l->waiting_head, next; i != RESTING_NONE; i = next) {
-        next = at[i].next;
-        at[i].next = RESTING_NONE;
-        int k = 0;
-        uint32_t chain = i;
-        for (; parts[k] != RESTING_NONE; k++) {
-            chain = merge(at, parts[k], chain);
-            parts[k] = RESTING_NONE;
-        }
-        parts[k] = chain;
-    }
-    uint32_t all = RESTING_NONE;
-    for (int k = 0; k < 32; k++)
-        all = merge(at, parts[k], all);
-    uint32_t prev = RESTING_NONE;
-    l->waiting_head = all;
-    for (uint32_t i = all; i != RESTING_NONE; i = at[i].next) {
-        at[i].prev = prev;
-        prev = i;
-    }
-    l->waiting_tail = prev;
-}
-
 /* ---- Placing ------------------------------------------------------------------------------- */
 
 void
 sync_begin(struct match *m, uint32_t link)
 {
-    sort(m, &m->links[link]);
+    chain_sort(&m->books.orders, &m->links[link].waiting_list, goes_before);
     m->syncing = link;
     m->sync_before = RESTING_NONE;
 }
@@ -156,59 +90,71 @@ is_neighbour(const struct match *m, const struct resting *r, uint32_t book)
            m->books.levels[before->level].owner / 4 == book;
 }
 
+/* The first of those that wait leaves the list. An order whose other one did not come is alone. */
+static uint32_t
+take(struct match *m, struct link *l)
+{
+    uint32_t record = l->waiting_list.head;
+    struct order_more *more = &m->books.orders.more[record];
+    sync_unlink(m, l, record);
+    m->books.orders.at[record].state = RESTING_AT_WORK;
+    if (more->pair == RESTING_NONE)
+        more->list_id = 0;
+    return record;
+}
+
+/* Puts an order that has a rank back to where it was. */
+static void
+place(struct match *m, struct outbox *out, uint32_t record)
+{
+    const struct resting *r = &m->books.orders.at[record];
+    const struct order_more *more = &m->books.orders.more[record];
+    uint32_t book = r->book;
+    if (more->expire_us > 0 && more->expire_us <= m->now_us) {
+        m->counts.expired++;
+        (void)life_end(m, out, record, 0, ORDER_END_GTD_REACHED);
+        return;
+    }
+    if (more->expire_us > 0)
+        timer_set(&m->timers, record, more->expire_us);
+    if (order_is_conditional((enum order_type)more->type) && !more->is_triggered) {
+        life_arm(m, out, record);
+        return;
+    }
+    uint32_t hint = is_neighbour(m, r, book) ? m->sync_before : RESTING_NONE;
+    if (work_rest(m, book, record, hint)) {
+        m->sync_before = record;
+        work_dirty(m, book);
+    } else {
+        (void)life_end(m, out, record, 0, ORDER_END_BOOK_FULL);
+    }
+}
+
 bool
 sync_insert(struct match *m, struct outbox *out)
 {
     if (m->syncing == MATCH_LINK_NONE)
         return true;
     struct link *l = &m->links[m->syncing];
-    while (l->waiting_head != RESTING_NONE && m->books.orders.at[l->waiting_head].rank != 0) {
+    while (l->waiting > 0 && m->books.orders.at[l->waiting_list.head].rank != 0) {
         if (!report_room(out))
             return false;
-        uint32_t record = l->waiting_head;
-        struct resting *r = &m->books.orders.at[record];
-        uint32_t book = r->book;
-        sync_unlink(m, l, record);
-        r->state = RESTING_IN_BOOK;
-        r->has_more = 0;
-        uint32_t hint = is_neighbour(m, r, book) ? m->sync_before : RESTING_NONE;
-        if (book_link(&m->books, &m->book[book], record, hint)) {
-            m->sync_before = record;
-            work_dirty(m, book);
-        } else {
-            work_refuse(m, out, r->id, r->ledger, 0, ORDER_END_BOOK_FULL);
-            resting_free(&m->books.orders, record);
-        }
+        place(m, out, take(m, l));
     }
     return true;
 }
 
 bool
-sync_next(struct match *m)
+sync_next(struct match *m, struct outbox *out)
 {
     if (m->syncing == MATCH_LINK_NONE)
         return false;
     struct link *l = &m->links[m->syncing];
-    uint32_t record = l->waiting_head;
-    if (record == RESTING_NONE) {
+    if (l->waiting == 0) {
         m->syncing = MATCH_LINK_NONE;
         return false;
     }
-    const struct resting *r = &m->books.orders.at[record];
-    const struct order_more *more = &m->books.orders.more[record];
-    struct order_work w = {.order_id = r->id,
-                           .side = (enum side)r->side,
-                           .type = (enum order_type)more->type,
-                           .time_in_force = (enum time_in_force)more->in_force,
-                           .price = {r->price},
-                           .quantity = {r->quantity},
-                           .funds = {more->funds},
-                           .step_size = {more->step_size}};
-    uint32_t book = r->book;
-    uint16_t ledger = r->ledger;
-    sync_unlink(m, l, record);
-    resting_free(&m->books.orders, record);
-    work_begin(m, &w, book, ledger, 0);
+    life_start(m, out, take(m, l));
     return true;
 }
 
@@ -217,15 +163,9 @@ sync_drop(struct match *m, uint32_t link)
 {
     struct resting_pool *p = &m->books.orders;
     struct link *l = &m->links[link];
-    for (uint32_t i = 0; l->has_orders && i < p->fresh; i++) {
-        const struct resting *r = &p->at[i];
-        if (r->id == 0 || r->ledger != link)
-            continue;
-        if (r->state == RESTING_IN_BOOK)
-            book_unlink(&m->books, &m->book[m->books.levels[r->level].owner / 4], i);
-        resting_free(p, i);
-    }
-    l->waiting_head = l->waiting_tail = RESTING_NONE;
-    l->waiting = 0;
+    for (uint32_t i = 0; l->has_orders && i < p->fresh; i++)
+        if (p->at[i].id != 0 && p->at[i].ledger == link)
+            life_drop(m, i);
+    timer_drop_errands(&m->timers, (uint16_t)link);
     l->has_orders = false;
 }

@@ -2,8 +2,9 @@
  * sync.h - a ledger's open orders between its hello and its synced.
  *
  * They wait in a list of their link, outside of every book. At the end the list is sorted: those
- * with a rank by book, side, price and rank, so that each is placed next to the one before; then
- * the others in the order they came.
+ * with a rank by book, side, price and rank, so that each is placed next to the one before, or
+ * armed again; then the others in the order they came: those whose latency has passed arrive at
+ * once, the rest later.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -21,9 +22,9 @@ void sync_unlink(struct match *m, struct link *l, uint32_t record);
 void sync_begin(struct match *m, uint32_t link);
 /* Puts those with a rank into their books; false when the outbox is full. */
 bool sync_insert(struct match *m, struct outbox *out);
-/* Makes the next of the others the one being worked; false when there is none. */
-bool sync_next(struct match *m);
-/* Forgets every order of a link, waiting or resting, without a word. */
+/* Sends the next of the others on its way; false when there is none. */
+bool sync_next(struct match *m, struct outbox *out);
+/* Forgets every order of a link, wherever it is, and its errands, without a word. */
 void sync_drop(struct match *m, uint32_t link);
 
 #endif

@@ -620,9 +620,10 @@ int64_t
 trigger_extreme(const struct match *m, uint32_t record)
 {
     const struct order_more *more = &m->books.orders.more[record];
-    if (more->level == TRIGGER_NONE || m->triggers.levels[more->level].group == TRIGGER_NONE)
+    bool is_armed = m->books.orders.at[record].state == RESTING_ARMED;
+    const struct trigger_level *l = is_armed ? &m->triggers.levels[more->level] : NULL;
+    if (l == NULL || l->group == TRIGGER_NONE)
         return more->trail_extreme;
-    const struct trigger_level *l = &m->triggers.levels[more->level];
     return l->price != no_extreme(way_of(l->watch)) ? l->price : 0;
 }
 

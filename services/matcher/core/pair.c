@@ -1,0 +1,112 @@
+/*
+ * pair.c - see pair.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "matcher/core/pair.h"
+
+#include "matcher/core/life.h"
+
+#define LIST_MAX 3u /* orders of a list */
+
+static bool
+belongs(const struct match *m, uint32_t a, uint32_t b)
+{
+    const struct resting *at = m->books.orders.at;
+    const struct order_more *more = m->books.orders.more;
+    return at[b].has_more && at[b].ledger == at[a].ledger && more[b].list_id == more[a].list_id &&
+           more[b].pair == RESTING_NONE;
+}
+
+void
+pair_find(struct match *m, uint32_t record)
+{
+    struct resting_pool *p = &m->books.orders;
+    if (p->more[record].list_id == 0)
+        return;
+    uint64_t id = p->at[record].id;
+    for (uint64_t other = id > LIST_MAX ? id - LIST_MAX + 1 : 1; other < id + LIST_MAX; other++) {
+        uint32_t found = other != id ? resting_find(p, other) : RESTING_NONE;
+        if (found == RESTING_NONE || !belongs(m, record, found))
+            continue;
+        p->more[record].pair = found;
+        p->more[found].pair = record;
+        m->pairs++;
+        return;
+    }
+}
+
+static void
+ready(struct match *m, uint32_t record)
+{
+    m->books.orders.at[record].state = RESTING_READY;
+    chain_append(m->books.orders.at, &m->ready, record);
+}
+
+/* Of a pair, the order that can rest at once starts first; otherwise the one that was first. */
+static bool
+starts_before(const struct match *m, uint32_t a, uint32_t b)
+{
+    bool a_waits = order_is_conditional((enum order_type)m->books.orders.more[a].type);
+    bool b_waits = order_is_conditional((enum order_type)m->books.orders.more[b].type);
+    return a_waits != b_waits ? b_waits : m->books.orders.at[a].id < m->books.orders.at[b].id;
+}
+
+void
+pair_arrive(struct match *m, uint32_t record)
+{
+    struct resting *at = m->books.orders.at;
+    uint32_t other = m->books.orders.more[record].pair;
+    bool is_alone = m->books.orders.more[record].list_id == 0;
+    enum resting_state state = other != RESTING_NONE ? (enum resting_state)at[other].state
+                                                     : RESTING_DELAYED; /* not here yet */
+    if (!is_alone && (state == RESTING_DELAYED || state == RESTING_WAITING)) {
+        at[record].state = RESTING_PAIRING;
+        return;
+    }
+    bool both = !is_alone && state == RESTING_PAIRING;
+    if (both && starts_before(m, other, record))
+        ready(m, other);
+    ready(m, record);
+    if (both && at[other].state == RESTING_PAIRING)
+        ready(m, other);
+}
+
+void
+pair_untie(struct match *m, uint32_t record)
+{
+    struct order_more *more = m->books.orders.more;
+    uint32_t other = more[record].pair;
+    if (other == RESTING_NONE)
+        return;
+    more[record].pair = more[other].pair = RESTING_NONE;
+    m->pairs--;
+}
+
+void
+pair_decided(struct match *m, uint32_t record)
+{
+    uint32_t other = m->books.orders.more[record].pair;
+    if (other == RESTING_NONE)
+        return;
+    pair_untie(m, record);
+    life_drop(m, other);
+}
+
+const char *
+pair_check(const struct match *m)
+{
+    const struct resting_pool *p = &m->books.orders;
+    uint32_t paired = 0;
+    for (uint32_t i = 0; i < p->fresh; i++) {
+        if (p->at[i].id == 0 || !p->at[i].has_more || p->more[i].pair == RESTING_NONE)
+            continue;
+        uint32_t other = p->more[i].pair;
+        if (p->at[other].id == 0 || !p->at[other].has_more || p->more[other].pair != i)
+            return "pairs: an order is not the other's other";
+        if (p->more[other].list_id != p->more[i].list_id || p->at[other].ledger != p->at[i].ledger)
+            return "pairs: two orders are not of one list";
+        paired++;
+    }
+    return paired == m->pairs * 2 ? NULL : "pairs: their number is wrong";
+}
