@@ -277,6 +277,7 @@ make_ledger(struct bench *b)
                                          .symbols_max = 64,
                                          .fills_max = 262144,
                                          .changes_max = 65536,
+                                         .stories_max = 65536,
                                          .events_max = 65536,
                                          .waiters_max = 1024,
                                          .keep_us = 100000};

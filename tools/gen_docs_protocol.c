@@ -70,8 +70,8 @@ write_flags(struct bytes *out, unsigned flags)
         unsigned bit;
         const char *name;
     } names[] = {
-        {MSG_FLAG_REQ, "REQ"}, {MSG_FLAG_POS, "POS"}, {MSG_FLAG_IN, "IN"},
-        {MSG_FLAG_OPT, "OPT"}, {MSG_FLAG_HID, "HID"}, {MSG_FLAG_SEC, "SEC"},
+        {MSG_FLAG_REQ, "REQ"},     {MSG_FLAG_POS, "POS"}, {MSG_FLAG_IN, "IN"},
+        {MSG_FLAG_OPT, "OPT"},     {MSG_FLAG_HID, "HID"}, {MSG_FLAG_SEC, "SEC"},
         {MSG_FLAG_ZEROS, "ZEROS"},
     };
     const char *before = "";

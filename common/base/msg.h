@@ -108,6 +108,12 @@ enum msg_type {
         MSG_TYPE_END
 };
 
+enum msg_record {
+#define MSG_RECORD_ID(name, sentence) MSG_RECORD_##name,
+    RECORDS(MSG_RECORD_ID)
+#undef MSG_RECORD_ID
+};
+
 /* Any message by value. `corr` is the correlation id: chosen by the gateway for each request,
  * carried by everything it causes, and back in the answer. 0 where nobody asked. */
 struct msg {
@@ -241,7 +247,7 @@ const struct msg_layout *msg_layout(enum msg_type type);
 const struct msg_layout *msg_layout_by_name(const char *name);
 /* Index runs over all messages in table order; NULL past the end. For docs and OpenAPI. */
 const struct msg_layout *msg_layout_at(uint32_t index);
-const struct msg_layout *msg_record_at(uint32_t index);
+const struct msg_layout *msg_record_at(uint32_t index); /* an enum msg_record */
 /* NULL when there is no such field. */
 const struct msg_field *msg_field_by_tag(const struct msg_layout *l, uint64_t tag);
 const struct msg_field *msg_field_by_name(const struct msg_layout *l, const char *name);

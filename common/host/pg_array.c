@@ -152,6 +152,15 @@ pg_array_bytea(struct pg_array *a, const void *data, size_t length)
         memcpy(at, data, length);
 }
 
+void
+pg_array_packed(struct pg_array *a, enum msg_record id, const void *record)
+{
+    value_room(a, PG_BYTEA, 0);
+    size_t from = a->bytes.length;
+    msg_pack_record(&a->bytes, id, record);
+    put_int4(a->bytes.data + from - 4, (uint32_t)(a->bytes.length - from));
+}
+
 uint32_t
 pg_array_type(enum pg_oid element)
 {

@@ -55,6 +55,8 @@ void pg_array_int4(struct pg_array *a, int32_t value);
 void pg_array_int8(struct pg_array *a, int64_t value);
 void pg_array_text(struct pg_array *a, const char *text);
 void pg_array_bytea(struct pg_array *a, const void *data, size_t length);
+/* A record of messages.def, packed, as a bytea. */
+void pg_array_packed(struct pg_array *a, enum msg_record id, const void *record);
 
 /* A record more: begin, its values by the functions above, each of any type, end. */
 void pg_array_begin(struct pg_array *a);

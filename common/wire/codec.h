@@ -36,6 +36,9 @@ void msg_pack_body(struct bytes *out, enum msg_type type, uint64_t corr, const v
 /* Packs only the body's map: what the journal keeps. */
 void msg_pack_payload(struct bytes *out, enum msg_type type, const void *body);
 
+/* Packs one record, as it would stand in a message: what the tables keep in one column. */
+void msg_pack_record(struct bytes *out, enum msg_record id, const void *record);
+
 /*
  * Reads the message that starts at *at and moves *at behind it. Lists go into `lists`.
  * Refuses with WIRE_MALFORMED (not this layout, nesting or counts past their limits, a field out
@@ -49,6 +52,10 @@ MUST_USE enum err msg_unpack(const uint8_t *data, size_t length, size_t *at, str
 /* Reads what msg_pack_payload wrote. */
 MUST_USE enum err msg_unpack_payload(const uint8_t *data, size_t length, enum msg_type type,
                                      struct arena *lists, struct msg *out);
+
+/* Reads what msg_pack_record wrote; the record has no lists. */
+MUST_USE enum err msg_unpack_record(const uint8_t *data, size_t length, enum msg_record id,
+                                    void *record);
 
 /* Prints as one line without a newline; SEC fields as ***. Cuts at size; returns the length. */
 size_t msg_print(const struct msg *m, char *out, size_t size);

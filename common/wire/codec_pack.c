@@ -131,3 +131,13 @@ msg_pack_payload(struct bytes *out, enum msg_type type, const void *body)
     msgpack_packer_init(&pk, out, pack_write);
     pack_fields(&pk, l, body);
 }
+
+void
+msg_pack_record(struct bytes *out, enum msg_record id, const void *record)
+{
+    const struct msg_layout *l = msg_record_at((uint32_t)id);
+    CHECK(l != NULL);
+    msgpack_packer pk;
+    msgpack_packer_init(&pk, out, pack_write);
+    pack_fields(&pk, l, record);
+}

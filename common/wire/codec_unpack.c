@@ -200,3 +200,16 @@ msg_unpack_payload(const uint8_t *data, size_t length, enum msg_type type, struc
         return ERR_WIRE_MALFORMED;
     return e;
 }
+
+enum err
+msg_unpack_record(const uint8_t *data, size_t length, enum msg_record id, void *record)
+{
+    const struct msg_layout *l = msg_record_at((uint32_t)id);
+    CHECK(l != NULL);
+    struct arena none;
+    arena_init(&none, NULL, 0);
+    struct cursor c = {data, data + length};
+    memset(record, 0, l->size);
+    enum err e = unpack_fields(&c, l, &none, record);
+    return e == OK && c.at != c.end ? ERR_WIRE_MALFORMED : e;
+}

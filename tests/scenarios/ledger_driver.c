@@ -76,6 +76,7 @@ static const struct ledger_limits small_limits = {.accounts_max = 64,
                                                   .symbols_max = 64,
                                                   .fills_max = 1024,
                                                   .changes_max = 1024,
+                                                  .stories_max = 1024,
                                                   .events_max = 4096,
                                                   .waiters_max = 1024,
                                                   .keep_us = 10000000};

@@ -76,6 +76,23 @@ on_change(void *arg, const struct change_row *row)
     t->changes[t->changes_count++] = *row;
 }
 
+static void
+on_story(void *arg, const struct story_row *row)
+{
+    struct tables *t = arg;
+    t->stories = grown(t->stories, t->stories_count, sizeof(*t->stories));
+    t->stories[t->stories_count++] = *row;
+}
+
+const struct story *
+tables_story(const struct tables *t, uint64_t order_id)
+{
+    for (uint32_t i = 0; i < t->stories_count; i++)
+        if (t->stories[i].order_id == order_id)
+            return &t->stories[i].story;
+    return NULL;
+}
+
 void
 tables_free(struct tables *t)
 {
@@ -85,13 +102,15 @@ tables_free(struct tables *t)
         free(t->orders[shard]);
     free(t->trades);
     free(t->changes);
+    free(t->stories);
     memset(t, 0, sizeof(*t));
 }
 
 void
 tables_project(struct tables *t, struct ledger *l)
 {
-    const struct ledger_sink sink = {t, on_account, on_balance, on_order, on_trade, on_change};
+    const struct ledger_sink sink = {t,        on_account, on_balance, on_order,
+                                     on_trade, on_change,  on_story};
     ledger_projected(l, ledger_drain(l, &sink));
     for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
         t->shards[shard] = ledger_shard_row(l, shard);

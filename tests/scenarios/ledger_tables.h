@@ -17,7 +17,8 @@ struct tables {
     uint32_t orders_count[LEDGER_SHARDS];
     struct trade_row *trades;
     struct change_row *changes;
-    uint32_t accounts_count, balances_count, trades_count, changes_count;
+    struct story_row *stories;
+    uint32_t accounts_count, balances_count, trades_count, changes_count, stories_count;
     struct trade found[LEDGER_VIEW_FILLS]; /* of the order found last */
 };
 
@@ -29,5 +30,7 @@ MUST_USE enum err tables_load(const struct tables *t, struct ledger *l, int64_t 
 /* As the shell's look-up: by order id, or by client order id when that is 0. */
 bool tables_find(struct tables *t, uint64_t account_id, uint64_t order_id, const cid_t *cid,
                  struct order_view *out);
+/* NULL when the order has none. */
+const struct story *tables_story(const struct tables *t, uint64_t order_id);
 
 #endif

@@ -402,6 +402,13 @@ on_change(void *arg, const struct change_row *row)
 }
 
 static void
+on_story(void *arg, const struct story_row *row)
+{
+    (void)arg;
+    (void)row;
+}
+
+static void
 same_promises(struct sim *s, const struct ledger *l)
 {
     for (uint32_t i = 0; i < s->judge.promises_count; i++) {
@@ -425,7 +432,8 @@ same_replay(struct sim *s, const struct naive_ledger *n)
     void *memory;
     text_t why;
     struct replayed r = {.sim = s};
-    const struct ledger_sink sink = {&r, on_account, on_balance, on_order, on_trade, on_change};
+    const struct ledger_sink sink = {&r,       on_account, on_balance, on_order,
+                                     on_trade, on_change,  on_story};
     sim_ledger_replayed(s, &again, &memory, &sink);
     for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++) {
         uint64_t live = 0, replayed = 0;

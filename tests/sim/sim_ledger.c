@@ -25,6 +25,7 @@ static const struct ledger_limits limits = {.accounts_max = 64,
                                             .symbols_max = 8,
                                             .fills_max = 4096,
                                             .changes_max = 1024,
+                                            .stories_max = 1024,
                                             .events_max = 4096,
                                             .waiters_max = 1024,
                                             .keep_us = 7000000};

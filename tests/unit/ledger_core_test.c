@@ -22,6 +22,7 @@ static const struct ledger_limits limits = {.accounts_max = 4,
                                             .symbols_max = 4,
                                             .fills_max = 1024,
                                             .changes_max = 1024,
+                                            .stories_max = 1024,
                                             .events_max = 4096,
                                             .waiters_max = 4096};
 

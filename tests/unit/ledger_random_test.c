@@ -51,6 +51,7 @@ static const struct ledger_limits limits = {.accounts_max = 200,
                                             .symbols_max = 8,
                                             .fills_max = 2048,
                                             .changes_max = 1024,
+                                            .stories_max = 1024,
                                             .events_max = 512,
                                             .waiters_max = 4096,
                                             .keep_us = 50000};

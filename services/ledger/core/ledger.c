@@ -33,6 +33,7 @@ limits_with_system(const struct ledger_limits *limits)
     own.balances_max += LEDGER_WALLETS * LEDGER_SHARDS;
     CHECK(own.symbols_max <= UINT16_MAX && own.assets_max < UINT16_MAX && own.assets_max > 0);
     CHECK(own.fills_max >= 1024 && own.changes_max >= 1024 && own.events_max > 0);
+    CHECK(own.stories_max >= 1024);
     CHECK(own.orders_high <= own.orders_max);
     return own;
 }
@@ -64,6 +65,7 @@ ledger_carve(struct ledger *l, const struct ledger_limits *m, uint8_t *at, bool 
     l->orders = carve(&at, m->orders_max, sizeof(*l->orders));
     l->fills = carve(&at, m->fills_max, sizeof(*l->fills));
     l->changes = carve(&at, m->changes_max, sizeof(*l->changes));
+    l->stories = carve(&at, m->stories_max, sizeof(*l->stories));
     l->events = carve(&at, m->events_max, sizeof(*l->events));
     l->waiters = carve(&at, m->waiters_max, sizeof(*l->waiters));
     l->groups = carve(&at, groups_max(m), sizeof(*l->groups));
@@ -117,6 +119,7 @@ ledger_empty(struct ledger *l, const struct ledger_limits *own, void *memory)
     ledger_carve(l, own, memory, true);
     l->fill_ring.max = own->fills_max;
     l->change_ring.max = own->changes_max;
+    l->story_ring.max = own->stories_max;
     l->event_ring.max = own->events_max;
     l->orders_free = l->finished_oldest = l->finished_newest = LEDGER_NONE;
     memset(l->incomes, 0, (size_t)LEDGER_SHARDS * own->assets_max * sizeof(*l->incomes));
@@ -213,7 +216,8 @@ ledger_ready(const struct ledger *l, const struct outbox *out)
     return outbox_room(out) >= LEDGER_OUT_MAX &&
            out->lists.size - out->lists.used >= LEDGER_OUT_BYTES &&
            l->fill_ring.max - (l->fill_ring.put - l->fill_ring.drained) >= REPORT_FILLS &&
-           l->change_ring.max - (l->change_ring.put - l->change_ring.drained) >= CHANGES_AT_ONCE;
+           l->change_ring.max - (l->change_ring.put - l->change_ring.drained) >= CHANGES_AT_ONCE &&
+           l->story_ring.put - l->story_ring.drained < l->story_ring.max;
 }
 
 /* Commands that mutate, apart from order_place, which is judged live and only applied again. */

@@ -66,6 +66,7 @@ struct ledger_limits {
     uint32_t symbols_max;
     uint32_t fills_max;   /* ring of the latest fills, at least 1024 */
     uint32_t changes_max; /* ring of balance changes not yet drained, at least 1024 */
+    uint32_t stories_max; /* ring of orders' stories not yet drained, at least 1024 */
     uint32_t events_max;  /* ring of the latest events, for event_resume */
     uint32_t waiters_max; /* requests that wait for a matcher's report */
     int64_t keep_us;      /* a finished order stays at least that long: retries find it */
@@ -244,6 +245,11 @@ struct ledger_change {
     struct balance_change change;
 };
 
+struct ledger_story {
+    uint64_t account_id, order_id;
+    struct story story;
+};
+
 struct ledger_event;  /* events.h */
 struct ledger_waiter; /* waiter.h */
 struct ledger_group;  /* waiter.h */
@@ -282,6 +288,8 @@ struct ledger {
     struct ledger_ring fill_ring;
     struct ledger_change *changes;
     struct ledger_ring change_ring;
+    struct ledger_story *stories;
+    struct ledger_ring story_ring;
     struct ledger_event *events;
     struct ledger_ring event_ring;
     struct ledger_waiter *waiters;
@@ -331,8 +339,13 @@ enum ledger_outcome {
     LEDGER_ANSWERED,
     /* The tables must be asked first; the outbox is untouched.
      *   order_list, trade_list, balance_history: the shell answers from the tables.
-     *   order_place, order_get, order_cancel: find the order of this account by client order id or
-     *   order id (with its latest LEDGER_VIEW_FILLS fills) and call ledger_found(). */
+     *   order_place, order_replace, order_amend, order_get, order_cancel: find the order of this
+     *   account by client order id or order id (with its latest LEDGER_VIEW_FILLS fills) and call
+     *   ledger_found().
+     *   list_place (by its first order's client order id), list_get (by its id): find the list with
+     *   all its orders and call ledger_found_list().
+     *   order_why, of an order that is not open: find it with its fills and its story and call
+     *   ledger_found_story(). */
     LEDGER_LOOKUP,
 };
 
@@ -354,6 +367,14 @@ enum ledger_outcome ledger_request(struct ledger *l, uint32_t peer, struct msg *
  * LEDGER_LOOKUP. The state may have moved on meanwhile; memory wins over the row. */
 enum ledger_outcome ledger_found(struct ledger *l, uint32_t peer, struct msg *cmd,
                                  const struct order_view *row, int64_t now_us, struct outbox *out);
+/* The same for list_place and list_get. `row` is true as of all that was applied when the list was
+ * asked for. */
+enum ledger_outcome ledger_found_list(struct ledger *l, uint32_t peer, struct msg *cmd,
+                                      const struct list_view *row, int64_t now_us,
+                                      struct outbox *out);
+/* Answers order_why: `row` is whole but for its sentence, NULL when there is no such order. */
+void ledger_found_story(const struct ledger *l, uint32_t peer, const struct msg *cmd,
+                        const struct order_story *row, struct outbox *out);
 /* A journaled command again: no admission, no lookup. ERR_INTERNAL (with the state unchanged) when
  * it does not change the state as it did, which means a broken journal or tables. */
 MUST_USE enum err ledger_replay(struct ledger *l, const struct msg *cmd, int64_t now_us,
@@ -445,6 +466,12 @@ struct change_row {
     struct balance_change change;
 };
 
+/* Written once, with the end of an order that waited or rested; memory keeps it no longer. */
+struct story_row {
+    uint64_t account_id, order_id;
+    struct story story;
+};
+
 /* Rows are lent for the call. Every function must be set. */
 struct ledger_sink {
     void *arg;
@@ -453,6 +480,7 @@ struct ledger_sink {
     void (*on_order)(void *arg, const struct order_row *row);
     void (*on_trade)(void *arg, const struct trade_row *row);   /* each once, in order */
     void (*on_change)(void *arg, const struct change_row *row); /* each once, in order */
+    void (*on_story)(void *arg, const struct story_row *row);   /* each once, in order */
 };
 
 /* How many rows a drain would give. */

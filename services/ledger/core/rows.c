@@ -18,8 +18,8 @@
 uint32_t
 ledger_dirty_rows(const struct ledger *l)
 {
-    uint64_t once =
-        l->fill_ring.put - l->fill_ring.drained + l->change_ring.put - l->change_ring.drained;
+    uint64_t once = l->fill_ring.put - l->fill_ring.drained + l->change_ring.put -
+                    l->change_ring.drained + l->story_ring.put - l->story_ring.drained;
     return (uint32_t)once + l->dirty_accounts.count + l->dirty_balances.count +
            l->dirty_orders.count;
 }
@@ -74,6 +74,13 @@ order_drain(struct ledger *l, struct ledger_order *o, const struct ledger_sink *
                                   .hold = o->hold,
                                   .rank = o->rank,
                                   .fills = o->fills,
+                                  .live_us = o->live_us,
+                                  .trail_extreme = o->trail_extreme,
+                                  .amends = o->amends,
+                                  .cancel_latency_us = o->cancel_latency_us,
+                                  .contingency = (enum contingency)o->contingency,
+                                  .leg = o->leg,
+                                  .rule = (enum ledger_rule)o->rule,
                                   .is_new = !o->was_drained};
     o->dirty = false;
     o->was_drained = true;
@@ -101,6 +108,11 @@ ledger_drain(struct ledger *l, const struct ledger_sink *sink)
         const struct ledger_change *c = &l->changes[l->change_ring.drained % l->change_ring.max];
         const struct change_row row = {c->account_id, c->wallet, c->change};
         sink->on_change(sink->arg, &row);
+    }
+    for (; l->story_ring.drained < l->story_ring.put; l->story_ring.drained++) {
+        const struct ledger_story *s = &l->stories[l->story_ring.drained % l->story_ring.max];
+        const struct story_row row = {s->account_id, s->order_id, s->story};
+        sink->on_story(sink->arg, &row);
     }
     return l->generation;
 }
@@ -223,6 +235,37 @@ order_load_fields(const struct order_row *row, struct ledger_order *o)
     o->was_drained = true;
 }
 
+/* What only some orders have. */
+static void
+order_load_terms(const struct order_row *row, struct ledger_order *o)
+{
+    const struct order *r = &row->order;
+    o->stop_price = r->stop_price;
+    o->trailing_delta = r->trailing_delta;
+    o->trigger_source = (uint8_t)r->trigger_source;
+    o->triggered_us = r->triggered_us;
+    o->trail_extreme = row->trail_extreme;
+    o->iceberg_quantity = r->iceberg_quantity;
+    o->expire_us = r->expire_us;
+    o->self_trade_prevention = (uint8_t)r->self_trade_prevention;
+    o->prevented = r->prevented_quantity;
+    o->list_id = r->list_id;
+    o->contingency = (uint8_t)row->contingency;
+    o->leg = (uint8_t)row->leg;
+    o->waits_for = r->waits_for;
+    o->rule = (uint8_t)row->rule;
+    o->replaces = r->replaces;
+    o->live_us = row->live_us;
+    o->fill_preset = (uint8_t)r->fill_preset;
+    o->fill_model = (uint8_t)r->fill_model;
+    o->latency_us = r->latency_us;
+    o->cancel_latency_us = row->cancel_latency_us;
+    o->slippage_bps = r->slippage_bps;
+    o->refused_by = (uint16_t)r->refused_by;
+    o->amended_from = r->amended_from;
+    o->amends = row->amends;
+}
+
 enum err
 ledger_load_order(struct ledger *l, const struct order_row *row)
 {
@@ -238,6 +281,7 @@ ledger_load_order(struct ledger *l, const struct order_row *row)
         return ERR_ORDERS_FULL;
     struct ledger_order o = {.symbol = (uint16_t)symbol};
     order_load_fields(row, &o);
+    order_load_terms(row, &o);
     order_bind(l, &o, account_index(l, a), base, quote);
     order_add(l, &o);
     return OK;

@@ -24,6 +24,7 @@ policy_limits(const struct ledger_config *c, struct ledger_limits *out, text_t *
         .symbols_max = (uint32_t)c->symbols_max,
         .fills_max = (uint32_t)c->fills_max,
         .changes_max = (uint32_t)c->changes_max,
+        .stories_max = (uint32_t)c->stories_max,
         .events_max = (uint32_t)c->events_max,
         .waiters_max = (uint32_t)c->waiters_max,
         .keep_us = c->keep_seconds * 1000000,

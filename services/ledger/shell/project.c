@@ -50,14 +50,14 @@ static const char *const names[TABLES] = {
     [TABLE_SETTINGS] = "put_settings", [TABLE_LIMITS] = "put_limits",
     [TABLE_BALANCE] = "put_balance",   [TABLE_ORDER] = "put_order",
     [TABLE_NEW_ORDER] = "put_new",     [TABLE_TRADE] = "put_trade",
-    [TABLE_CHANGE] = "put_change",
+    [TABLE_CHANGE] = "put_change",     [TABLE_STORY] = "put_story",
 };
 static const char *const names_again[TABLES] = {
     [TABLE_SHARD] = "put_shard",       [TABLE_ACCOUNT] = "put_account",
     [TABLE_SETTINGS] = "put_settings", [TABLE_LIMITS] = "put_limits",
     [TABLE_BALANCE] = "put_balance",   [TABLE_ORDER] = "put_order",
     [TABLE_NEW_ORDER] = "again_new",   [TABLE_TRADE] = "again_trade",
-    [TABLE_CHANGE] = "again_change",
+    [TABLE_CHANGE] = "again_change",   [TABLE_STORY] = "again_story",
 };
 
 /* ---- Draining ----------------------------------------------------------------------------- */
@@ -105,6 +105,12 @@ sink_change(void *arg, const struct change_row *row)
 }
 
 static void
+sink_story(void *arg, const struct story_row *row)
+{
+    rows_add_story(&((struct project *)arg)->tables[TABLE_STORY], row);
+}
+
+static void
 drain(struct project *p)
 {
     for (int t = 0; t < TABLES; t++)
@@ -116,6 +122,7 @@ drain(struct project *p)
         .on_order = sink_order,
         .on_trade = sink_trade,
         .on_change = sink_change,
+        .on_story = sink_story,
     };
     p->generation = ledger_drain(p->o.ledger, &sink);
     for (uint32_t i = 0; i < p->limits_count; i++)

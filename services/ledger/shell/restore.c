@@ -193,8 +193,9 @@ take_order(struct restore *r, const PGresult *result, int i)
     struct order_row row;
     rows_get_order(result, i, &column, &row);
     r->after_id = row.order.order_id;
-    bool is_open =
-        row.order.status == ORDER_STATUS_NEW || row.order.status == ORDER_STATUS_PARTIALLY_FILLED;
+    bool is_open = row.order.status == ORDER_STATUS_NEW ||
+                   row.order.status == ORDER_STATUS_PARTIALLY_FILLED ||
+                   row.order.status == ORDER_STATUS_PENDING_NEW;
     /* Finished ones only serve retries, and the tables can answer these too. */
     const struct ledger *l = r->o.ledger;
     if (!is_open && l->orders_count >= l->limits.orders_high)
@@ -346,7 +347,7 @@ ask_orders(struct restore *r)
     if (r->step == STEP_OPEN_ORDERS)
         ask(r, NULL,
             "SELECT %s FROM ledger.\"order\" AS t WHERE t.order_id > %" PRIu64
-            " AND t.order_id <= %" PRIu64 " AND t.status <= 2 ORDER BY t.order_id LIMIT %d",
+            " AND t.order_id <= %" PRIu64 " AND t.status IN (1, 2, 8) ORDER BY t.order_id LIMIT %d",
             r->select, after, r->edge_id, PAGE_ROWS);
     else /* account by account: there is no index by order id alone */
         ask(r, NULL,

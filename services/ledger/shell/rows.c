@@ -12,7 +12,8 @@
 /*
  * C(kind, column, field): `field` of the row struct. Kinds: I8 I4 I2 BOOL for numbers, AMT for the
  * one-field structs of money.h, CODE and CID for short texts, HASH for 32 bytes, COMMANDS for an
- * account's commands, SHARD for the shard that the id in `field` belongs to (written, not read).
+ * account's commands, SHARD for the shard that the id in `field` belongs to (written, not read),
+ * TERMS for what most orders lack, STORY for an order's story: packed as in messages.
  */
 #define COLUMNS_stamp(C)                                                                           \
     C(I2, shard, shard.shard)                                                                      \
@@ -39,7 +40,14 @@
     C(BOOL, dry_run_mode, settings.dry_run_mode)                                                   \
     C(BOOL, auto_trading, settings.auto_trading)                                                   \
     C(AMT, margin_per_trade, settings.margin_per_trade)                                            \
-    C(I4, leverage, settings.leverage)
+    C(I4, leverage, settings.leverage)                                                             \
+    C(I2, fill_preset, settings.fill.fill_preset)                                                  \
+    C(I2, fill_model, settings.fill.fill_model)                                                    \
+    C(I4, latency_us, settings.fill.latency_us)                                                    \
+    C(I4, latency_spread_us, settings.fill.latency_spread_us)                                      \
+    C(I4, slippage_bps, settings.fill.slippage_bps)                                                \
+    C(I4, reject_bps, settings.fill.reject_bps)                                                    \
+    C(I8, seed, settings.fill.seed)
 
 #define COLUMNS_limits(C)                                                                          \
     C(I8, account_id, account_id)                                                                  \
@@ -85,7 +93,8 @@
     C(AMT, maker_fee_rate, maker_fee_rate)                                                         \
     C(AMT, taker_fee_rate, taker_fee_rate)                                                         \
     C(I8, rank, rank)                                                                              \
-    C(I4, fills, fills)
+    C(I4, fills, fills)                                                                            \
+    C(TERMS, terms, order)
 
 #define COLUMNS_trade(C)                                                                           \
     C(I8, trade_id, trade.trade_id)                                                                \
@@ -104,7 +113,8 @@
     C(I8, evidence_sequence, trade.evidence.sequence)                                              \
     C(AMT, evidence_price, trade.evidence.price)                                                   \
     C(AMT, evidence_quantity, trade.evidence.quantity)                                             \
-    C(I8, evidence_time_us, trade.evidence.time_us)
+    C(I8, evidence_time_us, trade.evidence.time_us)                                                \
+    C(BOOL, evidence_is_stale, trade.evidence.is_stale)
 
 #define COLUMNS_change(C)                                                                          \
     C(I8, change_id, change.change_id)                                                             \
@@ -115,6 +125,11 @@
     C(AMT, new_balance, change.new_balance)                                                        \
     C(I2, source, change.source)                                                                   \
     C(I8, changed_by, change.changed_by)
+
+#define COLUMNS_story(C)                                                                           \
+    C(I8, account_id, account_id)                                                                  \
+    C(I8, order_id, order_id)                                                                      \
+    C(STORY, story, story)
 
 /* ---- Columns as data ---------------------------------------------------------------------- */
 
@@ -128,6 +143,8 @@
 #define OID_HASH     PG_BYTEA
 #define OID_COMMANDS PG_BYTEA
 #define OID_SHARD    PG_INT2
+#define OID_TERMS    PG_BYTEA
+#define OID_STORY    PG_BYTEA
 
 struct column {
     const char *name;
@@ -143,6 +160,7 @@ static const struct column columns_balance[] = {COLUMNS_balance(AS_COLUMN)};
 static const struct column columns_order[] = {COLUMNS_order(AS_COLUMN)};
 static const struct column columns_trade[] = {COLUMNS_trade(AS_COLUMN)};
 static const struct column columns_change[] = {COLUMNS_change(AS_COLUMN)};
+static const struct column columns_story[] = {COLUMNS_story(AS_COLUMN)};
 
 struct table_info {
     const char *name;
@@ -170,6 +188,8 @@ static const struct table_info tables[TABLES] = {
     [TABLE_TRADE] = {"ledger.trade", "account_id, trade_id", WRITE_ONCE, true, INFO(columns_trade)},
     [TABLE_CHANGE] = {"ledger.balance_change", "account_id, wallet, change_id", WRITE_ONCE, false,
                       INFO(columns_change)},
+    [TABLE_STORY] = {"ledger.order_story", "account_id, order_id", WRITE_ONCE, false,
+                     INFO(columns_story)},
 };
 
 int
@@ -343,6 +363,40 @@ put_commands(struct pg_array *a, const struct ledger_command commands[LEDGER_COM
     pg_array_bytea(a, bytes, used);
 }
 
+/* Most orders became live as they were accepted: two bytes for that. */
+static void
+put_terms(struct pg_array *a, const struct order_row *row)
+{
+    const struct order *o = &row->order;
+    const struct order_terms terms = {
+        .stop_price = o->stop_price,
+        .trailing_delta = o->trailing_delta,
+        .trigger_source = o->trigger_source,
+        .triggered_us = o->triggered_us,
+        .trail_extreme = row->trail_extreme,
+        .iceberg_quantity = o->iceberg_quantity,
+        .expire_us = o->expire_us,
+        .self_trade_prevention = o->self_trade_prevention,
+        .prevented_quantity = o->prevented_quantity,
+        .list_id = o->list_id,
+        .contingency = row->contingency,
+        .leg = row->leg,
+        .waits_for = o->waits_for,
+        .rule = (uint32_t)row->rule,
+        .replaces = o->replaces,
+        .live_after_us = row->live_us == 0 ? 0 : row->live_us - o->created_us + 1,
+        .fill_preset = o->fill_preset,
+        .fill_model = o->fill_model,
+        .latency_us = o->latency_us,
+        .cancel_latency_us = row->cancel_latency_us,
+        .slippage_bps = o->slippage_bps,
+        .refused_by = o->refused_by,
+        .amended_from = o->amended_from,
+        .amends = row->amends,
+    };
+    pg_array_packed(a, MSG_RECORD_order_terms, &terms);
+}
+
 #define PUT_I8(a, value)       pg_array_int8(a, (int64_t)(value));
 #define PUT_I4(a, value)       pg_array_int4(a, (int32_t)(value));
 #define PUT_I2(a, value)       pg_array_int2(a, (int16_t)(value));
@@ -353,6 +407,8 @@ put_commands(struct pg_array *a, const struct ledger_command commands[LEDGER_COM
 #define PUT_HASH(a, value)     pg_array_bytea(a, value, HASH_BYTES);
 #define PUT_COMMANDS(a, value) put_commands(a, value);
 #define PUT_SHARD(a, value)    pg_array_int2(a, (int16_t)ledger_shard_of(value));
+#define PUT_TERMS(a, value)    put_terms(a, row);
+#define PUT_STORY(a, value)    pg_array_packed(a, MSG_RECORD_story, &(value));
 
 #define AS_PUT(kind, name, field) PUT_##kind(&r->arrays[array], row->field) array += step;
 
@@ -378,6 +434,7 @@ ROWS_ADD(balance, r->table == TABLE_BALANCE)
 ROWS_ADD(order, r->table == (row->is_new ? TABLE_NEW_ORDER : TABLE_ORDER))
 ROWS_ADD(trade, r->table == TABLE_TRADE)
 ROWS_ADD(change, r->table == TABLE_CHANGE)
+ROWS_ADD(story, r->table == TABLE_STORY)
 
 /* ---- Results to rows ---------------------------------------------------------------------- */
 
@@ -418,6 +475,61 @@ get_commands(const PGresult *r, int i, int column, struct ledger_command out[LED
     }
 }
 
+/* False when these are not the bytes that this program, or an older one, wrote. */
+static bool
+get_packed(const PGresult *r, int i, int column, enum msg_record id, void *out)
+{
+    const uint8_t *bytes = (const uint8_t *)PQgetvalue(r, i, column);
+    return msg_unpack_record(bytes, (size_t)PQgetlength(r, i, column), id, out) == OK;
+}
+
+/* Rows from before there were terms have none: those orders were live from the start. */
+static void
+get_terms(const PGresult *r, int i, int column, struct order_row *out)
+{
+    struct order *o = &out->order;
+    struct order_terms t;
+    out->live_us = o->created_us;
+    if (PQgetlength(r, i, column) == 0)
+        return;
+    if (!get_packed(r, i, column, MSG_RECORD_order_terms, &t)) {
+        o->order_id = 0; /* no order has it: it cannot be loaded */
+        return;
+    }
+    o->stop_price = t.stop_price;
+    o->trailing_delta = t.trailing_delta;
+    o->trigger_source = t.trigger_source;
+    o->triggered_us = t.triggered_us;
+    out->trail_extreme = t.trail_extreme;
+    o->iceberg_quantity = t.iceberg_quantity;
+    o->expire_us = t.expire_us;
+    o->self_trade_prevention = t.self_trade_prevention;
+    o->prevented_quantity = t.prevented_quantity;
+    o->list_id = t.list_id;
+    out->contingency = t.contingency;
+    out->leg = t.leg;
+    o->waits_for = t.waits_for;
+    out->rule = (enum ledger_rule)t.rule;
+    o->replaces = t.replaces;
+    out->live_us = t.live_after_us == 0 ? 0 : o->created_us + t.live_after_us - 1;
+    o->fill_preset = t.fill_preset;
+    o->fill_model = t.fill_model;
+    o->latency_us = t.latency_us;
+    out->cancel_latency_us = t.cancel_latency_us;
+    o->slippage_bps = t.slippage_bps;
+    o->refused_by = t.refused_by;
+    o->amended_from = t.amended_from;
+    out->amends = t.amends;
+}
+
+/* A story that cannot be read is none. */
+static void
+get_story(const PGresult *r, int i, int column, struct story *out)
+{
+    if (!get_packed(r, i, column, MSG_RECORD_story, out))
+        memset(out, 0, sizeof *out);
+}
+
 #define GET_NUMBER(field)   field = (__typeof__(field))get_int(r, i, (*column)++);
 #define GET_I8(field)       GET_NUMBER(field)
 #define GET_I4(field)       GET_NUMBER(field)
@@ -429,6 +541,8 @@ get_commands(const PGresult *r, int i, int column, struct ledger_command out[LED
 #define GET_HASH(field)     get_hash(r, i, (*column)++, field);
 #define GET_COMMANDS(field) get_commands(r, i, (*column)++, field);
 #define GET_SHARD(field)    (*column)++;
+#define GET_TERMS(field)    get_terms(r, i, (*column)++, out);
+#define GET_STORY(field)    get_story(r, i, (*column)++, &(field));
 
 #define AS_GET(kind, name, field) GET_##kind(out->field)
 
@@ -446,3 +560,4 @@ ROWS_GET(balance)
 ROWS_GET(order)
 ROWS_GET(trade)
 ROWS_GET(change)
+ROWS_GET(story)

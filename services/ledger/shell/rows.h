@@ -29,6 +29,7 @@ enum table {
     TABLE_NEW_ORDER, /* the same table: orders it has no row of */
     TABLE_TRADE,
     TABLE_CHANGE,
+    TABLE_STORY,
     TABLES
 };
 
@@ -76,6 +77,7 @@ void rows_add_balance(struct rows *r, const struct balance_row *row);
 void rows_add_order(struct rows *r, const struct order_row *row);
 void rows_add_trade(struct rows *r, const struct trade_row *row);
 void rows_add_change(struct rows *r, const struct change_row *row);
+void rows_add_story(struct rows *r, const struct story_row *row);
 
 /* Number of a table's arrays, and their types. */
 int rows_arrays(enum table table);
@@ -99,5 +101,6 @@ void rows_get_balance(const PGresult *r, int i, int *column, struct balance_row 
 void rows_get_order(const PGresult *r, int i, int *column, struct order_row *out);
 void rows_get_trade(const PGresult *r, int i, int *column, struct trade_row *out);
 void rows_get_change(const PGresult *r, int i, int *column, struct change_row *out);
+void rows_get_story(const PGresult *r, int i, int *column, struct story_row *out);
 
 #endif
