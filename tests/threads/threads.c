@@ -1,5 +1,6 @@
 /*
- * threads.c - what crosses threads, run hard: loop_wake and the password hashes off the loop.
+ * threads.c - what crosses threads, run hard: loop_wake, the password hashes off the loop, and
+ * memory made ahead.
  *
  * A program of its own, without Criterion (which does not run under ThreadSanitizer), so that
  * tests/threads/run.sh can build it with -fsanitize=thread. The other builds run it as it is.
@@ -14,6 +15,8 @@
 #include "base/check.h"
 #include "gateway/shell/hash_pool.h"
 #include "host/loop.h"
+#include "host/pages.h"
+#include "host/prefault.h"
 
 #define SENDERS  4
 #define SENT     2000
@@ -121,6 +124,25 @@ hashes_agree(struct loop *loop)
     hash_pool_close(&h.pool);
 }
 
+/* ---- prefault: memory is made while it is written, and what was written stays ---------------- */
+
+static void
+made_memory_keeps_what_is_written(void)
+{
+    enum { BYTES = 32 << 20, STEP = 1 << 20 };
+    uint8_t *block = pages_take(BYTES);
+    CHECK(block != NULL);
+    struct prefault *p = prefault_new();
+    for (int at = 0; at < BYTES; at += STEP) {
+        prefault_ask(p, block + at, STEP);
+        block[at] = (uint8_t)(at / STEP);
+    }
+    prefault_end(&p);
+    for (int at = 0; at < BYTES; at += STEP)
+        CHECK(block[at] == (uint8_t)(at / STEP));
+    pages_give(block, BYTES);
+}
+
 int
 main(void)
 {
@@ -128,6 +150,7 @@ main(void)
     struct loop_timer *limit = loop_timer_new(loop, LIMIT_MS, 0, on_limit, NULL);
     wakes_are_heard(loop);
     hashes_agree(loop);
+    made_memory_keeps_what_is_written();
     loop_timer_end(&limit);
     loop_destroy(&loop);
     printf("threads: %u wakes, %u hashes: as they should be\n", SENDERS * SENT, JOBS);

@@ -266,6 +266,7 @@ on_turn(void *arg)
     if (s->query != NULL)
         query_turn(s->query);
     ledger_evict(&s->ledger, loop_now_us(s->host.loop));
+    ahead_turn(s->ahead);
     arm(s, steady_us);
     if (s->phase == PHASE_DRAINING && is_drained(s))
         loop_stop(s->host.loop);
@@ -311,6 +312,7 @@ configure(struct serve *s)
     CHECK(s->memory != NULL && slots != NULL && lists != NULL);
     outbox_init(&s->out, slots, LEDGER_OUT_MAX, lists, LEDGER_OUT_BYTES);
     ledger_init(&s->ledger, &limits, &policy, s->memory);
+    s->ahead = ahead_new(&s->ledger);
     return market_rules(&s->ledger, s->config->rules_file);
 }
 
@@ -420,6 +422,7 @@ serve_stop(void *state)
         loop_timer_end(&s->check_timer);
         loop_timer_end(&s->lease_timer);
     }
+    ahead_end(&s->ahead);
     free(s->out.slots);
     free(s->out.lists.bytes);
     pages_give(s->memory, s->memory_bytes);

@@ -12,6 +12,7 @@
 #define SCRIP_LEDGER_SHELL_SERVE_H
 
 #include "host/service.h"
+#include "ledger/shell/ahead.h"
 #include "ledger/shell/journal.h"
 #include "ledger/shell/link.h"
 #include "ledger/shell/market.h"
@@ -45,6 +46,7 @@ struct serve {
     struct ledger ledger;
     void *memory;
     size_t memory_bytes;
+    struct ahead *ahead;
     struct outbox out;
     struct store *store;
     struct journal *journal;
