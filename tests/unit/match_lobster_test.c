@@ -152,7 +152,8 @@ Test(match_lobster, an_hour_of_orders_hits_and_leaves_what_was_recorded)
     gzFile final = data_open("lobster_AAPL_replay_final_book.csv.gz");
     cr_assert(commands != NULL && final != NULL);
     static struct replay r;
-    const struct books_limits limits = {ORDERS_MAX, 10000, 16, 1};
+    const struct books_limits limits = {
+        .orders_max = ORDERS_MAX, .levels_max = 10000, .house_levels_max = 16, .books_max = 1};
     size_t size = (books_bytes(&limits) + 63) & ~(size_t)63;
     r.memory = aligned_alloc(64, size);
     memset(r.memory, 0, size);

@@ -10,6 +10,7 @@
 #include "matcher/core/book.h"
 
 #include "base/check.h"
+#include "matcher/core/model.h"
 
 static size_t
 lines(size_t bytes)
@@ -30,8 +31,10 @@ books_bytes(const struct books_limits *l)
            lines((size_t)nodes_max(l) * sizeof(struct ladder_node)) +
            lines((size_t)l->levels_max * sizeof(struct price_level)) +
            lines((size_t)l->house_levels_max * sizeof(struct house_level)) +
-           lines((size_t)l->house_levels_max * sizeof(int64_t)) +
-           lines(sizeof(uint32_t) << BOOK_RECENT_BITS);
+           2 * lines((size_t)l->house_levels_max * sizeof(int64_t)) +
+           lines(sizeof(uint32_t) << BOOK_RECENT_BITS) +
+           lines((size_t)l->levels_max * sizeof(struct level_more)) +
+           lines(queues_bytes(l->queues_max)) + lines(stories_bytes(l->stories_max));
 }
 
 void
@@ -54,7 +57,17 @@ books_init(struct books *s, const struct books_limits *l, void *zeroed)
     at += lines((size_t)l->house_levels_max * sizeof(struct house_level));
     s->since_us = (int64_t *)(void *)at;
     at += lines((size_t)l->house_levels_max * sizeof(int64_t));
+    s->shown = (int64_t *)(void *)at;
+    at += lines((size_t)l->house_levels_max * sizeof(int64_t));
     s->recent = (uint32_t *)(void *)at;
+    at += lines(sizeof(uint32_t) << BOOK_RECENT_BITS);
+    s->levels_more = (struct level_more *)(void *)at;
+    at += lines((size_t)l->levels_max * sizeof(struct level_more));
+    queues_init(&s->queues, l->queues_max, at);
+    at += lines(queues_bytes(l->queues_max));
+    stories_init(&s->stories, l->stories_max, at);
+    s->print.book = BOOK_NONE;
+    s->passed.level = LEVEL_NONE;
 }
 
 uint64_t
@@ -72,6 +85,7 @@ book_open(struct book *b, code_t symbol, uint32_t number)
     for (int i = 0; i < 2; i++) {
         ladder_init(&b->sides[i].users);
         ladder_init(&b->sides[i].house);
+        b->past[i].last_key = LADDER_NO_KEY;
     }
 }
 
@@ -119,7 +133,7 @@ level_new(struct books *s, struct book *b, enum side side, int64_t price)
         s->levels_fresh++;
     s->levels_used++;
     uint32_t owner = owner_of(b, side);
-    s->levels[i] = (struct price_level){price, 0, RESTING_NONE, RESTING_NONE, 0, owner};
+    s->levels[i] = (struct price_level){price, 0, RESTING_NONE, RESTING_NONE, 0, 0, owner};
     *recent_of(s, owner, price) = i;
     return i;
 }
@@ -184,6 +198,10 @@ book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint)
     level->quantity = sum;
     level->count++;
     b->orders++;
+    if (r->model == FILL_MODEL_NONE)
+        level->models |= 1;
+    else
+        model_joined(s, b, order);
     return true;
 }
 
@@ -192,6 +210,8 @@ book_unlink(struct books *s, struct book *b, uint32_t order)
 {
     struct resting *r = &s->orders.at[order];
     struct price_level *level = &s->levels[r->level];
+    if (r->model != FILL_MODEL_NONE)
+        model_left(s, b, order);
     b->orders--;
     if (--level->count == 0) {
         level_free(s, b, (enum side)r->side, r->level);
@@ -217,6 +237,8 @@ renew(struct books *s, uint32_t order, struct order_more *more)
     r->quantity = more->slice > 0 && more->slice < more->hidden ? more->slice : more->hidden;
     more->hidden -= r->quantity;
     r->rank = books_next_rank(s);
+    if (r->model != FILL_MODEL_NONE)
+        model_renewed(s, order);
     if (r->next == RESTING_NONE)
         return;
     at[r->next].prev = r->prev;
@@ -299,11 +321,37 @@ house_new(struct books *s, struct book *b, enum side side, int64_t key)
     return i;
 }
 
+/* Takes a quantity off a level; one that is used up goes, and is remembered. */
+static void
+house_use(struct books *s, struct book *b, enum side side, uint32_t i, int64_t quantity)
+{
+    struct house_level *h = &s->houses[i];
+    h->left -= quantity;
+    if (h->left > 0)
+        return;
+    spent_add(&b->spent, (struct spent){SPENT_WHOLE, side, h->price, s->shown[i], h->time_us});
+    house_free(s, b, side, i);
+}
+
+/* The market has a new word on this level: what was used of the old one is remembered. */
+static void
+house_told(struct books *s, struct book *b, enum side side, uint32_t i, int64_t time_us)
+{
+    int64_t used = s->shown[i] - s->houses[i].left;
+    if (used > 0)
+        spent_add(&b->spent,
+                  (struct spent){SPENT_DISPLAY, side, s->houses[i].price, used, time_us});
+}
+
 void
 book_show(struct books *s, struct book *b, enum side side, const struct house_level *shown)
 {
-    int64_t key = ladder_key(side, shown->price);
+    int64_t key = ladder_key(side, shown->price), used = 0;
     uint32_t i = ladder_find(&s->nodes, &book_side(b, side)->house, key);
+    if (b->spent.count > 0)
+        used = spent_displayed(&b->spent, side, shown->price, shown->time_us);
+    if (i != LADDER_NONE && s->shown[i] != s->houses[i].left)
+        house_told(s, b, side, i, shown->time_us);
     int64_t quote;
     bool is_gone = shown->left <= 0 || decimal_mul_floor(shown->price, shown->left, &quote) != OK;
     if (is_gone) {
@@ -319,8 +367,11 @@ book_show(struct books *s, struct book *b, enum side side, const struct house_le
         return;
     }
     s->houses[i] = *shown;
+    s->shown[i] = shown->left;
     if (is_new)
         s->since_us[i] = s->now_us;
+    if (used > 0)
+        house_use(s, b, side, i, used < shown->left ? used : shown->left);
 }
 
 void
@@ -328,10 +379,23 @@ book_show_only(struct books *s, struct book *b, enum side side, const struct hou
 {
     const struct ladder *l = &book_side(b, side)->house;
     bool is_shown = shown->price > 0 && shown->left > 0;
-    if (!is_shown || l->count != 1 || l->best_key != ladder_key(side, shown->price))
+    if (b->spent.count > 0)
+        spent_replace(&b->spent, side, shown->time_us);
+    if (!is_shown || l->count != 1 || l->best_key != ladder_key(side, shown->price)) {
+        if (l->count == 1)
+            house_told(s, b, side, l->best_slot, shown->time_us);
         book_hide(s, b, side);
+    }
     if (is_shown)
         book_show(s, b, side, shown);
+}
+
+void
+book_take(struct books *s, struct book *b, enum side side, int64_t price, int64_t quantity)
+{
+    uint32_t i = ladder_find(&s->nodes, &book_side(b, side)->house, ladder_key(side, price));
+    if (i != LADDER_NONE)
+        house_use(s, b, side, i, quantity < s->houses[i].left ? quantity : s->houses[i].left);
 }
 
 void
@@ -339,9 +403,7 @@ book_consume(struct books *s, struct book *b, enum side side, int64_t quantity)
 {
     uint32_t i = book_side(b, side)->house.best_slot;
     CHECK(quantity > 0 && quantity <= s->houses[i].left);
-    s->houses[i].left -= quantity;
-    if (s->houses[i].left == 0)
-        house_free(s, b, side, i);
+    house_use(s, b, side, i, quantity);
 }
 
 void
@@ -360,6 +422,13 @@ book_hide(struct books *s, struct book *b, enum side side)
 }
 
 /* ---- Questions ---------------------------------------------------------------------------- */
+
+int64_t
+book_shown(const struct books *s, const struct book *b, enum side side, int64_t price)
+{
+    uint32_t i = ladder_find(&s->nodes, &b->sides[side - 1].house, ladder_key(side, price));
+    return i != LADDER_NONE ? s->shown[i] : spent_whole(&b->spent, side, price);
+}
 
 bool
 book_has(const struct books *s, const struct book *b, enum side side, int64_t key, int64_t quantity)
@@ -405,7 +474,7 @@ check_level(const struct books *s, const struct book *b, enum side side, int64_t
     }
     if (count == 0 || count != level->count || prev != level->tail || sum != level->quantity)
         return "book: a level's sum, count or tail is wrong";
-    return NULL;
+    return model_check(s, i);
 }
 
 static const char *

@@ -14,7 +14,10 @@
 #define SCRIP_MATCHER_CORE_BOOK_H
 
 #include "matcher/core/ladder.h"
+#include "matcher/core/queue.h"
 #include "matcher/core/resting.h"
+#include "matcher/core/spent.h"
+#include "matcher/core/story.h"
 
 #define LEVEL_NONE       UINT32_MAX
 #define BOOK_NONE        UINT32_MAX
@@ -25,8 +28,15 @@ struct price_level {
     int64_t price;       /* 0 = a free record */
     int64_t quantity;    /* of all its orders, hidden quantities included */
     uint32_t head, tail; /* lowest rank first */
-    uint32_t count;
-    uint32_t owner; /* book number * 4 + side; free: the next free record */
+    uint32_t count : 28;
+    uint32_t models : 4; /* bit m: orders of fill model m have been here since the level came */
+    uint32_t owner;      /* book number * 4 + side; free: the next free record */
+};
+
+/* What a level with orders of any fill model needs beside, by the same number. */
+struct level_more {
+    int64_t printed; /* at its price or through it */
+    uint32_t queue;  /* its state for the queue model, QUEUE_NONE = no such orders */
 };
 
 /* What the house shows at one price, less what our own fills took from it. */
@@ -55,14 +65,26 @@ enum house_state {
     HOUSE_LIVE
 };
 
+/* What becomes of the house when its market has a gap or falls silent. */
+enum stale_fills {
+    STALE_HOLD, /* withdrawn until a snapshot comes */
+    STALE_FLAG, /* stays as it was last; fills say so in their evidence */
+    STALE_GO_ON /* stays as it was last */
+};
+
 struct house {
     enum house_state state;
     enum liquidity source;
-    uint64_t sequence; /* the levels are true after this message */
-    uint64_t heard;    /* last number seen in the published stream */
-    int64_t asked_us;  /* when the core last asked for a snapshot */
-    int64_t spoke_us;  /* when the market last said anything */
-    price_t last;      /* of the market's last trade */
+    uint64_t sequence;  /* the levels are true after this message */
+    uint64_t heard;     /* last number seen in the published stream */
+    int64_t asked_us;   /* when the core last asked for a snapshot */
+    int64_t spoke_us;   /* when the market last said anything */
+    int64_t word_us;    /* the market's time of its last word on levels; 0 = it gave none */
+    int64_t word_at_us; /* and our time of it */
+    int64_t lost_us;    /* AWAITING after it was LIVE: since when; 0 = no */
+    int64_t held_us;    /* AWAITING after it was LIVE: how long, all in all until lost_us */
+    price_t last;       /* of the market's last trade */
+    price_t mark;       /* mark price; 0 = none is known */
     /* QUOTE: what each side shows, by enum side - 1, to see whether it changed */
     struct {
         int64_t price, quantity;
@@ -78,6 +100,26 @@ struct book {
     uint32_t number;
     bool is_dirty; /* something may cross: see match.h */
     uint32_t dirty_next;
+    struct spent_list spent;
+    struct touch_past past[2]; /* of the house, by enum side - 1; for stories */
+};
+
+/* A print of the market while it fills resting orders: see model.h. */
+struct print {
+    uint32_t book;     /* BOOK_NONE = none is under way */
+    enum side resting; /* the real market's side that it hit */
+    int64_t price, quantity;
+    int64_t spent; /* of it, what our fills had taken from the display it hit */
+    int64_t taken; /* by users from this print */
+    uint64_t sequence;
+    int64_t time_us;
+    uint32_t queue; /* the state of the level it hit, QUEUE_NONE = no queue orders there */
+    /* where the walk stands */
+    enum side side;
+    int64_t key;       /* of the level */
+    uint32_t after;    /* last order passed over in it, RESTING_NONE = none */
+    int64_t ahead;     /* of the queue orders passed so far, the most */
+    uint64_t rank_max; /* later orders came after the print: it has arrived late */
 };
 
 /* What all books share. */
@@ -87,7 +129,16 @@ struct books {
     struct price_level *levels;
     struct house_level *houses;
     int64_t *since_us; /* by house level: our time when the house came to show its price */
+    int64_t *shown;    /* by house level: what the market displays there, our fills apart */
     uint32_t *recent;  /* price levels found lately, by hash; always verified */
+    struct level_more *levels_more; /* by price level; set where orders have a fill model */
+    struct queue_pool queues;
+    struct story_pool stories;
+    struct print print;
+    struct {
+        uint32_t level, order; /* the last order of a level that a display does not fill */
+    } passed;
+    enum stale_fills stale_fills;
     uint32_t levels_free, levels_fresh, levels_max, levels_used;
     uint32_t houses_free, houses_fresh, houses_max, houses_used;
     uint64_t houses_dropped; /* levels that found no room */
@@ -97,6 +148,8 @@ struct books {
 
 struct books_limits {
     uint32_t orders_max, levels_max, house_levels_max, books_max;
+    uint32_t queues_max;  /* price levels with orders of the queue model */
+    uint32_t stories_max; /* orders with a story */
 };
 
 size_t books_bytes(const struct books_limits *limits);
@@ -149,6 +202,9 @@ void book_trim(struct books *s, uint32_t order, int64_t left);
  * side's worst level makes way for a better one. Amounts past int64 quote are not taken. A price
  * that is shown already keeps its `since_us`. */
 void book_show(struct books *s, struct book *b, enum side side, const struct house_level *shown);
+/* Takes a quantity off what the house shows at a price, at most what is left there: a print that
+ * our fills took was of that display. */
+void book_take(struct books *s, struct book *b, enum side side, int64_t price, int64_t quantity);
 /* Takes a quantity, at most what is left, from the side's best house level. */
 void book_consume(struct books *s, struct book *b, enum side side, int64_t quantity);
 /* Makes this the only level that the house shows on a side; none when it is empty. A level at the
@@ -157,6 +213,16 @@ void book_show_only(struct books *s, struct book *b, enum side side,
                     const struct house_level *shown);
 /* Removes the house's levels of a side. */
 void book_hide(struct books *s, struct book *b, enum side side);
+
+/* What the market displays at a price of a side, whatever our fills took from it. */
+int64_t book_shown(const struct books *s, const struct book *b, enum side side, int64_t price);
+/* The best price that the house shows on a side; 0 when there is none. */
+static inline int64_t
+book_shown_best(const struct book *b, enum side side)
+{
+    int64_t key = b->sides[side - 1].house.best_key;
+    return key != LADDER_NO_KEY ? ladder_price(side, key) : 0;
+}
 
 /* The best price at which the house trades on a side, as a key; LADDER_NO_KEY: at none. */
 static inline int64_t

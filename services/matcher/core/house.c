@@ -5,6 +5,10 @@
  */
 #include "matcher/core/house.h"
 
+#include "matcher/core/match.h"
+#include "matcher/core/model.h"
+#include "matcher/core/trigger.h"
+
 const code_t *
 house_symbol(const struct msg *m)
 {
@@ -17,6 +21,8 @@ house_symbol(const struct msg *m)
         return &m->md_depth.symbol;
     case MSG_md_book:
         return &m->md_book.symbol;
+    case MSG_md_mark:
+        return &m->md_mark.symbol;
     case MSG_md_beat:
         return &m->md_beat.symbol;
     default:
@@ -36,6 +42,8 @@ sequence_of(const struct msg *m)
         return m->md_depth.sequence;
     case MSG_md_book:
         return m->md_book.sequence;
+    case MSG_md_mark:
+        return m->md_mark.sequence;
     case MSG_md_beat:
         return m->md_beat.sequence;
     default:
@@ -55,18 +63,37 @@ hide(struct books *s, struct book *b)
 enum house_outcome
 house_lose(struct books *s, struct book *b)
 {
-    hide(s, b);
-    b->house.state = HOUSE_AWAITING;
+    struct house *h = &b->house;
+    if (s->stale_fills == STALE_HOLD)
+        hide(s, b);
+    if (h->state == HOUSE_LIVE)
+        h->lost_us = s->now_us;
+    h->state = HOUSE_AWAITING;
     return HOUSE_LOST;
 }
 
-/* One level is all that a side shows. */
-static void
-show_only(struct books *s, struct book *b, enum side side, const struct house_level *shown)
+int64_t
+house_held_us(const struct books *s, const struct book *b)
 {
-    book_hide(s, b, side);
-    if (shown->price > 0 && shown->left > 0)
-        book_show(s, b, side, shown);
+    const struct house *h = &b->house;
+    if (s->stale_fills != STALE_HOLD)
+        return 0;
+    return h->held_us + (h->lost_us != 0 ? s->now_us - h->lost_us : 0);
+}
+
+bool
+house_is_late(const struct book *b, int64_t time_us)
+{
+    return b->house.source == LIQUIDITY_DEPTH && time_us != 0 && time_us < b->house.word_us;
+}
+
+/* The market's word on its levels, of its own time; quotes may bear the time they came at. */
+static void
+word(struct books *s, struct book *b, int64_t time_us)
+{
+    b->house.word_us = b->house.source == LIQUIDITY_DEPTH ? time_us : 0;
+    b->house.word_at_us = s->now_us;
+    b->spent.unseen_count = 0;
 }
 
 /* One side of a quote: what did not change is not news. */
@@ -76,9 +103,12 @@ show_quote(struct books *s, struct book *b, enum side side, const struct house_l
     int i = side == SIDE_BUY ? 0 : 1;
     if (b->house.quote[i].price == shown->price && b->house.quote[i].quantity == shown->left)
         return;
+    int64_t before = b->house.quote[i].price;
     b->house.quote[i].price = shown->price;
     b->house.quote[i].quantity = shown->left;
-    show_only(s, b, side, shown);
+    book_show_only(s, b, side, shown);
+    if (b->sides[i].users.count > 0)
+        model_quoted(s, b, side, before, shown);
 }
 
 static void
@@ -87,8 +117,11 @@ show_levels(struct books *s, struct book *b, enum side side, const struct level 
 {
     for (uint32_t i = 0; i < count; i++) {
         struct house_level shown = {levels[i].price.v, levels[i].quantity.v, sequence, time_us};
-        if (shown.price > 0)
-            book_show(s, b, side, &shown);
+        if (shown.price <= 0)
+            continue;
+        book_show(s, b, side, &shown);
+        if (s->queues.used > 0)
+            model_shown(s, b, side, shown.price, shown.left, time_us);
     }
 }
 
@@ -105,12 +138,16 @@ static enum house_outcome
 take_book(struct books *s, struct book *b, const struct md_book *book)
 {
     hide(s, b);
+    if (b->house.lost_us != 0)
+        b->house.held_us += s->now_us - b->house.lost_us;
+    b->house.lost_us = 0;
     b->house.state = HOUSE_LIVE;
     b->house.asked_us = 0;
     b->house.sequence = book->sequence;
     b->house.source = source_of(book);
     if (book->last_price.v > 0)
         b->house.last = book->last_price;
+    word(s, b, book->time_us);
     if (b->house.source == LIQUIDITY_QUOTE) {
         struct house_level none = {0, 0, 0, 0}, bid = none, ask = none;
         if (book->bids_count > 0)
@@ -125,6 +162,9 @@ take_book(struct books *s, struct book *b, const struct md_book *book)
         show_levels(s, b, SIDE_BUY, book->bids, book->bids_count, book->sequence, book->time_us);
         show_levels(s, b, SIDE_SELL, book->asks, book->asks_count, book->sequence, book->time_us);
     }
+    if (s->queues.used > 0)
+        model_shown_all(s, b, b->house.word_us);
+    story_touch(s, b);
     return HOUSE_CHANGED;
 }
 
@@ -141,6 +181,8 @@ take_quote(struct books *s, struct book *b, const struct md_quote *q)
     struct house_level ask = {q->ask.v, q->ask_quantity.v, q->sequence, q->time_us};
     show_quote(s, b, SIDE_BUY, &bid);
     show_quote(s, b, SIDE_SELL, &ask);
+    word(s, b, 0);
+    story_touch(s, b);
     return HOUSE_CHANGED;
 }
 
@@ -148,12 +190,14 @@ static enum house_outcome
 take_trade(struct books *s, struct book *b, const struct md_trade *t)
 {
     b->house.last = t->trade.price;
+    bool fills = model_print(s, b, t);
     if (b->house.source != LIQUIDITY_TRADE)
-        return HOUSE_SAME;
+        return fills ? HOUSE_CHANGED : HOUSE_SAME;
     struct house_level print = {t->trade.price.v, t->trade.quantity.v, t->sequence,
                                 t->trade.time_us};
-    show_only(s, b, SIDE_BUY, &print);
-    show_only(s, b, SIDE_SELL, &print);
+    book_show_only(s, b, SIDE_BUY, &print);
+    book_show_only(s, b, SIDE_SELL, &print);
+    story_touch(s, b);
     return HOUSE_CHANGED;
 }
 
@@ -174,7 +218,12 @@ take_next(struct books *s, struct book *b, const struct msg *m)
                     m->md_depth.time_us);
         show_levels(s, b, SIDE_SELL, m->md_depth.asks, m->md_depth.asks_count, m->md_depth.sequence,
                     m->md_depth.time_us);
+        word(s, b, m->md_depth.time_us);
+        story_touch(s, b);
         return HOUSE_CHANGED;
+    case MSG_md_mark:
+        b->house.mark = m->md_mark.mark;
+        return HOUSE_SAME;
     default:
         return HOUSE_SAME;
     }
@@ -232,4 +281,20 @@ house_apply(struct books *s, struct book *b, const struct msg *m)
         return HOUSE_SAME;
     h->sequence = sequence;
     return take_next(s, b, m);
+}
+
+void
+house_tell(struct match *m, struct book *b)
+{
+    const struct house *h = &b->house;
+    const int64_t now[TRIGGER_FEEDS] = {
+        [TRIGGER_LAST] = h->last.v,
+        [TRIGGER_BID] = book_shown_best(b, SIDE_BUY),
+        [TRIGGER_ASK] = book_shown_best(b, SIDE_SELL),
+        [TRIGGER_MARK] = h->mark.v,
+    };
+    const struct trigger_prices *known = &m->triggers.feeds[b->number * TRIGGER_FEEDS];
+    for (uint32_t i = 0; i < TRIGGER_FEEDS; i++)
+        if (known[i].price != now[i])
+            trigger_price(m, b->number, (enum trigger_feed)i, now[i], h->sequence);
 }

@@ -1,15 +1,17 @@
 /*
- * house.h - what the market's messages mean for the house's liquidity of a book.
+ * house.h - what the market's messages mean for a book: the house's liquidity, prices, prints.
  *
  *   DEPTH   the levels of the market's book; quotes and trades do not change them
+ *           (a print may fill resting orders all the same: model.h)
  *   QUOTE   one level a side, the best bid and ask; a side that did not change keeps what our
  *           fills left of it
  *   TRADE   the last print gives its quantity at its price on both sides
  *
  * Every word of the market on a level sets it anew; until then it is what our fills left of it.
  * Messages of a symbol are numbered. A gap, or numbers that fall back (the publisher began anew),
- * withdraws the house until a snapshot comes: no fill rests on a book that may be wrong. So does
- * silence: marketdata beats every second, whatever the market does.
+ * makes the house await a snapshot; so does silence: marketdata beats every second, whatever the
+ * market does. Meanwhile, as books.stale_fills says, the house is withdrawn, so that no fill rests
+ * on a book that may be wrong, or stays as it was last. What it misses it gets with the snapshot.
  *
  *   UNKNOWN --any message--> AWAITING --md_book--> LIVE --gap, fall back, silence--> AWAITING
  *
@@ -31,10 +33,41 @@ enum house_outcome {
 
 /* The symbol of a market message that a book listens to; NULL for other messages. */
 const code_t *house_symbol(const struct msg *m);
-/* Applies md_trade, md_quote, md_depth, md_book or md_beat of the book's symbol. A md_book with a
- * `corr` answers a question, and is not part of the numbered stream. */
+/* Applies md_trade, md_quote, md_depth, md_mark, md_book or md_beat of the book's symbol. A md_book
+ * with a `corr` answers a question, and is not part of the numbered stream. */
 enum house_outcome house_apply(struct books *s, struct book *b, const struct msg *m);
-/* Withdraws the house until a snapshot comes. */
+/* The house awaits a snapshot from here on. */
 enum house_outcome house_lose(struct books *s, struct book *b);
+
+/* Whether its levels are shown to be traded with. */
+static inline bool
+house_is_shown(const struct books *s, const struct book *b)
+{
+    return b->house.state == HOUSE_LIVE ||
+           (b->house.state == HOUSE_AWAITING && s->stale_fills != STALE_HOLD);
+}
+
+/* Whether it is withdrawn because its market may have said what nobody heard. */
+static inline bool
+house_is_held(const struct books *s, const struct book *b)
+{
+    return b->house.state == HOUSE_AWAITING && s->stale_fills == STALE_HOLD;
+}
+
+/* Whether what it shows may be wrong. */
+static inline bool
+house_is_stale(const struct book *b)
+{
+    return b->house.state == HOUSE_AWAITING;
+}
+
+/* How long, all in all, this book's house was withdrawn after it had been live. */
+int64_t house_held_us(const struct books *s, const struct book *b);
+/* Whether a print of this time happened before the market's last word on its levels. */
+bool house_is_late(const struct book *b, int64_t time_us);
+
+struct match;
+/* Tells the triggers which prices of a book have changed. */
+void house_tell(struct match *m, struct book *b);
 
 #endif

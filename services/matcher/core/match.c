@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "matcher/core/house.h"
 #include "matcher/core/life.h"
+#include "matcher/core/model.h"
 #include "matcher/core/pair.h"
 #include "matcher/core/report.h"
 #include "matcher/core/sync.h"
@@ -45,6 +46,7 @@ match_init(const struct match_limits *l, void *zeroed)
     map_init(&m->symbols, l->books.books_max, at);
     at += lines(map_bytes(l->books.books_max));
     books_init(&m->books, &l->books, at);
+    m->books.stale_fills = l->stale_fills;
     at += lines(books_bytes(&l->books));
     timers_init(&m->timers, &m->books.orders, l->errands_max, at);
     at += lines(timers_bytes(l->books.orders_max, l->errands_max));
@@ -407,11 +409,17 @@ match_time(struct match *m, int64_t now_us, struct outbox *out)
     match_due(m, now_us, out);
 }
 
-/* Whether two best keys, of the bids and of the asks, are at prices that meet. */
+/* Whether a side's best users' order should have met the other side's users or house. */
 static bool
-crosses(int64_t bid, int64_t ask)
+crosses(const struct match *m, const struct book *b, enum side side)
 {
-    return bid != LADDER_NO_KEY && ask != LADDER_NO_KEY && bid >= ladder_price(SIDE_SELL, ask);
+    enum side other = side_other(side);
+    const struct ladder *users = &b->sides[side - 1].users;
+    if (users->count == 0)
+        return false;
+    int64_t key = ladder_key(other, ladder_price(side, users->best_key));
+    return b->sides[other - 1].users.best_key >= key || book_house_best(b, other) > key ||
+           (book_house_best(b, other) == key && !model_may_lock(&m->books, b, users->best_slot));
 }
 
 static const char *
@@ -422,9 +430,9 @@ check_book(const struct match *m, const struct book *b)
         return wrong;
     if (b->is_dirty)
         return "match: a book is still dirty";
-    if (crosses(b->sides[SIDE_BUY - 1].users.best_key, book_best(b, SIDE_SELL)))
+    if (crosses(m, b, SIDE_BUY))
         return "match: a bid rests at or above the best ask";
-    if (crosses(book_best(b, SIDE_BUY), b->sides[SIDE_SELL - 1].users.best_key))
+    if (crosses(m, b, SIDE_SELL))
         return "match: an ask rests at or below the best bid";
     return NULL;
 }

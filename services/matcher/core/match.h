@@ -44,6 +44,7 @@ struct match_limits {
     int64_t market_silence_us; /* a market unheard for longer is withdrawn; 0 = never */
     int64_t ask_again_us;      /* between two questions for one symbol's snapshot */
     int64_t tell_again_us;     /* between two link_lost to one ledger */
+    enum stale_fills stale_fills;
     uint32_t errands_max; /* pulls and trims on their way; what finds no room arrives at once */
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "matcher/core/house.h"
 
 /* A step puts at most two reports, and a pause or an end one more; one of them may be full. */
 #define STEP_OUTS  4
@@ -106,10 +107,12 @@ report_of(const struct match *m, const struct book *b, const struct fill *f,
 {
     bool is_house = f->is_house && other == &f->maker;
     struct match_fill fill = {.price = {f->price}, .quantity = {f->quantity}, .is_maker = is_maker};
-    fill.evidence.source = is_house ? b->house.source : LIQUIDITY_USER;
+    enum liquidity source = other->source != LIQUIDITY_NONE ? other->source : b->house.source;
+    fill.evidence.source = is_house ? source : LIQUIDITY_USER;
     fill.evidence.sequence = is_house ? other->sequence : 0;
     fill.evidence.price.v = other->price;
     fill.evidence.quantity.v = other->shown;
     fill.evidence.time_us = is_house ? other->time_us : m->now_us;
+    fill.evidence.is_stale = is_house && m->books.stale_fills == STALE_FLAG && house_is_stale(b);
     return fill;
 }

@@ -86,6 +86,7 @@ resting_new(struct resting_pool *p, uint64_t id)
     p->slots[i] = (uint64_t)hash_of(id) << 32 | (record + 1);
     p->at[record].id = id;
     p->at[record].has_more = 0;
+    p->at[record].model = FILL_MODEL_NONE;
     return record;
 }
 
@@ -96,6 +97,17 @@ resting_more(struct resting_pool *p, uint32_t record)
     *more = (struct order_more){
         .story = RESTING_NONE, .pair = RESTING_NONE, .timer = RESTING_NONE, .level = RESTING_NONE};
     p->at[record].has_more = 1;
+    return more;
+}
+
+struct order_more *
+resting_need_more(struct resting_pool *p, uint32_t record)
+{
+    if (p->at[record].has_more)
+        return &p->more[record];
+    int64_t total = p->at[record].total;
+    struct order_more *more = resting_more(p, record);
+    more->total = total;
     return more;
 }
 

@@ -62,10 +62,13 @@ struct order_more {
     uint64_t list_id;
     uint64_t corr; /* of the order_work that brought it, for its first report */
     uint32_t trailing_delta, slippage_bps;
-    uint32_t story;                 /* record of its story, RESTING_NONE = none */
-    uint32_t pair;                  /* the other order of its pair, RESTING_NONE = none */
-    uint32_t timer;                 /* place in the heap of times, RESTING_NONE = none */
-    uint32_t level;                 /* of triggers, while it is armed */
+    uint32_t story; /* record of its story, RESTING_NONE = none */
+    uint32_t pair;  /* the other order of its pair, RESTING_NONE = none */
+    uint32_t timer; /* place in the heap of times, RESTING_NONE = none */
+    union {
+        uint32_t level; /* of triggers, while it is armed */
+        uint32_t after; /* in a book: its place in the queue of its level, with `mark` */
+    };
     uint8_t type, in_force, source; /* enums order_type, time_in_force, trigger_source */
     bool is_triggered, is_tracking;
     bool is_untold; /* it was set off, or began to trail, and nobody was told */
@@ -90,6 +93,8 @@ uint32_t resting_find(const struct resting_pool *p, uint64_t id);
 uint32_t resting_new(struct resting_pool *p, uint64_t id);
 /* Clears and marks as set what only some orders need. */
 struct order_more *resting_more(struct resting_pool *p, uint32_t record);
+/* What only some orders need, cleared where it was not set; keeps its total. */
+struct order_more *resting_need_more(struct resting_pool *p, uint32_t record);
 /* Forgets an order that is in no list. */
 void resting_free(struct resting_pool *p, uint32_t record);
 /* NULL, or what is wrong. Looks at everything. */

@@ -6,6 +6,7 @@
 #include "matcher/core/taker.h"
 
 #include "base/check.h"
+#include "matcher/core/model.h"
 
 #define BPS INT64_C(10000)
 
@@ -306,6 +307,12 @@ taker_can_fill(const struct books *s, const struct book *b, const struct taker *
     return book_has(s, b, side, ladder_key(side, t->limit), t->quantity);
 }
 
+void
+book_fill(struct books *s, struct book *b, uint32_t order, int64_t quantity, struct filled *who)
+{
+    take_user(s, b, order, quantity, ORDER_END_COMPLETE, who);
+}
+
 /* ---- What crosses at rest ------------------------------------------------------------------- */
 
 static bool
@@ -319,7 +326,10 @@ fire_side(struct books *s, struct book *b, enum side side, struct fill *f)
     int64_t price = ladder_price(side, users->best_key);
     if (book_house_best(b, other) < ladder_key(other, price))
         return false;
-    uint32_t order = s->levels[users->best_slot].head;
+    bool is_at = house->best_key == ladder_key(other, price);
+    uint32_t order = model_first(s, b, users->best_slot, is_at);
+    if (order == RESTING_NONE)
+        return false;
     int64_t left = s->houses[house->best_slot].left;
     int64_t want = s->orders.at[order].quantity;
     f->price = price;
@@ -333,7 +343,10 @@ fire_side(struct books *s, struct book *b, enum side side, struct fill *f)
 bool
 book_fire(struct books *s, struct book *b, struct fill *f)
 {
-    return fire_side(s, b, SIDE_BUY, f) || fire_side(s, b, SIDE_SELL, f);
+    if (model_print_next(s, b, f) || fire_side(s, b, SIDE_BUY, f) || fire_side(s, b, SIDE_SELL, f))
+        return true;
+    s->passed.level = LEVEL_NONE;
+    return false;
 }
 
 /* Two resting orders of one account would trade with each other. */

@@ -59,6 +59,7 @@ struct filled {
     /* the house only */
     uint64_t sequence;
     int64_t time_us;
+    enum liquidity source; /* TRADE = a print; absent: what the house is made of */
 };
 
 struct fill {
@@ -85,10 +86,14 @@ taker_would_take(const struct book *b, const struct taker *t)
 }
 
 /*
- * The next fill of a resting order that the house's liquidity crosses, carried out: best price
- * first, then rank, at the order's own price. `f->taker` is the order, `f->maker` the house.
+ * The next fill of a resting order by the print under way, or by the house's liquidity that
+ * crosses it as its fill model says, carried out: best price first, then rank, at the order's own
+ * price. `f->taker` is the order, `f->maker` the house.
  */
 bool book_fire(struct books *s, struct book *b, struct fill *f);
+/* Fills a resting order for model.h, and says whose it was. */
+void book_fill(struct books *s, struct book *b, uint32_t order, int64_t quantity,
+               struct filled *who);
 /*
  * The next fill between two users' resting orders that cross, which only a resync can bring
  * about, carried out: best prices first; the lower rank is the maker and gives its price. The
