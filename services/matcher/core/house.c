@@ -5,9 +5,7 @@
  */
 #include "matcher/core/house.h"
 
-#include "matcher/core/match.h"
 #include "matcher/core/model.h"
-#include "matcher/core/trigger.h"
 
 const code_t *
 house_symbol(const struct msg *m)
@@ -281,20 +279,4 @@ house_apply(struct books *s, struct book *b, const struct msg *m)
         return HOUSE_SAME;
     h->sequence = sequence;
     return take_next(s, b, m);
-}
-
-void
-house_tell(struct match *m, struct book *b)
-{
-    const struct house *h = &b->house;
-    const int64_t now[TRIGGER_FEEDS] = {
-        [TRIGGER_LAST] = h->last.v,
-        [TRIGGER_BID] = book_shown_best(b, SIDE_BUY),
-        [TRIGGER_ASK] = book_shown_best(b, SIDE_SELL),
-        [TRIGGER_MARK] = h->mark.v,
-    };
-    const struct trigger_prices *known = &m->triggers.feeds[b->number * TRIGGER_FEEDS];
-    for (uint32_t i = 0; i < TRIGGER_FEEDS; i++)
-        if (known[i].price != now[i])
-            trigger_price(m, b->number, (enum trigger_feed)i, now[i], h->sequence);
 }

@@ -66,8 +66,4 @@ int64_t house_held_us(const struct books *s, const struct book *b);
 /* Whether a print of this time happened before the market's last word on its levels. */
 bool house_is_late(const struct book *b, int64_t time_us);
 
-struct match;
-/* Tells the triggers which prices of a book have changed. */
-void house_tell(struct match *m, struct book *b);
-
 #endif

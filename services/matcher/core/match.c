@@ -118,6 +118,23 @@ match_watch(struct match *m, code_t symbol, int64_t now_us, struct outbox *out)
         ask(m, &m->book[book], out);
 }
 
+/* What the market's prices are now, for those who wait for one. */
+static void
+tell_prices(struct match *m, const struct book *b)
+{
+    const struct trigger_prices *known = &m->triggers.feeds[b->number * TRIGGER_FEEDS];
+    int64_t bid = b->sides[SIDE_BUY - 1].house.best_key;
+    int64_t ask = b->sides[SIDE_SELL - 1].house.best_key;
+    const int64_t now[TRIGGER_FEEDS] = {
+        [TRIGGER_LAST] = b->house.last.v,
+        [TRIGGER_BID] = bid != LADDER_NO_KEY ? ladder_price(SIDE_BUY, bid) : 0,
+        [TRIGGER_ASK] = ask != LADDER_NO_KEY ? ladder_price(SIDE_SELL, ask) : 0,
+        [TRIGGER_MARK] = b->house.mark.v};
+    for (uint32_t i = 0; i < TRIGGER_FEEDS; i++)
+        if (known[i].price != now[i])
+            trigger_price(m, b->number, (enum trigger_feed)i, now[i], b->house.sequence);
+}
+
 static void
 apply_market(struct match *m, const code_t *symbol, const struct msg *msg, struct outbox *out)
 {
@@ -139,6 +156,7 @@ apply_market(struct match *m, const code_t *symbol, const struct msg *msg, struc
     case HOUSE_SAME:
         break;
     }
+    tell_prices(m, b);
 }
 
 /* ---- Ledgers ------------------------------------------------------------------------------- */
@@ -402,6 +420,7 @@ match_time(struct match *m, int64_t now_us, struct outbox *out)
         if (is_silent(m, b)) {
             m->counts.gaps++;
             (void)house_lose(&m->books, b);
+            tell_prices(m, b);
         }
         if (b->house.state == HOUSE_AWAITING)
             ask(m, b, out);

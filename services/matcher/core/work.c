@@ -8,6 +8,7 @@
  */
 #include "matcher/core/work.h"
 
+#include "matcher/core/house.h"
 #include "matcher/core/life.h"
 #include "matcher/core/pair.h"
 #include "matcher/core/report.h"
@@ -202,9 +203,9 @@ finish(struct match *m, struct outbox *out, uint64_t rank, enum order_end end)
 
 /* Whether the house was there and had to go: its market had a gap or fell silent. */
 static bool
-is_withdrawn(const struct book *b)
+is_withdrawn(const struct match *m, const struct book *b)
 {
-    return b->house.state == HOUSE_AWAITING && b->house.source != LIQUIDITY_NONE;
+    return house_is_held(&m->books, b) && b->house.source != LIQUIDITY_NONE;
 }
 
 /* Says where the order stands after it took what it could. */
@@ -214,7 +215,7 @@ work_end(struct match *m, struct outbox *out)
     const struct work *w = &m->work;
     enum order_end end = ORDER_END_NONE;
     uint64_t rank = 0;
-    bool is_stale = is_withdrawn(&m->book[w->book]);
+    bool is_stale = is_withdrawn(m, &m->book[w->book]);
     if (w->taker.is_done)
         end = w->taker.is_prevented ? ORDER_END_SELF_TRADE : ORDER_END_COMPLETE;
     else if (w->type == ORDER_TYPE_MARKET)
