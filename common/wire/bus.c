@@ -31,6 +31,7 @@ static struct {
     void *context;
     struct bus_limits limits;
     int open;
+    uint64_t links; /* watched so far */
 } process;
 
 void
@@ -331,6 +332,7 @@ on_flush(void *arg)
 static void
 bus_free(struct bus *b)
 {
+    bus_link_close(b);
     zmq_close(b->socket);
     peers_fini(&b->peers);
     topics_fini(&b->topics);
@@ -373,6 +375,8 @@ bus_open(struct loop *l, const struct bus_options *o)
     process.open++;
     socket_set(b);
     metrics_open(b);
+    if (o->role == BUS_ASK && o->on_link != NULL)
+        bus_link_open(b, process.context, process.links++);
 
     bool binds = o->role == BUS_SERVE || o->role == BUS_PUBLISH;
     if ((binds ? zmq_bind : zmq_connect)(b->socket, o->endpoint) != 0) {

@@ -60,6 +60,9 @@ struct bus_options {
     /* A frame that cannot be read; counted and logged already. What stood before the fault has
      * been handed over, the rest is dropped. May be NULL. */
     void (*on_bad_frame)(void *arg, uint32_t peer, enum err why);
+    /* BUS_ASK: the connection to the server came, or went; at first there is none. It goes when the
+     * server's process ends, or after three silent beats. May be NULL. */
+    void (*on_link)(void *arg, bool is_up);
 };
 
 /* Opens on the loop. NULL with a logged reason when the endpoint cannot be bound. */

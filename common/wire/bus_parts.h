@@ -66,6 +66,8 @@ struct bus {
     struct loop *loop;
     struct loop_watch *watch;
     void *socket;
+    void *monitor; /* tells of the socket's connections; NULL without on_link */
+    struct loop_watch *monitor_watch;
     uint64_t epoch;
     bool paused;
     /* Receiving. */
@@ -84,6 +86,10 @@ struct bus {
     struct topics topics;
     struct bus_metrics metrics;
 };
+
+/* Tells on_link of connections from now on; `number` is no other socket's. */
+void bus_link_open(struct bus *b, void *context, uint64_t number);
+void bus_link_close(struct bus *b);
 
 void peers_init(struct peers *p);
 void peers_fini(struct peers *p);

@@ -21,7 +21,7 @@ static char folder[64], endpoint[128];
 static struct loop_timer *limit;
 
 /* What a side saw; each test sets what it needs. */
-struct party {
+static struct party {
     struct bus *bus;
     uint32_t messages, lasts, bad_frames, topics_gained, topics_lost, wanted;
     uint32_t peer;
@@ -30,9 +30,9 @@ struct party {
     struct msg msg;
     char topic[64];
     enum err why;
-    bool answers;
-};
-static struct party server, client, other;
+    bool answers, hears_links;
+    char links[8]; /* + for a connection that came, - for one that went */
+} server, client, other;
 
 static void
 fail_late(void *arg)
@@ -82,6 +82,14 @@ on_bad_frame(void *arg, uint32_t peer, enum err why)
 }
 
 static void
+on_link(void *arg, bool is_up)
+{
+    struct party *s = arg;
+    s->links[strnlen(s->links, sizeof s->links - 2)] = is_up ? '+' : '-';
+    loop_stop(loop);
+}
+
+static void
 party_open(struct party *s, enum bus_role role, const char *name, uint32_t queue_max)
 {
     s->bus = bus_open(loop, &(struct bus_options){.role = role,
@@ -91,7 +99,8 @@ party_open(struct party *s, enum bus_role role, const char *name, uint32_t queue
                                                   .arg = s,
                                                   .on_msg = on_msg,
                                                   .on_topic = on_topic,
-                                                  .on_bad_frame = on_bad_frame});
+                                                  .on_bad_frame = on_bad_frame,
+                                                  .on_link = s->hears_links ? on_link : NULL});
     cr_assert_not_null(s->bus);
 }
 
@@ -488,6 +497,15 @@ Test(bus, a_restarted_server_answers_whoever_repeats)
     await(&client, 1);
     cr_assert_eq(client.corr, 2);
     loop_timer_end(&again);
+}
+
+Test(bus, an_asker_is_told_when_its_server_comes_and_goes)
+{
+    client.hears_links = true;
+    party_open(&client, BUS_ASK, "gateway-0", 0);
+    for (size_t i = 0; i < 3; i++, loop_run(loop))
+        i == 1 ? bus_close(&server.bus) : party_open(&server, BUS_SERVE, "ledger-0", 0);
+    cr_assert_str_eq(client.links, "+-+");
 }
 
 Test(bus, what_is_put_before_the_server_is_there_waits_for_it)
