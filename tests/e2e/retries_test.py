@@ -4,10 +4,11 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import threading
+import time
 
 import recording
 from books import check_account
-from stack import Stack, check, flat, tell
+from stack import Stack, check, flat, tell, wait_for
 
 ORDERS = "/api/paper-trading/orders"
 
@@ -55,6 +56,22 @@ def after_a_restart(stack, user):
     check(again["order_id"] == first["order_id"], "the order from before the crash", first, again)
 
 
+def while_the_ledger_is_gone(stack, user):
+    """What was never sent is told so, and soon: before the time-out of 5 s."""
+    stack.stop("ledger")
+    body = user.order("BUY", "LIMIT", quantity="0.01", price="40000", client_order_id="retry-4")
+    begun = time.monotonic()
+    for method, path, sent in (("POST", ORDERS, body), ("GET", ORDERS, None)):
+        status, answer = user.ask(method, path, sent)
+        check(status == 503, "the ledger is away", method, status, answer)
+        check(answer["error"]["code"] == "LEDGER_UNAVAILABLE", "by its name", answer)
+    check(time.monotonic() - begun < 4, "it did not take the whole time-out", begun)
+    stack.start("ledger")
+    wait_for(lambda: user.ask("GET", ORDERS)[0] == 200, "the ledger is back")
+    status, answer = user.ask("GET", ORDERS + "/by-client-id/retry-4")
+    check(status == 404, "and it was not taken", status, answer)
+
+
 def story():
     """A client order id makes retries safe"""
     with Stack(market=recording.write) as stack:
@@ -62,6 +79,7 @@ def story():
         same_id(user)
         at_the_same_time(stack, user)
         after_a_restart(stack, user)
+        while_the_ledger_is_gone(stack, user)
         check(len(user.orders()) == 3, "three orders in all", user.orders())
         check_account(user, "100000")
 

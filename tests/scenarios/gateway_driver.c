@@ -5,6 +5,7 @@
  *   start corr=1 to=ledger mutates=yes               a request is put in flight
  *   answer corr=1 from=ledger epoch=3                an answer arrives; refused=LEDGER_BUSY
  *   heard from=ledger epoch=3                        something else arrives
+ *   link to=ledger up=no                             its connection is gone (or up=yes: there)
  *   due                                              what has to be done now
  *   take key=7                                       a request of somebody with 3 tokens, 10 a
  * second follow conn=1 topic=p.BTCUSDT.                   and leave, close conn=1 cursor after=5 |
@@ -109,7 +110,9 @@ calls_input(struct stage *s, const char *line, struct scenario_out *out)
         uint32_t server = server_of(line, "to");
         enum err e =
             gw_start(&s->gw, s->now_us, server, corr, corr, is_change, (const uint8_t *)"x", 1);
-        if (e == OK)
+        if (e == OK && !gw_is_linked(&s->gw, server))
+            scenario_say(out, "wait corr=%llu to=%s", (unsigned long long)corr, servers[server]);
+        else if (e == OK)
             scenario_say(out, "send corr=%llu to=%s", (unsigned long long)corr, servers[server]);
         else
             scenario_say(out, "refused corr=%llu error=%s", (unsigned long long)corr, err_name(e));
@@ -124,6 +127,9 @@ calls_input(struct stage *s, const char *line, struct scenario_out *out)
         scenario_say(out, "%s corr=%llu", found ? "answered" : "dropped", (unsigned long long)corr);
     } else if (scenario_is(line, "heard")) {
         gw_heard(&s->gw, s->now_us, server_of(line, "from"), number(line, "epoch"));
+    } else if (scenario_is(line, "link")) {
+        const char *up = scenario_value(line, "up");
+        gw_link(&s->gw, s->now_us, server_of(line, "to"), up != NULL && strcmp(up, "yes") == 0);
     } else if (scenario_is(line, "due")) {
         due_say(s, out);
     } else {

@@ -41,6 +41,8 @@ gw_init(struct gw *g, const struct gw_options *o, void *bytes)
         g->calls[i].resend_next = i + 1 < o->calls_max ? i + 1 : GW_NONE;
     }
     g->free_first = 0;
+    g->sweep = GW_NONE;
+    g->swept_us = -1;
 }
 
 uint32_t
@@ -62,6 +64,19 @@ resend_push(struct gw *g, uint32_t i)
     else
         g->calls[g->resends.last].resend_next = i;
     g->resends.last = i;
+}
+
+static void
+resend_push_first(struct gw *g, uint32_t i)
+{
+    struct gw_call *c = &g->calls[i];
+    c->resend_prev = GW_NONE;
+    c->resend_next = g->resends.first;
+    if (g->resends.first == GW_NONE)
+        g->resends.last = i;
+    else
+        g->calls[g->resends.first].resend_prev = i;
+    g->resends.first = i;
 }
 
 static void
@@ -105,14 +120,24 @@ deadline_unlink(struct gw *g, uint32_t i)
         g->calls[c->deadline_next].deadline_prev = c->deadline_prev;
 }
 
+/* Its server's absence is all there is to say. A probe is there to find the end of it. */
+static bool
+call_is_hopeless(const struct gw_call *c)
+{
+    return !c->is_probe && (!c->mutates || !c->was_sent);
+}
+
 static void
 call_free(struct gw *g, uint32_t i)
 {
     struct gw_call *c = &g->calls[i];
+    if (g->sweep == i)
+        g->sweep = c->deadline_next;
     resend_unlink(g, i);
     deadline_unlink(g, i);
     map_remove(&g->by_corr, c->corr);
     g->servers[c->server].in_flight--;
+    g->servers[c->server].hopeless -= call_is_hopeless(c);
     g->count--;
     c->corr = 0;
     c->resend_next = g->free_first;
@@ -123,16 +148,54 @@ bool
 gw_is_away(const struct gw *g, int64_t now_us, uint32_t server)
 {
     const struct gw_server *s = &g->servers[server];
-    if (s->asked_us == 0)
-        return false;
-    int64_t since_us = s->heard_us > s->asked_us ? s->heard_us : s->asked_us;
+    if (s->is_down && now_us - s->down_us >= g->silent_us)
+        return true;
     /* Once asked and not heard since, it stays away until something comes, in flight or not. */
-    return (s->in_flight > 0 || s->heard_us < s->asked_us) && now_us - since_us >= g->silent_us;
+    return s->asked_us != 0 && now_us - s->asked_us >= g->silent_us;
+}
+
+bool
+gw_is_linked(const struct gw *g, uint32_t server)
+{
+    return !g->servers[server].is_down;
+}
+
+/* All in flight to a server is due now, as it was started; the queue stays in order of time. */
+static void
+resend_hurry(struct gw *g, int64_t now_us, uint32_t server)
+{
+    for (uint32_t i = g->deadlines.last; i != GW_NONE; i = g->calls[i].deadline_prev) {
+        struct gw_call *c = &g->calls[i];
+        if (c->server != server)
+            continue;
+        resend_unlink(g, i);
+        uint32_t first = g->resends.first;
+        c->resend_at_us = first != GW_NONE && g->calls[first].resend_at_us < now_us
+                              ? g->calls[first].resend_at_us
+                              : now_us;
+        resend_push_first(g, i);
+    }
+}
+
+void
+gw_link(struct gw *g, int64_t now_us, uint32_t server, bool is_up)
+{
+    CHECK(server < g->server_count);
+    struct gw_server *s = &g->servers[server];
+    if (s->is_down != is_up)
+        return;
+    s->is_down = !is_up;
+    if (is_up) {
+        s->asked_us = s->in_flight > 0 ? now_us : 0;
+        resend_hurry(g, now_us, server);
+    } else {
+        s->down_us = now_us;
+    }
 }
 
 static enum err
-call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t owner,
-           bool mutates, const uint8_t *packed, size_t length)
+call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const struct gw_call *call,
+           const uint8_t *packed, size_t length)
 {
     CHECK(server < g->server_count && corr != 0);
     CHECK(length > 0 && length <= GW_PACKED_MAX);
@@ -141,15 +204,16 @@ call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_
         return ERR_GATEWAY_BUSY;
     CHECK(map_get(&g->by_corr, corr) == MAP_NONE);
 
-    /* Nothing below can fail. A probe of one who is away keeps the older time: it stays away. */
-    bool begins = s->in_flight == 0 && !gw_is_away(g, now_us, server);
+    /* Nothing below can fail. */
     uint32_t i = g->free_first;
     struct gw_call *c = &g->calls[i];
     g->free_first = c->resend_next;
     c->corr = corr;
-    c->owner = owner;
+    c->owner = call->owner;
     c->server = server;
-    c->mutates = mutates;
+    c->mutates = call->mutates;
+    c->is_probe = call->is_probe;
+    c->was_sent = !s->is_down;
     c->was_resent = false;
     c->resend_at_us = now_us + g->resend_us;
     c->deadline_us = now_us + g->timeout_us;
@@ -160,7 +224,8 @@ call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_
     map_set(&g->by_corr, corr, i);
     g->count++;
     s->in_flight++;
-    if (begins)
+    s->hopeless += call_is_hopeless(c);
+    if (s->asked_us == 0) /* else it owes an answer for longer */
         s->asked_us = now_us;
     return OK;
 }
@@ -172,14 +237,16 @@ gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t 
     CHECK(server < g->server_count);
     if (gw_is_away(g, now_us, server))
         return g->servers[server].away_error;
-    return call_start(g, now_us, server, corr, owner, mutates, packed, length);
+    const struct gw_call call = {.owner = owner, .mutates = mutates};
+    return call_start(g, now_us, server, corr, &call, packed, length);
 }
 
 enum err
 gw_start_probe(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const uint8_t *packed,
                size_t length)
 {
-    return call_start(g, now_us, server, corr, 0, false, packed, length);
+    const struct gw_call call = {.is_probe = true};
+    return call_start(g, now_us, server, corr, &call, packed, length);
 }
 
 void
@@ -190,7 +257,7 @@ gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch)
     if (epoch < s->epoch)
         return;
     s->epoch = epoch;
-    s->heard_us = now_us;
+    s->asked_us = s->in_flight > 0 ? now_us : 0;
 }
 
 bool
@@ -200,6 +267,14 @@ gw_answer_settles(const struct gw *g, uint64_t corr, enum err refused)
         return true;
     uint32_t i = corr == 0 ? MAP_NONE : map_get(&g->by_corr, corr);
     return i == MAP_NONE || !g->calls[i].mutates || !g->calls[i].was_resent;
+}
+
+/* Whatever it was asked is answered, or nobody waits for it. */
+static void
+owes_nothing(struct gw_server *s)
+{
+    if (s->in_flight == 0)
+        s->asked_us = 0;
 }
 
 bool
@@ -219,6 +294,7 @@ gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, uint64_
     }
     *owner = g->calls[i].owner;
     call_free(g, i);
+    owes_nothing(&g->servers[server]);
     return true;
 }
 
@@ -226,8 +302,67 @@ void
 gw_forget(struct gw *g, uint64_t corr)
 {
     uint32_t i = corr == 0 ? MAP_NONE : map_get(&g->by_corr, corr);
-    if (i != MAP_NONE)
-        call_free(g, i);
+    if (i == MAP_NONE)
+        return;
+    uint32_t server = g->calls[i].server;
+    call_free(g, i);
+    owes_nothing(&g->servers[server]);
+}
+
+static struct gw_due
+due_of(const struct gw_call *c, enum gw_due_kind kind)
+{
+    return (struct gw_due){.kind = kind, .server = c->server, .corr = c->corr, .owner = c->owner};
+}
+
+static struct gw_due
+call_give_up(struct gw *g, uint32_t i)
+{
+    const struct gw_call *c = &g->calls[i];
+    struct gw_due due = due_of(c, GW_DUE_EXPIRED);
+    due.error = c->mutates && c->was_sent ? ERR_OUTCOME_UNKNOWN : g->servers[c->server].away_error;
+    g->expired++;
+    call_free(g, i);
+    return due;
+}
+
+/* The next that waits for a server that is away and has nothing to wait for; once through all of
+ * them at one time. */
+static uint32_t
+hopeless_next(struct gw *g, int64_t now_us)
+{
+    if (g->swept_us != now_us) {
+        g->swept_us = now_us;
+        g->sweep = GW_NONE;
+        for (uint32_t server = 0; server < g->server_count; server++)
+            if (g->servers[server].hopeless > 0 && gw_is_away(g, now_us, server))
+                g->sweep = g->deadlines.first;
+    }
+    while (g->sweep != GW_NONE) {
+        uint32_t i = g->sweep;
+        g->sweep = g->calls[i].deadline_next;
+        if (call_is_hopeless(&g->calls[i]) && gw_is_away(g, now_us, g->calls[i].server))
+            return i;
+    }
+    return GW_NONE;
+}
+
+/* Whether it goes out now: not while there is no connection. */
+static bool
+call_resend(struct gw *g, int64_t now_us, uint32_t i)
+{
+    struct gw_call *c = &g->calls[i];
+    struct gw_server *s = &g->servers[c->server];
+    resend_unlink(g, i);
+    c->resend_at_us = now_us + g->resend_us;
+    resend_push(g, i);
+    if (s->is_down)
+        return false;
+    s->hopeless -= call_is_hopeless(c);
+    c->was_resent = c->was_sent;
+    c->was_sent = true;
+    s->hopeless += call_is_hopeless(c);
+    return true;
 }
 
 struct gw_due
@@ -235,28 +370,15 @@ gw_due(struct gw *g, int64_t now_us)
 {
     struct gw_due due = {.kind = GW_DUE_NOTHING};
     uint32_t i = g->deadlines.first;
-    if (i != GW_NONE && g->calls[i].deadline_us <= now_us) {
+    if (i != GW_NONE && g->calls[i].deadline_us <= now_us)
+        return call_give_up(g, i);
+    if ((i = hopeless_next(g, now_us)) != GW_NONE)
+        return call_give_up(g, i);
+    while ((i = g->resends.first) != GW_NONE && g->calls[i].resend_at_us <= now_us) {
         const struct gw_call *c = &g->calls[i];
-        due.kind = GW_DUE_EXPIRED;
-        due.server = c->server;
-        due.corr = c->corr;
-        due.owner = c->owner;
-        due.error = c->mutates ? ERR_OUTCOME_UNKNOWN : g->servers[c->server].away_error;
-        g->expired++;
-        call_free(g, i);
-        return due;
-    }
-    i = g->resends.first;
-    if (i != GW_NONE && g->calls[i].resend_at_us <= now_us) {
-        struct gw_call *c = &g->calls[i];
-        resend_unlink(g, i);
-        c->resend_at_us = now_us + g->resend_us;
-        c->was_resent = true;
-        resend_push(g, i);
-        due.kind = GW_DUE_RESEND;
-        due.server = c->server;
-        due.corr = c->corr;
-        due.owner = c->owner;
+        if (!call_resend(g, now_us, i))
+            continue;
+        due = due_of(c, GW_DUE_RESEND);
         due.packed = c->packed;
         due.length = c->length;
         g->resent++;
@@ -264,7 +386,8 @@ gw_due(struct gw *g, int64_t now_us)
     }
     for (uint32_t server = 0; server < g->server_count; server++) {
         struct gw_server *s = &g->servers[server];
-        if (s->in_flight > 0 || s->probe_at_us > now_us || !gw_is_away(g, now_us, server))
+        if (s->in_flight > 0 || s->is_down || s->probe_at_us > now_us ||
+            !gw_is_away(g, now_us, server))
             continue;
         s->probe_at_us = now_us + g->resend_us;
         due.kind = GW_DUE_PROBE;
@@ -277,12 +400,14 @@ gw_due(struct gw *g, int64_t now_us)
 void
 gw_check(const struct gw *g)
 {
-    uint32_t count = 0, in_flight = 0, prev = GW_NONE;
+    uint32_t count = 0, in_flight = 0, hopeless = 0, prev = GW_NONE;
     for (uint32_t i = g->resends.first; i != GW_NONE; i = g->calls[i].resend_next) {
         const struct gw_call *c = &g->calls[i];
         CHECK(c->corr != 0 && c->resend_prev == prev);
         CHECK(prev == GW_NONE || g->calls[prev].resend_at_us <= c->resend_at_us);
         CHECK(map_get(&g->by_corr, c->corr) == i);
+        CHECK(c->was_sent || !c->was_resent);
+        hopeless += call_is_hopeless(c);
         prev = i;
         count++;
     }
@@ -295,9 +420,11 @@ gw_check(const struct gw *g)
         count++;
     }
     CHECK(count == g->count && g->deadlines.last == prev);
-    for (uint32_t i = 0; i < g->server_count; i++)
+    for (uint32_t i = 0; i < g->server_count; i++) {
         in_flight += g->servers[i].in_flight;
-    CHECK(in_flight == g->count);
+        hopeless -= g->servers[i].hopeless;
+    }
+    CHECK(in_flight == g->count && hopeless == 0);
     for (uint32_t i = g->free_first; i != GW_NONE; i = g->calls[i].resend_next)
         count++;
     CHECK(count == g->calls_max);

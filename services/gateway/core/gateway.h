@@ -8,13 +8,17 @@
  *      gw_start ──► WAITING ──gw_answer──► gone, the answer goes to its owner
  *                    │  ▲
  *        resend is due  └ sent again
- *                    └── deadline ──► gone: OUTCOME_UNKNOWN when it changes something,
+ *                    ├── its server is away ──► gone, "unavailable": a read, or never sent
+ *                    └── deadline ──► gone: OUTCOME_UNKNOWN when it was sent and changes something,
  *                                     otherwise the server's own "unavailable" error
  *
- * A server that was asked and has not been heard for silent_us is away. While it is, requests are
- * refused before they are sent, so that they certainly changed nothing; what is still in flight,
- * or else a probe (a harmless question of our own), finds out when it is back. Answers of an
- * older epoch than one already heard come from a deposed owner and are dropped.
+ * While the connection to a server is gone nothing is sent: what is asked waits here, so that it is
+ * certain that it was not taken, and leaves when the connection is back. A server is away when its
+ * connection has been gone for silent_us, or when it was asked and has not been heard for so long.
+ * While it is, requests are refused before they are sent; what is still in flight, or else a probe
+ * (a harmless question of our own), finds out when it is back. What was sent and changes something
+ * is kept to its deadline: an owner that is back by then knows the outcome, and nobody else does.
+ * Answers of an older epoch than one already heard come from a deposed owner and are dropped.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -36,8 +40,8 @@ struct gw_call {
     uint64_t corr;  /* 0 = free */
     uint64_t owner; /* the shell's own mark, handed back */
     uint32_t server;
-    bool mutates;
-    bool was_resent;
+    bool mutates, is_probe;
+    bool was_sent, was_resent;
     int64_t resend_at_us;
     int64_t deadline_us;
     uint32_t resend_next, resend_prev;     /* by resend_at_us */
@@ -49,10 +53,12 @@ struct gw_call {
 struct gw_server {
     enum err away_error;
     uint64_t epoch;      /* highest heard */
-    int64_t heard_us;    /* last time anything came */
-    int64_t asked_us;    /* when it was asked something while nothing was in flight */
+    int64_t asked_us;    /* since when it owes a sign of life; 0 = it owes none */
+    int64_t down_us;     /* since when the connection is gone; only while is_down */
     int64_t probe_at_us; /* not before */
     uint32_t in_flight;
+    uint32_t hopeless; /* of these, what has nothing to wait for while it is away */
+    bool is_down;
 };
 
 struct gw_queue {
@@ -70,6 +76,8 @@ struct gw {
     uint32_t count;
     struct map by_corr;
     struct gw_queue resends, deadlines;
+    uint32_t sweep; /* next in `deadlines` to be looked at for being hopeless */
+    int64_t swept_us;
     /* counted for the metrics */
     uint64_t resent, expired, stale, unknown;
 };
@@ -96,13 +104,18 @@ void gw_init(struct gw *g, const struct gw_options *o, void *bytes);
 /* Gives the server's number. `away_error` is what its callers hear while it is away. */
 uint32_t gw_add_server(struct gw *g, enum err away_error);
 
-/* Puts a request in flight; the caller sends it. `corr` is new and not 0. Refuses, in this order:
- * the server's away error, GATEWAY_BUSY. CHECKs the packed length. */
+/* Puts a request in flight; the caller sends it if gw_is_linked(), otherwise it waits. `corr` is
+ * new and not 0. Refuses, in this order: the server's away error, GATEWAY_BUSY. CHECKs the packed
+ * length. */
 MUST_USE enum err gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
                            uint64_t owner, bool mutates, const uint8_t *packed, size_t length);
 /* The same for a probe: an absent server does not refuse it. */
 MUST_USE enum err gw_start_probe(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
                                  const uint8_t *packed, size_t length);
+/* The connection to a server came or went; until the first call it is taken to be there. When it
+ * comes, all that is in flight is due to be sent, in the order in which it was started. */
+void gw_link(struct gw *g, int64_t now_us, uint32_t server, bool is_up);
+bool gw_is_linked(const struct gw *g, uint32_t server);
 /* Something came from a server, whatever it was. */
 void gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch);
 /*

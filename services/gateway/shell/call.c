@@ -43,12 +43,13 @@ call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr, u
           const void *body)
 {
     const struct msg_layout *l = msg_layout(type);
+    /* Cancels are journaled as what they cause. */
     bool mutates = l->effect[0] == 'M' || type == MSG_order_cancel || type == MSG_order_cancel_all;
     bytes_clear(&s->packed);
     msg_pack_body(&s->packed, type, corr, body);
     enum err e = gw_start(&s->gw, loop_steady_us(s->loop), server, corr, owner, mutates,
                           s->packed.data, s->packed.length);
-    if (e == OK)
+    if (e == OK && gw_is_linked(&s->gw, server))
         bus_put_packed(s->servers[server], 0, s->packed.data, s->packed.length);
     return e;
 }
@@ -115,6 +116,22 @@ on_market(void *arg, const struct bus_in *in)
     ws_market_event(s->ws, in->topic, in->msg);
 }
 
+static void
+on_link(void *arg, bool is_up)
+{
+    const struct server_arg *a = arg;
+    struct shell *s = a->shell;
+    log_line(is_up ? LOG_INFO : LOG_WARN, is_up ? "service_linked" : "service_lost", "service=%s",
+             a->server == s->market_server   ? "marketdata"
+             : a->server == s->bridge_server ? "exchange-bridge"
+                                             : "ledger");
+    gw_link(&s->gw, loop_steady_us(s->loop), a->server, is_up);
+    if (is_up && a->server == s->market_server)
+        s->symbols_at_us = 0; /* it may know others now */
+    if (is_up)
+        call_tick(s); /* what waits for it leaves now */
+}
+
 static bool
 server_open(struct shell *s, uint32_t server, const char *endpoint)
 {
@@ -124,7 +141,9 @@ server_open(struct shell *s, uint32_t server, const char *endpoint)
                             .queue_max = 100000,
                             .frames_max = 1024,
                             .arg = server_arg(s, server),
-                            .on_msg = on_answer};
+                            .on_msg = on_answer,
+                            .on_link = on_link};
+    gw_link(&s->gw, loop_steady_us(s->loop), server, false);
     s->servers[server] = bus_open(s->loop, &o);
     return s->servers[server] != NULL;
 }
