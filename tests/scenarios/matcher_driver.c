@@ -9,16 +9,22 @@
  *   hello | synced                 the same by hand; `synced orders=N` says another number
  *   buy|sell ID QUANTITY PRICE     a LIMIT GTC order; further words: IOC FOK MAKER MARKET,
  *                                  funds= step= rank= symbol=
- *   pull ID
+ *                                  stop= trail= (basis points) by=SOURCE extreme= triggered
+ *                                  iceberg= expire=US latency=US time=US own=MODE model= list=
+ *                                  executed= slippage= account=, and any type or time in force
+ *   pull ID, trim ID QUANTITY      and latency=US
+ *   explain ID
  *   frames lost=N                  so many frames of this ledger get lost on the way
  *   unreadable                     one of its frames arrives damaged
  *   snapshot seq=N source=S bids=P:Q,P:Q asks=...   answers the core's question
  *   book, depth bids= asks=        the numbered stream; seq= gives a number of one's own
- *   quote BID:QUANTITY ASK:QUANTITY, trade PRICE:QUANTITY, beat
+ *   quote BID:QUANTITY ASK:QUANTITY, trade PRICE:QUANTITY, mark PRICE, beat
  *   now US, wait US                the clock; wait also lets the core notice
- *   limits orders= levels= house= symbols= ledgers=    starts anew; first line of a story
+ *   limits orders= levels= house= symbols= ledgers= errands= queues= stories=
+ *          stale=hold|flag|go_on   starts anew; a story's first line
  *   outbox N                       room for N messages, so that the core has to pause
  *   show book                      the book, best prices first: users' orders, then the house
+ *   show waiting                   every order that is in no book
  *   show counts                    the counters that are not zero
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -28,6 +34,7 @@
 #include <string.h>
 
 #include "matcher/core/match.h"
+#include "matcher_say.h"
 #include "scenario.h"
 
 #define LEDGERS_MAX 9
@@ -69,12 +76,18 @@ driver_open(void)
     struct driver *d = aligned_alloc(64, (sizeof(*d) + 63) & ~(size_t)63);
     CHECK(d != NULL);
     memset(d, 0, sizeof(*d));
-    d->limits = (struct match_limits){.books = {64, 64, 64, 8},
+    d->limits = (struct match_limits){.books = {.orders_max = 64,
+                                                .levels_max = 64,
+                                                .house_levels_max = 64,
+                                                .books_max = 8,
+                                                .queues_max = 64,
+                                                .stories_max = 64},
                                       .ledgers_max = 4,
                                       .silence_us = 3000000,
                                       .market_silence_us = 10000000,
                                       .ask_again_us = 500000,
-                                      .tell_again_us = 100000};
+                                      .tell_again_us = 100000,
+                                      .errands_max = 16};
     d->now_us = START_US;
     d->ledger = 1;
     for (int i = 0; i <= LEDGERS_MAX; i++) {
@@ -96,47 +109,6 @@ driver_close(void *state)
 
 /* ---- Answers -------------------------------------------------------------------------------- */
 
-static const char *
-decimal(int64_t value)
-{
-    static char texts[8][DECIMAL_BYTES];
-    static unsigned next;
-    char *text = texts[next++ % 8];
-    decimal_write_short(value, text);
-    return text;
-}
-
-static void
-say_report(const struct out *o, struct scenario_out *out)
-{
-    const struct order_report *r = &o->msg.order_report;
-    char line[8192];
-    int length = snprintf(line, sizeof(line), "ledger-%u order %llu:", o->peer,
-                          (unsigned long long)r->order_id);
-    for (uint32_t i = 0; i < r->fills_count; i++) {
-        const struct match_fill *f = &r->fills[i];
-        const struct evidence *e = &f->evidence;
-        length += snprintf(line + length, sizeof(line) - (size_t)length, " %s %s at %s (%s %s x %s",
-                           f->is_maker ? "gives" : "takes", decimal(f->quantity.v),
-                           decimal(f->price.v), msg_enum_name(MSG_ENUM_liquidity, e->source),
-                           decimal(e->price.v), decimal(e->quantity.v));
-        if (e->sequence != 0)
-            length += snprintf(line + length, sizeof(line) - (size_t)length, ", tick %llu",
-                               (unsigned long long)e->sequence);
-        length += snprintf(line + length, sizeof(line) - (size_t)length, ")");
-        CHECK((size_t)length < sizeof(line) / 2);
-    }
-    if (r->rank != 0)
-        length += snprintf(line + length, sizeof(line) - (size_t)length, " rests rank=%llu",
-                           (unsigned long long)r->rank);
-    if (r->end != ORDER_END_NONE)
-        length += snprintf(line + length, sizeof(line) - (size_t)length, " ends %s",
-                           msg_enum_name(MSG_ENUM_order_end, r->end));
-    if (r->was_pulled)
-        snprintf(line + length, sizeof(line) - (size_t)length, ", pulled");
-    scenario_say(out, "%s", line);
-}
-
 static void
 say_outs(struct driver *d, struct scenario_out *out)
 {
@@ -145,24 +117,35 @@ say_outs(struct driver *d, struct scenario_out *out)
         char prefix[32];
         snprintf(prefix, sizeof(prefix), "ledger-%u", o->peer);
         if (o->msg.type == MSG_order_report)
-            say_report(o, out);
+            matcher_say_report(o->peer, &o->msg.order_report, out);
         else
             scenario_say_msg(out, o->to == OUT_MARKET ? "market" : prefix, &o->msg);
     }
     outbox_clear(&d->out);
 }
 
+/* Until the core has said all. */
 static void
-feed(struct driver *d, uint32_t peer, const struct msg *m, struct scenario_out *out)
+drain(struct driver *d, struct scenario_out *out)
 {
-    const struct frame *frame = peer != 0 ? &d->frames[peer] : NULL;
-    match_apply(d->match, peer, frame, m, d->now_us, &d->out);
     say_outs(d, out);
     while (match_busy(d->match)) {
         scenario_say(out, "pause");
         match_resume(d->match, &d->out);
         say_outs(d, out);
     }
+}
+
+static void
+feed(struct driver *d, uint32_t peer, const struct msg *m, struct scenario_out *out)
+{
+    const struct frame *frame = peer != 0 ? &d->frames[peer] : NULL;
+    if (match_next_us(d->match) <= d->now_us) {
+        match_due(d->match, d->now_us, &d->out);
+        drain(d, out);
+    }
+    match_apply(d->match, peer, frame, m, d->now_us, &d->out);
+    drain(d, out);
 }
 
 /* ---- Reading -------------------------------------------------------------------------------- */
@@ -269,6 +252,48 @@ begin(struct driver *d, const char *line, struct scenario_out *out)
     d->is_quiet = false;
 }
 
+/* A name of an enum that stands in the line, as a word of its own or behind a key; 0 = none. */
+static uint32_t
+named(const char *line, const char *key, enum msg_enum e)
+{
+    char text[64];
+    const char *value = key != NULL ? scenario_value(line, key) : NULL;
+    if (value != NULL)
+        return msg_enum_by_name(e, value);
+    for (int i = 3; key == NULL && *word(line, i, text) != '\0'; i++)
+        if (msg_enum_by_name(e, text) > 0)
+            return msg_enum_by_name(e, text);
+    return 0;
+}
+
+static int64_t
+amount(const char *line, const char *key, struct scenario_out *out)
+{
+    const char *text = scenario_value(line, key);
+    return text != NULL ? number(text, out) : 0;
+}
+
+/* What only some orders wish. */
+static void
+wishes(const struct driver *d, const char *line, struct order_work *w, struct scenario_out *out)
+{
+    w->stop_price.v = amount(line, "stop", out);
+    w->trail_extreme.v = amount(line, "extreme", out);
+    w->iceberg_quantity.v = amount(line, "iceberg", out);
+    w->executed.v = amount(line, "executed", out);
+    w->trailing_delta = (uint32_t)whole(line, "trail", 0);
+    w->trigger_source = (enum trigger_source)named(line, "by", MSG_ENUM_trigger_source);
+    w->self_trade_prevention =
+        (enum self_trade_prevention)named(line, "own", MSG_ENUM_self_trade_prevention);
+    w->fill_model = (enum fill_model)named(line, "model", MSG_ENUM_fill_model);
+    w->is_triggered = has_word(line, "triggered");
+    w->expire_us = (int64_t)whole(line, "expire", 0);
+    w->latency_us = (uint32_t)whole(line, "latency", 0);
+    w->time_us = (int64_t)whole(line, "time", (uint64_t)d->now_us);
+    w->slippage_bps = (uint32_t)whole(line, "slippage", 0);
+    w->list_id = whole(line, "list", 0);
+}
+
 static void
 order(struct driver *d, const char *line, struct scenario_out *out)
 {
@@ -279,19 +304,17 @@ order(struct driver *d, const char *line, struct scenario_out *out)
     w->order_id = strtoull(word(line, 1, text), NULL, 10);
     w->quantity.v = number(word(line, 2, text), out);
     w->price.v = number(word(line, 3, text), out);
-    w->account_id = 7;
+    w->account_id = whole(line, "account", 7);
     w->symbol = symbol_of(line);
-    w->type = has_word(line, "MARKET")  ? ORDER_TYPE_MARKET
-              : has_word(line, "MAKER") ? ORDER_TYPE_LIMIT_MAKER
-                                        : ORDER_TYPE_LIMIT;
-    w->time_in_force = has_word(line, "IOC")   ? TIME_IN_FORCE_IOC
-                       : has_word(line, "FOK") ? TIME_IN_FORCE_FOK
-                                               : TIME_IN_FORCE_GTC;
-    const char *funds = scenario_value(line, "funds");
-    w->funds.v = funds != NULL ? number(funds, out) : 0;
-    const char *step = scenario_value(line, "step");
-    w->step_size.v = step != NULL ? number(step, out) : 0;
+    int type =
+        has_word(line, "MAKER") ? ORDER_TYPE_LIMIT_MAKER : named(line, NULL, MSG_ENUM_order_type);
+    uint32_t in_force = named(line, NULL, MSG_ENUM_time_in_force);
+    w->type = type > 0 ? (enum order_type)type : ORDER_TYPE_LIMIT;
+    w->time_in_force = in_force > 0 ? (enum time_in_force)in_force : TIME_IN_FORCE_GTC;
+    w->funds.v = amount(line, "funds", out);
+    w->step_size.v = amount(line, "step", out);
     w->rank = whole(line, "rank", 0);
+    wishes(d, line, w, out);
     d->orders_sent[d->ledger]++;
     send(d, &m, out);
 }
@@ -303,6 +326,29 @@ pull(struct driver *d, const char *line, struct scenario_out *out)
     struct msg m = {.type = MSG_order_pull};
     m.order_pull.order_id = strtoull(word(line, 1, text), NULL, 10);
     m.order_pull.symbol = symbol_of(line);
+    m.order_pull.latency_us = (uint32_t)whole(line, "latency", 0);
+    send(d, &m, out);
+}
+
+static void
+trim(struct driver *d, const char *line, struct scenario_out *out)
+{
+    char text[64];
+    struct msg m = {.type = MSG_order_trim};
+    m.order_trim.order_id = strtoull(word(line, 1, text), NULL, 10);
+    m.order_trim.quantity.v = number(word(line, 2, text), out);
+    m.order_trim.symbol = symbol_of(line);
+    m.order_trim.latency_us = (uint32_t)whole(line, "latency", 0);
+    send(d, &m, out);
+}
+
+static void
+explain(struct driver *d, const char *line, struct scenario_out *out)
+{
+    char text[64];
+    struct msg m = {.type = MSG_order_explain};
+    m.order_explain.order_id = strtoull(word(line, 1, text), NULL, 10);
+    m.order_explain.symbol = symbol_of(line);
     send(d, &m, out);
 }
 
@@ -395,6 +441,17 @@ trade(struct driver *d, const char *line, struct scenario_out *out)
 }
 
 static void
+mark(struct driver *d, const char *line, struct scenario_out *out)
+{
+    char text[64];
+    struct msg m = {.type = MSG_md_mark};
+    m.md_mark.symbol = symbol_of(line);
+    m.md_mark.mark.v = number(word(line, 1, text), out);
+    m.md_mark.sequence = d->sequence = whole(line, "seq", d->sequence + 1);
+    feed(d, 0, &m, out);
+}
+
+static void
 beat(struct driver *d, const char *line, struct scenario_out *out)
 {
     struct msg m = {.type = MSG_md_beat};
@@ -406,64 +463,14 @@ beat(struct driver *d, const char *line, struct scenario_out *out)
 /* ---- The rest ------------------------------------------------------------------------------- */
 
 static void
-show_side(struct driver *d, const struct book *b, enum side side, struct scenario_out *out)
-{
-    const struct books *s = &d->match->books;
-    const char *name = side == SIDE_BUY ? "bid" : "ask";
-    const struct book_side *bs = &b->sides[side - 1];
-    struct ladder_at at;
-    for (bool on = ladder_first(&bs->users, &s->nodes, &at); on; on = ladder_next(&s->nodes, &at)) {
-        const struct price_level *l = &s->levels[ladder_slot(&s->nodes, at)];
-        for (uint32_t o = l->head; o != RESTING_NONE; o = s->orders.at[o].next)
-            scenario_say(out, "%s %s x %s order %llu rank=%llu", name, decimal(l->price),
-                         decimal(s->orders.at[o].quantity), (unsigned long long)s->orders.at[o].id,
-                         (unsigned long long)s->orders.at[o].rank);
-    }
-    for (bool on = ladder_first(&bs->house, &s->nodes, &at); on; on = ladder_next(&s->nodes, &at)) {
-        const struct house_level *h = &s->houses[ladder_slot(&s->nodes, at)];
-        scenario_say(out, "%s %s x %s house tick %llu", name, decimal(h->price), decimal(h->left),
-                     (unsigned long long)h->sequence);
-    }
-}
-
-static void
-show_counts(const struct match_counts *c, struct scenario_out *out)
-{
-    const struct {
-        const char *name;
-        uint64_t value;
-    } all[] = {{"works", c->works},
-               {"pulls", c->pulls},
-               {"pulls_unknown", c->pulls_unknown},
-               {"reports", c->reports},
-               {"fills", c->fills},
-               {"works_invalid", c->works_invalid},
-               {"works_repeated", c->works_repeated},
-               {"stale", c->stale},
-               {"unexpected", c->unexpected},
-               {"sessions", c->sessions},
-               {"losses", c->losses},
-               {"gaps", c->gaps},
-               {"symbols_refused", c->symbols_refused}};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        if (all[i].value != 0)
-            scenario_say(out, "%s %llu", all[i].name, (unsigned long long)all[i].value);
-}
-
-static void
 show(struct driver *d, const char *line, struct scenario_out *out)
 {
-    const struct book *b = match_book(d->match, symbol_of(line));
     if (has_word(line, "counts"))
-        show_counts(&d->match->counts, out);
-    else if (b == NULL)
-        scenario_say(out, "no book");
-    else {
-        show_side(d, b, SIDE_SELL, out);
-        show_side(d, b, SIDE_BUY, out);
-        if (b->orders == 0 && b->sides[0].house.count + b->sides[1].house.count == 0)
-            scenario_say(out, "empty");
-    }
+        matcher_say_counts(d->match, out);
+    else if (has_word(line, "waiting"))
+        matcher_say_waiting(d->match, out);
+    else
+        matcher_say_book(d->match, match_book(d->match, symbol_of(line)), out);
 }
 
 static void
@@ -474,7 +481,14 @@ limits(struct driver *d, const char *line, struct scenario_out *out)
     d->limits.books.levels_max = (uint32_t)whole(line, "levels", 64);
     d->limits.books.house_levels_max = (uint32_t)whole(line, "house", 64);
     d->limits.books.books_max = (uint32_t)whole(line, "symbols", 8);
+    d->limits.books.queues_max = (uint32_t)whole(line, "queues", 64);
+    d->limits.books.stories_max = (uint32_t)whole(line, "stories", 64);
+    const char *stale = scenario_value(line, "stale");
+    d->limits.stale_fills = stale == NULL || strcmp(stale, "hold") == 0 ? STALE_HOLD
+                            : strcmp(stale, "flag") == 0                ? STALE_FLAG
+                                                                        : STALE_GO_ON;
     d->limits.ledgers_max = (uint32_t)whole(line, "ledgers", 4);
+    d->limits.errands_max = (uint32_t)whole(line, "errands", 16);
     start(d);
 }
 
@@ -500,17 +514,18 @@ clock_set(struct driver *d, const char *line, struct scenario_out *out)
     }
     d->now_us += us;
     match_time(d->match, d->now_us, &d->out);
-    say_outs(d, out);
+    drain(d, out);
 }
 
 static const struct {
     const char *word;
     void (*run)(struct driver *d, const char *line, struct scenario_out *out);
-} words[] = {{"ledger", ledger}, {"begin", begin},   {"hello", hello},   {"synced", synced},
-             {"buy", order},     {"sell", order},    {"pull", pull},     {"frames", frames},
-             {"snapshot", book}, {"book", book},     {"depth", depth},   {"quote", quote},
-             {"trade", trade},   {"beat", beat},     {"now", clock_set}, {"wait", clock_set},
-             {"limits", limits}, {"outbox", outbox}, {"show", show}};
+} words[] = {{"ledger", ledger},   {"begin", begin},   {"hello", hello},   {"synced", synced},
+             {"buy", order},       {"sell", order},    {"pull", pull},     {"frames", frames},
+             {"snapshot", book},   {"book", book},     {"depth", depth},   {"quote", quote},
+             {"trade", trade},     {"beat", beat},     {"now", clock_set}, {"wait", clock_set},
+             {"limits", limits},   {"outbox", outbox}, {"show", show},     {"trim", trim},
+             {"explain", explain}, {"mark", mark}};
 
 static void
 driver_input(void *state, const char *line, struct scenario_out *out)

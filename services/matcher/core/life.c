@@ -133,6 +133,7 @@ life_arm(struct match *m, struct outbox *out, uint32_t record)
     bool is_new = r->rank == 0;
     if (is_new)
         r->rank = books_next_rank(&m->books);
+    story_begin(&m->books, book_of(m, record), record);
     enum trigger_armed armed = trigger_arm(m, record);
     switch (armed) {
     case TRIGGER_MET:
@@ -204,6 +205,7 @@ life_forget(struct match *m, uint32_t record)
     if (m->books.orders.at[record].has_more) {
         timer_clear(&m->timers, record);
         pair_untie(m, record);
+        story_drop(&m->books, record);
     }
     if (m->sync_before == record)
         m->sync_before = RESTING_NONE;
@@ -218,11 +220,19 @@ life_drop(struct match *m, uint32_t record)
 }
 
 void
-life_ended(struct match *m, struct outbox *out, uint32_t record, struct order_report *told)
+life_ended(struct match *m, struct outbox *out, const struct book *b, uint32_t record,
+           struct order_report *told)
 {
-    (void)out;
-    (void)told;
+    int64_t extreme = trigger_extreme(m, record);
     pair_decided(m, record);
+    if (m->books.orders.more[record].story == RESTING_NONE)
+        return;
+    struct story *story = arena_take(&out->lists, 1, sizeof(*story));
+    CHECK(story != NULL);
+    (void)story_take(&m->books, b, record, story);
+    story->trail_extreme.v = extreme;
+    told->stories = story;
+    told->stories_count = 1;
 }
 
 struct order_report *
@@ -232,20 +242,20 @@ life_end(struct match *m, struct outbox *out, uint32_t record, uint64_t corr, en
     struct order_report *told = report_alone(m, out, r->id, r->ledger, corr, NULL);
     told->end = end;
     if (r->has_more)
-        life_ended(m, out, record, told);
+        life_ended(m, out, book_of(m, record), record, told);
     life_drop(m, record);
     return told;
 }
 
 void
-life_touched(struct match *m, struct outbox *out, const struct filled *who,
+life_touched(struct match *m, struct outbox *out, const struct book *b, const struct filled *who,
              struct order_report *told)
 {
     bool is_gone = who->end != ORDER_END_NONE && !who->is_kept;
     if (is_gone || !m->books.orders.at[who->record].has_more)
         return;
     if (who->is_kept) {
-        life_ended(m, out, who->record, told);
+        life_ended(m, out, b, who->record, told);
         life_forget(m, who->record);
     } else if (told->fills_count > 0) {
         pair_decided(m, who->record);
@@ -348,5 +358,16 @@ void
 life_explain(struct match *m, struct outbox *out, uint64_t order_id, uint16_t ledger, uint64_t corr)
 {
     struct msg *msg = outbox_put(out, OUT_LEDGER, m->links[ledger].peer, MSG_order_explained, corr);
-    msg->order_explained.order_id = order_id;
+    struct order_explained *e = &msg->order_explained;
+    uint32_t record = find(m, order_id, ledger);
+    e->order_id = order_id;
+    if (record == RESTING_NONE)
+        return;
+    struct story *story = arena_take(&out->lists, 1, sizeof(*story));
+    CHECK(story != NULL);
+    (void)story_now(&m->books, book_of(m, record), record, story);
+    if (m->books.orders.at[record].has_more)
+        story->trail_extreme.v = trigger_extreme(m, record);
+    e->stories = story;
+    e->stories_count = 1;
 }

@@ -39,12 +39,14 @@ bool life_next(struct match *m, struct outbox *out);
 /* Carries out what is due first; false when nothing is. */
 bool life_due(struct match *m, struct outbox *out);
 
-/* An order of the book was filled or ended, and `told` says so: what follows from it for its pair
+/* An order of this book was filled or ended, and `told` says so: what follows from it for its pair
  * and its record. */
-void life_touched(struct match *m, struct outbox *out, const struct filled *who,
-                  struct order_report *told);
-/* An order that `has_more` ends with this report: the other one of its pair ends too. */
-void life_ended(struct match *m, struct outbox *out, uint32_t record, struct order_report *told);
+void life_touched(struct match *m, struct outbox *out, const struct book *b,
+                  const struct filled *who, struct order_report *told);
+/* An order that `has_more` ends with this report: its story comes with it, and the other one of its
+ * pair ends too. */
+void life_ended(struct match *m, struct outbox *out, const struct book *b, uint32_t record,
+                struct order_report *told);
 /* Ends an order, wherever it is, and gives the report. */
 struct order_report *life_end(struct match *m, struct outbox *out, uint32_t record, uint64_t corr,
                               enum order_end end);

@@ -311,6 +311,7 @@ set_off(struct match *m, uint32_t record, const struct trigger_prices *f)
     }
     more->is_triggered = true;
     m->counts.triggered++;
+    story_triggered(&m->books, record, f->price, f->sequence);
 }
 
 /* Takes all orders of a level off their arms; what they trail from stays with them. */

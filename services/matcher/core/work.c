@@ -162,6 +162,7 @@ work_rest(struct match *m, uint32_t book, uint32_t record, uint32_t hint)
             more->hidden = r->quantity - more->slice;
             r->quantity = more->slice;
         }
+        story_begin(&m->books, &m->book[book], record);
         shed_more(m, record);
     }
     r->state = RESTING_IN_BOOK;
@@ -197,7 +198,7 @@ finish(struct match *m, struct outbox *out, uint64_t rank, enum order_end end)
     if (record == RESTING_NONE || end == ORDER_END_NONE)
         return;
     if (m->books.orders.at[record].has_more)
-        life_ended(m, out, record, told);
+        life_ended(m, out, &m->book[m->work.book], record, told);
     life_forget(m, record);
 }
 
@@ -246,7 +247,7 @@ refusal(const struct match *m)
 /* Tells a side that rested of a trade with another order, or of one that was prevented; a side
  * that neither changed is not told. */
 static void
-tell_resting(struct match *m, struct outbox *out, const struct filled *who,
+tell_resting(struct match *m, struct outbox *out, const struct book *b, const struct filled *who,
              const struct match_fill *fill)
 {
     if (fill == NULL && who->prevented == 0 && who->end == ORDER_END_NONE)
@@ -255,7 +256,7 @@ tell_resting(struct match *m, struct outbox *out, const struct filled *who,
     r->end = who->end;
     r->rank = who->rank;
     r->prevented.v = who->prevented;
-    life_touched(m, out, who, r);
+    life_touched(m, out, b, who, r);
 }
 
 /* Tells both sides of a taker's fill. `left` is what the taker wanted before it. */
@@ -265,7 +266,7 @@ tell_take(struct match *m, struct outbox *out, const struct fill *f, int64_t lef
     const struct work *w = &m->work;
     const struct book *b = &m->book[w->book];
     if (f->is_prevented) {
-        tell_resting(m, out, &f->maker, NULL);
+        tell_resting(m, out, b, &f->maker, NULL);
         return;
     }
     struct match_fill fill = report_of(m, b, f, &f->maker, false);
@@ -278,7 +279,7 @@ tell_take(struct match *m, struct outbox *out, const struct fill *f, int64_t lef
     struct filled taker = {.price = w->taker.limit,
                            .shown = left != INT64_MAX ? left : f->quantity};
     fill = report_of(m, b, f, &taker, true);
-    tell_resting(m, out, &f->maker, &fill);
+    tell_resting(m, out, b, &f->maker, &fill);
 }
 
 /* What self-trade prevention took off the taker belongs to its next report. */
@@ -342,7 +343,7 @@ tell_fire(struct match *m, struct outbox *out, const struct book *b, const struc
     if (who->rank != 0)
         m->gathered.rank = who->rank;
     if (who->end != ORDER_END_NONE)
-        life_touched(m, out, who, report_end(m, out, 0, who->end));
+        life_touched(m, out, b, who, report_end(m, out, 0, who->end));
     else if (m->books.orders.at[who->record].has_more)
         pair_decided(m, who->record);
 }
@@ -355,7 +356,7 @@ tell_uncross(struct match *m, struct outbox *out, const struct book *b, const st
     m->counts.fills += !f->is_prevented;
     for (int i = 0; i < 2; i++) {
         struct match_fill fill = report_of(m, b, f, who[1 - i], i == 0);
-        tell_resting(m, out, who[i], f->is_prevented ? NULL : &fill);
+        tell_resting(m, out, b, who[i], f->is_prevented ? NULL : &fill);
     }
 }
 
