@@ -5,7 +5,7 @@ foreach(noun config log metrics loop bus service pages)
                   Threads::Threads)
 endforeach()
 target_link_libraries(bus_test PRIVATE scrip_random_msg)
-scrip_unit_test(pg_test ${unit}/pg_test.c LIBS scrip_host LABELS postgres)
+scrip_unit_test(pg_test ${unit}/pg_test.c ${unit}/pg_main.c LIBS scrip_host LABELS postgres)
 
 # The bus next to bare libzmq; see docs/decisions/0003-loop-and-bus.md.
 add_executable(bus_bench EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/bus_bench.c)

@@ -402,19 +402,3 @@ Test(pg, a_server_that_is_away_is_tried_again_quietly)
     loop_timer_end(&t);
     pg_close(&away);
 }
-
-/* Criterion's main, but for the skip. */
-int
-main(int argc, char **argv)
-{
-    if (getenv("SCRIP_TEST_PG") == NULL) {
-        fprintf(stderr, "SKIPPED: SCRIP_TEST_PG is not set: no PostgreSQL to test with\n");
-        return 77;
-    }
-    struct criterion_test_set *tests = criterion_initialize();
-    int status = 0;
-    if (criterion_handle_args(argc, argv, true))
-        status = criterion_run_all_tests(tests) ? 0 : 1;
-    criterion_finalize(tests);
-    return status;
-}

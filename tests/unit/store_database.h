@@ -1,7 +1,7 @@
 /*
  * store_database.h - a database of its own for one test, with Scrip's schema deployed.
  *
- * Brings main(), which ends with status 77 (skipped), and says so, when SCRIP_TEST_PG is not set.
+ * pg_main.c skips the test when SCRIP_TEST_PG is not set.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
