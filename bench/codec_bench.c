@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "wire/json.h"
 
 #define RUNS  7
@@ -81,14 +81,6 @@ read_json(void)
     struct order_place order = {.account_id = 1};
     sink =
         json_read_body(body, sizeof(body) - 1, msg_layout(MSG_order_place), &order, NULL, &field);
-}
-
-static int64_t
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static int

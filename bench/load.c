@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 enum { CONNECTIONS_MAX = 4096, TOKENS_MAX = 4096, REQUEST_BYTES = 4096, ANSWER_BYTES = 65536 };
 
 struct options {
@@ -58,14 +60,6 @@ struct load {
     uint32_t *latencies_us;
     size_t latency_count, latency_max;
 };
-
-static int64_t
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static void
 fail(const char *what)

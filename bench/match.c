@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "clock.h"
 #include "flow.h"
 #include "matcher/core/match.h"
 
@@ -55,14 +56,6 @@ struct result {
     double book_p99_ns, bytes_per_order;
     bool is_right;
 };
-
-static uint64_t
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t
 anonymous_bytes(void)

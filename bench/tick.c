@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "clock.h"
 #include "matcher/core/match.h"
 
 #define TICKS    1000000
@@ -33,14 +34,6 @@ struct world {
     uint8_t lists[MATCH_OUT_BYTES] __attribute__((aligned(16)));
     uint64_t sequence;
 };
-
-static uint64_t
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void
 feed(struct world *w, const struct frame *frame, const struct msg *m)
