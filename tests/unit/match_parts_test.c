@@ -178,7 +178,10 @@ Test(report, has_at_most_64_fills_and_only_the_last_one_ends_the_order)
 {
     static struct world w;
     const struct match_limits limits = {
-        .books = {1000, 100, 100, 4}, .ledgers_max = 1, .silence_us = INT64_MAX, .ask_again_us = 1};
+        .books = {.orders_max = 1000, .levels_max = 100, .house_levels_max = 100, .books_max = 4},
+        .ledgers_max = 1,
+        .silence_us = INT64_MAX,
+        .ask_again_us = 1};
     w.match = match_init(&limits, zeroed(match_bytes(&limits)));
     outbox_init(&w.out, w.outs, 512, w.lists, sizeof(w.lists));
     w.frame = (struct frame){.sender = code_of("ledger-0"), .epoch = 1, .session = 1};

@@ -20,7 +20,8 @@ static void *memory;
 static void
 open_book(void)
 {
-    const struct books_limits limits = {1000, 100, 100, 2};
+    const struct books_limits limits = {
+        .orders_max = 1000, .levels_max = 100, .house_levels_max = 100, .books_max = 2};
     size_t size = (books_bytes(&limits) + 63) & ~(size_t)63;
     memory = aligned_alloc(64, size);
     memset(memory, 0, size);

@@ -3,7 +3,8 @@
  *
  * A level is looked for in a small table of levels found lately before the ladder is searched:
  * most orders join a level that exists. A freed level has price 0 and no owner, so that whatever
- * still names it in that table is seen to be stale.
+ * still names it in that table is seen to be stale. Empty levels that are kept are few a side, so
+ * that a touch that moves past them drops them in no time.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,16 +13,25 @@
 #include "base/check.h"
 #include "matcher/core/model.h"
 
+#define EMPTIES_MAX 256 /* a side */
+
 static size_t
 lines(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;
 }
 
+/* Records for price levels: those with orders and the empty ones. */
+static uint32_t
+levels_max(const struct books_limits *l)
+{
+    return l->levels_max + l->levels_max / 8 + 8;
+}
+
 static uint32_t
 nodes_max(const struct books_limits *l)
 {
-    return ladder_nodes_for(l->levels_max + l->house_levels_max, l->books_max * 4);
+    return ladder_nodes_for(levels_max(l) + l->house_levels_max, l->books_max * 4);
 }
 
 size_t
@@ -29,11 +39,11 @@ books_bytes(const struct books_limits *l)
 {
     return lines(resting_bytes(l->orders_max)) +
            lines((size_t)nodes_max(l) * sizeof(struct ladder_node)) +
-           lines((size_t)l->levels_max * sizeof(struct price_level)) +
+           lines((size_t)levels_max(l) * sizeof(struct price_level)) +
            lines((size_t)l->house_levels_max * sizeof(struct house_level)) +
            2 * lines((size_t)l->house_levels_max * sizeof(int64_t)) +
            lines(sizeof(uint32_t) << BOOK_RECENT_BITS) +
-           lines((size_t)l->levels_max * sizeof(struct level_more)) +
+           lines((size_t)levels_max(l) * sizeof(struct level_more)) +
            lines(queues_bytes(l->queues_max)) + lines(stories_bytes(l->stories_max));
 }
 
@@ -46,13 +56,14 @@ books_init(struct books *s, const struct books_limits *l, void *zeroed)
     *s = (struct books){.levels_free = LEVEL_NONE,
                         .houses_free = LEVEL_NONE,
                         .levels_max = l->levels_max,
+                        .empties_max = levels_max(l) - l->levels_max,
                         .houses_max = l->house_levels_max};
     resting_init(&s->orders, l->orders_max, at);
     at += lines(resting_bytes(l->orders_max));
     ladder_nodes_init(&s->nodes, (struct ladder_node *)(void *)at, nodes_max(l));
     at += lines((size_t)nodes_max(l) * sizeof(struct ladder_node));
     s->levels = (struct price_level *)(void *)at;
-    at += lines((size_t)l->levels_max * sizeof(struct price_level));
+    at += lines((size_t)levels_max(l) * sizeof(struct price_level));
     s->houses = (struct house_level *)(void *)at;
     at += lines((size_t)l->house_levels_max * sizeof(struct house_level));
     s->since_us = (int64_t *)(void *)at;
@@ -62,7 +73,7 @@ books_init(struct books *s, const struct books_limits *l, void *zeroed)
     s->recent = (uint32_t *)(void *)at;
     at += lines(sizeof(uint32_t) << BOOK_RECENT_BITS);
     s->levels_more = (struct level_more *)(void *)at;
-    at += lines((size_t)l->levels_max * sizeof(struct level_more));
+    at += lines((size_t)levels_max(l) * sizeof(struct level_more));
     queues_init(&s->queues, l->queues_max, at);
     at += lines(queues_bytes(l->queues_max));
     stories_init(&s->stories, l->stories_max, at);
@@ -85,6 +96,7 @@ book_open(struct book *b, code_t symbol, uint32_t number)
     for (int i = 0; i < 2; i++) {
         ladder_init(&b->sides[i].users);
         ladder_init(&b->sides[i].house);
+        b->sides[i].empty_first = b->sides[i].empty_last = LEVEL_NONE;
         b->past[i].last_key = LADDER_NO_KEY;
     }
 }
@@ -118,7 +130,7 @@ level_find(const struct books *s, struct book *b, enum side side, int64_t price)
     return found;
 }
 
-/* An empty level in its ladder, or LEVEL_NONE when there is no room. */
+/* A level without orders in its ladder, or LEVEL_NONE when there is no room. */
 static uint32_t
 level_new(struct books *s, struct book *b, enum side side, int64_t price)
 {
@@ -139,14 +151,73 @@ level_new(struct books *s, struct book *b, enum side side, int64_t price)
 }
 
 static void
-level_free(struct books *s, struct book *b, enum side side, uint32_t i)
+level_free(struct books *s, struct book_side *bs, enum side side, uint32_t i)
 {
     struct price_level *level = &s->levels[i];
-    ladder_remove(&s->nodes, &book_side(b, side)->users, ladder_key(side, level->price));
+    ladder_remove(&s->nodes, &bs->users, ladder_key(side, level->price));
     level->price = 0;
     level->owner = s->levels_free;
     s->levels_free = i;
+}
+
+/* Takes a level out of the list of empty ones. */
+static void
+empty_unlink(struct books *s, struct book_side *bs, uint32_t i)
+{
+    const struct price_level *level = &s->levels[i];
+    *(level->head == LEVEL_NONE ? &bs->empty_first : &s->levels[level->head].tail) = level->tail;
+    *(level->tail == LEVEL_NONE ? &bs->empty_last : &s->levels[level->tail].head) = level->head;
+    bs->empties--;
+    s->empties--;
+}
+
+static void
+empty_append(struct books *s, struct book_side *bs, uint32_t i)
+{
+    s->levels[i].head = bs->empty_last;
+    s->levels[i].tail = LEVEL_NONE;
+    *(bs->empty_last == LEVEL_NONE ? &bs->empty_first : &s->levels[bs->empty_last].tail) = i;
+    bs->empty_last = i;
+    bs->empties++;
+    s->empties++;
+}
+
+static void
+empty_free(struct books *s, struct book_side *bs, enum side side, uint32_t i)
+{
+    empty_unlink(s, bs, i);
+    level_free(s, bs, side, i);
+}
+
+/* The last order of a level is gone. */
+static void
+level_leave(struct books *s, struct book *b, enum side side, uint32_t i)
+{
+    struct book_side *bs = book_side(b, side);
     s->levels_used--;
+    s->levels[i].quantity = 0;
+    s->levels[i].models = 0;
+    if (i == bs->users.best_slot) {
+        level_free(s, bs, side, i);
+        while (bs->users.count > 0 && s->levels[bs->users.best_slot].count == 0)
+            empty_free(s, bs, side, bs->users.best_slot);
+        return;
+    }
+    if (bs->empties == EMPTIES_MAX || (s->empties == s->empties_max && bs->empties > 0))
+        empty_free(s, bs, side, bs->empty_first);
+    if (s->empties < s->empties_max)
+        empty_append(s, bs, i);
+    else
+        level_free(s, bs, side, i);
+}
+
+/* An empty level gets orders again. */
+static void
+level_return(struct books *s, struct book *b, enum side side, uint32_t i)
+{
+    empty_unlink(s, book_side(b, side), i);
+    s->levels[i].head = s->levels[i].tail = RESTING_NONE;
+    s->levels_used++;
 }
 
 /* The order after which an order of this rank stands; RESTING_NONE = before all. */
@@ -154,7 +225,8 @@ static uint32_t
 place_of(const struct books *s, const struct price_level *level, uint64_t rank, uint32_t hint)
 {
     const struct resting *at = s->orders.at;
-    if (level->tail == RESTING_NONE || at[level->tail].rank < rank)
+    /* Who came last goes to the end; the record there may be far away in memory. */
+    if (level->tail == RESTING_NONE || rank == s->last_rank || at[level->tail].rank < rank)
         return level->tail;
     uint32_t after = hint;
     uint32_t next = hint != RESTING_NONE ? at[hint].next : level->head;
@@ -171,9 +243,10 @@ book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint)
     struct resting *r = &s->orders.at[order];
     enum side side = (enum side)r->side;
     uint32_t i = level_find(s, b, side, r->price);
-    if (i == LEVEL_NONE)
+    bool is_new = i == LEVEL_NONE;
+    if (is_new)
         i = level_new(s, b, side, r->price);
-    if (i == LEVEL_NONE)
+    if (i == LEVEL_NONE || (s->levels[i].count == 0 && s->levels_used >= s->levels_max + is_new))
         return false;
     struct price_level *level = &s->levels[i];
     int64_t sum;
@@ -181,6 +254,8 @@ book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint)
         return false;
 
     /* Nothing below can fail. */
+    if (level->count == 0 && !is_new)
+        level_return(s, b, side, i);
     uint32_t after = place_of(s, level, r->rank, hint);
     r->level = i;
     r->prev = after;
@@ -208,24 +283,19 @@ book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint)
 void
 book_unlink(struct books *s, struct book *b, uint32_t order)
 {
-    struct resting *r = &s->orders.at[order];
+    struct resting *at = s->orders.at;
+    const struct resting *r = &at[order];
     struct price_level *level = &s->levels[r->level];
     if (r->model != FILL_MODEL_NONE)
         model_left(s, b, order);
     b->orders--;
     if (--level->count == 0) {
-        level_free(s, b, (enum side)r->side, r->level);
-    } else {
-        level->quantity -= book_left(s, order);
-        if (r->prev == RESTING_NONE)
-            level->head = r->next;
-        else
-            s->orders.at[r->prev].next = r->next;
-        if (r->next == RESTING_NONE)
-            level->tail = r->prev;
-        else
-            s->orders.at[r->next].prev = r->prev;
+        level_leave(s, b, (enum side)r->side, r->level);
+        return;
     }
+    level->quantity -= book_left(s, order);
+    *(r->prev == RESTING_NONE ? &level->head : &at[r->prev].next) = r->next;
+    *(r->next == RESTING_NONE ? &level->tail : &at[r->next].prev) = r->prev;
 }
 
 /* The next slice of an iceberg comes into view, behind everybody at its price. */
@@ -456,6 +526,10 @@ check_level(const struct books *s, const struct book *b, enum side side, int64_t
     const struct price_level *level = &s->levels[i];
     if (level->owner != owner_of(b, side) || ladder_key(side, level->price) != key)
         return "book: a level is not where its ladder says";
+    if (level->count == 0)
+        return level->quantity == 0 && level->models == 0 && i != b->sides[side - 1].users.best_slot
+                   ? NULL
+                   : "book: an empty level is the best, or has a quantity";
     int64_t sum = 0;
     uint32_t count = 0, prev = RESTING_NONE;
     uint64_t rank = 0;
@@ -485,12 +559,16 @@ check_side(const struct books *s, const struct book *b, enum side side, uint32_t
     if (wrong == NULL)
         wrong = ladder_check(&s->nodes, &bs->house);
     struct ladder_at at;
+    uint32_t empties = 0;
     for (bool on = ladder_first(&bs->users, &s->nodes, &at); on && wrong == NULL;
          on = ladder_next(&s->nodes, &at)) {
         uint32_t slot = ladder_slot(&s->nodes, at);
         wrong = check_level(s, b, side, s->nodes.at[at.node].keys[at.i], slot);
         *orders += s->levels[slot].count;
+        empties += s->levels[slot].count == 0;
     }
+    if (wrong == NULL && empties != bs->empties)
+        wrong = "book: the number of empty levels is wrong";
     for (bool on = ladder_first(&bs->house, &s->nodes, &at); on && wrong == NULL;
          on = ladder_next(&s->nodes, &at)) {
         const struct house_level *h = &s->houses[ladder_slot(&s->nodes, at)];

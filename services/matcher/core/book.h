@@ -23,11 +23,13 @@
 #define BOOK_NONE        UINT32_MAX
 #define BOOK_RECENT_BITS 14 /* price levels remembered for a quick find, all books together */
 
-/* Users' orders at one price. */
+/* Users' orders at one price. One that runs out of orders stays in its ladder for a while, in the
+ * list of its side's empty levels: prices come back, and it is then found at once. The best level
+ * of a side is never empty. */
 struct price_level {
     int64_t price;       /* 0 = a free record */
     int64_t quantity;    /* of all its orders, hidden quantities included */
-    uint32_t head, tail; /* lowest rank first */
+    uint32_t head, tail; /* lowest rank first; empty: its neighbours in the list, oldest first */
     uint32_t count : 28;
     uint32_t models : 4; /* bit m: orders of fill model m have been here since the level came */
     uint32_t owner;      /* book number * 4 + side; free: the next free record */
@@ -48,8 +50,9 @@ struct house_level {
 };
 
 struct book_side {
-    struct ladder users; /* slots are price levels */
-    struct ladder house; /* slots are house levels */
+    struct ladder users;                       /* slots are price levels */
+    struct ladder house;                       /* slots are house levels */
+    uint32_t empty_first, empty_last, empties; /* users' levels without orders */
 };
 
 /* How the house trades with a symbol's takers. */
@@ -139,7 +142,8 @@ struct books {
         uint32_t level, order; /* the last order of a level that a display does not fill */
     } passed;
     enum stale_fills stale_fills;
-    uint32_t levels_free, levels_fresh, levels_max, levels_used;
+    uint32_t levels_free, levels_fresh, levels_max, levels_used; /* used: those with orders */
+    uint32_t empties, empties_max;
     uint32_t houses_free, houses_fresh, houses_max, houses_used;
     uint64_t houses_dropped; /* levels that found no room */
     int64_t now_us;          /* time of the message at hand */

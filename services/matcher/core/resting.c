@@ -1,8 +1,9 @@
 /*
  * resting.c - the pool of orders and its index.
  *
- * The hash in a slot tells the slot's home, so that deletion can move later slots back without
- * looking at the orders themselves, and a lookup reads an order only when 32 bits agree.
+ * The index has no chains and moves nothing when an order goes: a line that was once full counts
+ * who had to pass it, and a search ends at the first line that nobody passed. Searching a line
+ * compares all of it without branches; an order's own record is read only when 32 bits agree.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,83 +11,184 @@
 
 #include "base/check.h"
 
-#define RUN 8u /* ids in a row that share a line of slots */
+#define LINES_MIN  128u /* of the first table */
+#define PASSED_MAX UINT8_MAX
 
-/* A power of two at least twice as large as the pool. */
+/* A power of two of lines, at most half full. */
 static uint64_t
-slots_for(uint32_t max)
+lines_for(uint32_t max)
 {
-    uint64_t slots = 64;
-    while (slots < (uint64_t)max * 2)
-        slots *= 2;
-    return slots;
+    uint64_t lines = LINES_MIN;
+    while (lines * INDEX_LINE < (uint64_t)max * 2)
+        lines *= 2;
+    return lines;
 }
 
 size_t
 resting_bytes(uint32_t max)
 {
     return (size_t)max * (sizeof(struct resting) + sizeof(struct order_more)) +
-           slots_for(max) * sizeof(uint64_t);
+           lines_for(max) * (sizeof(struct index_line) + 1) * 3 / 2;
 }
 
 void
 resting_init(struct resting_pool *p, uint32_t max, void *zeroed)
 {
-    uint64_t slots = slots_for(max);
-    CHECK(max > 0 && slots <= UINT32_MAX);
+    uint64_t full = lines_for(max);
+    CHECK(max > 0 && full * INDEX_LINE <= UINT32_MAX);
     struct resting *at = zeroed;
     struct order_more *more = (struct order_more *)(void *)(at + max);
-    *p = (struct resting_pool){.at = at,
-                               .more = more,
-                               .slots = (uint64_t *)(void *)(more + max),
-                               .mask = (uint32_t)(slots - 1),
-                               .free = RESTING_NONE,
-                               .max = max};
+    struct index_line *lines = (struct index_line *)(void *)(more + max);
+    uint8_t *passed = (uint8_t *)(lines + full + full / 2);
+    *p = (struct resting_pool){.at = at, .more = more, .free = RESTING_NONE, .max = max};
+    p->rooms[0] = (struct resting_index){.lines = lines, .passed = passed};
+    p->rooms[1] = (struct resting_index){.lines = lines + full, .passed = passed + full};
+    /* Tables take turns, and the largest must come to lie in the larger room. */
+    int room = 0;
+    for (uint64_t count = LINES_MIN; count < full; count *= 2)
+        room = 1 - room;
+    p->index = p->rooms[room];
+    p->index.mask = LINES_MIN - 1;
 }
 
+/* ---- The index ------------------------------------------------------------------------------ */
+
+/* The low bits tell apart those that share a line. */
 static inline uint32_t
 hash_of(uint64_t id)
 {
-    uint32_t spread = (uint32_t)((id / RUN) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
-    return (spread & ~(RUN - 1)) | (uint32_t)(id & (RUN - 1));
+    uint32_t spread = (uint32_t)((id / INDEX_LINE) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+    return (spread & ~(INDEX_LINE - 1u)) | (uint32_t)(id & (INDEX_LINE - 1u));
 }
 
-/* The slot of an id, or the empty slot that ends its run. */
 static inline uint32_t
-slot_of(const struct resting_pool *p, uint64_t id)
+home_of(const struct resting_index *x, uint32_t hash)
 {
-    uint32_t hash = hash_of(id);
-    uint32_t i = hash & p->mask;
-    for (; p->slots[i] != 0; i = (i + 1) & p->mask)
-        if ((uint32_t)(p->slots[i] >> 32) == hash && p->at[(uint32_t)p->slots[i] - 1].id == id)
-            break;
-    return i;
+    return hash / INDEX_LINE & x->mask;
 }
+
+/* Which of eight words are this one, as bits. */
+static inline uint32_t
+same(const uint32_t *words, uint32_t word)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < INDEX_LINE; i++)
+        bits |= (uint32_t)(words[i] == word) << i;
+    return bits;
+}
+
+static uint32_t
+index_find(const struct resting_pool *p, const struct resting_index *x, uint64_t id, uint32_t hash)
+{
+    for (uint32_t l = home_of(x, hash);; l = (l + 1) & x->mask) {
+        const struct index_line *line = &x->lines[l];
+        for (uint32_t bits = same(line->hash, hash); bits != 0; bits &= bits - 1) {
+            uint32_t record = line->record[__builtin_ctz(bits)];
+            if (record != 0 && p->at[record - 1].id == id)
+                return record - 1;
+        }
+        if (x->passed[l] == 0)
+            return RESTING_NONE;
+    }
+}
+
+static inline void
+index_add(struct resting_index *x, uint32_t hash, uint32_t record)
+{
+    uint32_t l = home_of(x, hash), empty;
+    while ((empty = same(x->lines[l].record, 0)) == 0) {
+        if (x->passed[l] < PASSED_MAX)
+            x->passed[l]++;
+        l = (l + 1) & x->mask;
+    }
+    uint32_t i = (uint32_t)__builtin_ctz(empty);
+    x->lines[l].hash[i] = hash;
+    x->lines[l].record[i] = record + 1;
+    x->used++;
+}
+
+/* Empties a place of a line. */
+static inline void
+index_empty(struct resting_index *x, uint32_t line, uint32_t i)
+{
+    uint32_t l = home_of(x, x->lines[line].hash[i]);
+    for (; l != line; l = (l + 1) & x->mask)
+        if (x->passed[l] < PASSED_MAX)
+            x->passed[l]--;
+    x->lines[line].hash[i] = 0;
+    x->lines[line].record[i] = 0;
+    x->used--;
+}
+
+/* False when it is not in this table. */
+static inline bool
+index_remove(struct resting_index *x, uint32_t hash, uint32_t record)
+{
+    for (uint32_t l = home_of(x, hash);; l = (l + 1) & x->mask) {
+        uint32_t bits = same(x->lines[l].record, record + 1);
+        if (bits != 0) {
+            index_empty(x, l, (uint32_t)__builtin_ctz(bits));
+            return true;
+        }
+        if (x->passed[l] == 0)
+            return false;
+    }
+}
+
+/* A table of twice the size takes over. */
+static void
+index_grow(struct resting_pool *p)
+{
+    p->old = p->index;
+    p->moved = 0;
+    p->index = p->rooms[p->old.lines == p->rooms[0].lines ? 1 : 0];
+    p->index.mask = p->old.mask * 2 + 1;
+}
+
+/* Moves one line of the old table. */
+static void
+index_move(struct resting_pool *p)
+{
+    const struct index_line *line = &p->old.lines[p->moved];
+    for (uint32_t i = 0; i < INDEX_LINE; i++) {
+        if (line->record[i] == 0)
+            continue;
+        index_add(&p->index, line->hash[i], line->record[i] - 1);
+        index_empty(&p->old, p->moved, i);
+    }
+    p->moved++;
+}
+
+/* ---- The pool ------------------------------------------------------------------------------- */
 
 uint32_t
 resting_find(const struct resting_pool *p, uint64_t id)
 {
-    uint64_t slot = p->slots[slot_of(p, id)];
-    return slot != 0 ? (uint32_t)slot - 1 : RESTING_NONE;
+    uint32_t hash = hash_of(id);
+    uint32_t record = index_find(p, &p->index, id, hash);
+    if (record == RESTING_NONE && p->old.used > 0)
+        record = index_find(p, &p->old, id, hash);
+    return record;
 }
 
 uint32_t
 resting_new(struct resting_pool *p, uint64_t id)
 {
+    CHECK(id != 0);
     if (p->used == p->max)
         return RESTING_NONE;
-    uint32_t i = slot_of(p, id);
-    CHECK(id != 0 && p->slots[i] == 0);
+    if (p->old.used > 0)
+        index_move(p);
+    else if (p->used >= (p->index.mask + 1) * (INDEX_LINE / 2))
+        index_grow(p);
     uint32_t record = p->free;
     if (record != RESTING_NONE)
         p->free = p->at[record].next;
     else
         record = p->fresh++;
     p->used++;
-    p->slots[i] = (uint64_t)hash_of(id) << 32 | (record + 1);
-    p->at[record].id = id;
-    p->at[record].has_more = 0;
-    p->at[record].model = FILL_MODEL_NONE;
+    index_add(&p->index, hash_of(id), record);
+    p->at[record] = (struct resting){.id = id};
     return record;
 }
 
@@ -111,41 +213,33 @@ resting_need_more(struct resting_pool *p, uint32_t record)
     return more;
 }
 
-static void
-slot_empty(struct resting_pool *p, uint32_t hole)
-{
-    for (uint32_t i = (hole + 1) & p->mask; p->slots[i] != 0; i = (i + 1) & p->mask) {
-        /* A slot may move into the hole unless its home lies behind the hole. */
-        uint32_t home = (uint32_t)(p->slots[i] >> 32) & p->mask;
-        if (((i - home) & p->mask) >= ((i - hole) & p->mask)) {
-            p->slots[hole] = p->slots[i];
-            hole = i;
-        }
-    }
-    p->slots[hole] = 0;
-}
-
 void
 resting_free(struct resting_pool *p, uint32_t record)
 {
     struct resting *r = &p->at[record];
     uint32_t hash = hash_of(r->id);
-    uint32_t i = hash & p->mask;
-    while ((uint32_t)p->slots[i] != record + 1) {
-        CHECK(p->slots[i] != 0);
-        i = (i + 1) & p->mask;
-    }
-    slot_empty(p, i);
+    bool is_new = index_remove(&p->index, hash, record);
+    CHECK(is_new || (p->old.used > 0 && index_remove(&p->old, hash, record)));
     r->id = 0;
     r->next = p->free;
     p->free = record;
     p->used--;
 }
 
+/* Orders in a table, or RESTING_NONE when its own count is another. */
+static uint32_t
+index_count(const struct resting_index *x)
+{
+    uint32_t count = 0;
+    for (uint64_t l = 0; x->lines != NULL && l <= x->mask; l++)
+        count += INDEX_LINE - (uint32_t)__builtin_popcount(same(x->lines[l].record, 0));
+    return count == x->used ? count : RESTING_NONE;
+}
+
 const char *
 resting_check(const struct resting_pool *p)
 {
-    uint32_t used = 0, indexed = 0;
+    uint32_t used = 0;
     for (uint32_t i = 0; i < p->fresh; i++) {
         if (p->at[i].id == 0)
             continue;
@@ -153,7 +247,6 @@ resting_check(const struct resting_pool *p)
         if (resting_find(p, p->at[i].id) != i)
             return "orders: the index does not find an order";
     }
-    for (uint64_t i = 0; i <= p->mask; i++)
-        indexed += p->slots[i] != 0;
+    uint32_t indexed = index_count(&p->index) + index_count(&p->old);
     return used == p->used && indexed == p->used ? NULL : "orders: the pool's count is wrong";
 }

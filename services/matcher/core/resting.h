@@ -4,8 +4,10 @@
  * What every order needs, and matching touches, is one cache line (`struct resting`). What only
  * some need (iceberg, stop, latency, expiry, what waits for a resync) lies in a second array at the
  * same place (`struct order_more`) and is looked at only where `has_more` says that it is set. The
- * index from order id to record is open addressing over 8-byte slots; eight ids in a row share a
- * cache line, because ids are given out in sequence. Amounts are plain int64 of 10^-8 in here.
+ * index from order id to record is a hash table whose buckets are cache lines; eight ids in a row
+ * share a bucket, because ids are given out in sequence. It grows with the orders that there are,
+ * not with how many there may be, so that it stays in the processor's caches: into a table of twice
+ * the size, one line with each new order. Amounts are plain int64 of 10^-8 in here.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -74,12 +76,30 @@ struct order_more {
     bool is_untold; /* it was set off, or began to trail, and nobody was told */
 } __attribute__((aligned(64)));
 
+#define INDEX_LINE 8 /* orders in a line of the index */
+
+struct index_line {
+    uint32_t hash[INDEX_LINE];
+    uint32_t record[INDEX_LINE]; /* and one; 0 = empty */
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct index_line) == 64, "a line of the index is one cache line");
+
+/* A table of the index. An order that finds its line full lies in one of the next. */
+struct resting_index {
+    struct index_line *lines;
+    uint8_t *passed; /* by line: orders that found it full; at 255 it is no longer counted */
+    uint32_t mask;
+    uint32_t used; /* orders */
+};
+
 struct resting_pool {
     struct resting *at;
     struct order_more *more; /* by the same number */
-    uint64_t *slots;         /* upper half: hash of the id; lower half: record + 1; 0 = empty */
-    uint32_t mask;
+    struct resting_index index;
+    struct resting_index old; /* what is not yet moved from it: while used > 0 */
+    uint32_t moved;           /* lines of `old` from here on */
     uint32_t free, fresh, max, used;
+    struct resting_index rooms[2]; /* for the tables, by turns; the first for one of full size */
 };
 
 size_t resting_bytes(uint32_t max);
@@ -88,8 +108,7 @@ void resting_init(struct resting_pool *p, uint32_t max, void *zeroed);
 
 /* RESTING_NONE when there is no such order. */
 uint32_t resting_find(const struct resting_pool *p, uint64_t id);
-/* A record with this id, which must be new, not `has_more`, and all else undefined. RESTING_NONE
- * when full. */
+/* A record with this id, which must be new, and all else zero. RESTING_NONE when full. */
 uint32_t resting_new(struct resting_pool *p, uint64_t id);
 /* Clears and marks as set what only some orders need. */
 struct order_more *resting_more(struct resting_pool *p, uint32_t record);
