@@ -169,6 +169,10 @@ def demo(url):
     view = client.set_balance(OPENING)
     show("%s has %s %s" % (client.name, plain(view["paper_balance_usdt"]), QUOTE))
     must(amount(view["paper_balance_usdt"]) == OPENING, "the balance is what was set")
+    rules_set = client.call("GET", "/api/settings/trading/spot")["fill_rules"]
+    show("its orders fill by the rules \"%s\": model %s, %s ms and more on the way" % (
+        rules_set["fill_preset"], rules_set["fill_model"],
+        plain(Decimal(rules_set["latency_us"]) / 1000)))
     stream = client.stream()
     show("its events are followed over WebSocket")
 

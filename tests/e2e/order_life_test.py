@@ -60,9 +60,43 @@ def crossed_by_the_market(user):
         check(all(f["is_maker"] for f in done["fills"]), "as the maker", done)
 
 
+RULES = "/api/settings/trading/spot"
+
+
+def fill_rules(stack):
+    """Set by preset, overridden by field, zero included, and kept over a crash."""
+    user = stack.user()
+
+    def put(**fields):
+        return user.call("PUT", RULES, fields)["fill_rules"]
+
+    first = user.call("GET", RULES)["fill_rules"]
+    check(first["fill_preset"] == "optimistic" and first["latency_us"] == 0,
+          "a new account has the deployment's rules", first)
+    real = put(fill_preset="realistic", seed=7)
+    check((real["fill_model"], real["latency_us"], real["latency_spread_us"], real["seed"]) ==
+          ("queue", 15000, 10000, 7), "a preset sets all rules", real)
+    zero = put(latency_us=0)
+    check((zero["fill_preset"], zero["latency_us"], zero["latency_spread_us"], zero["seed"]) ==
+          ("custom", 0, 10000, 7), "one field is set to zero, the others stay", zero)
+    check(put(dry_run_mode=True) == zero, "other settings leave the rules alone", zero)
+    for field, most in (("latency_us", 60000000), ("slippage_bps", 1000), ("reject_bps", 10000)):
+        status, answer = user.ask("PUT", RULES, {field: most + 1})
+        check(status == 400 and answer["error"]["code"] == "NUMBER_RANGE" and
+              answer["error"]["field"] == field, "a limit is named", status, answer)
+    status, answer = user.ask("PUT", RULES, {"fill_preset": "custom"})
+    check(status == 400 and answer["error"]["code"] == "CHOICE_UNKNOWN", "custom is no preset",
+          status, answer)
+    stack.kill("ledger")
+    kept = wait_for(lambda: (a := user.ask("GET", RULES)) and a[0] == 200 and a[1]["fill_rules"],
+                    "the ledger is back")
+    check(kept == zero, "the rules are kept", kept)
+
+
 def story():
     """An order's life over REST"""
     with Stack(market=recording.write) as stack:
+        fill_rules(stack)
         user = stack.user(balance="500000")
         market_orders(user)
         limit_orders(user)
