@@ -103,6 +103,8 @@ Test(http1, what_two_readers_might_read_differently_is_refused)
         "GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
         "GET / HTTP/1.0\r\nHost: x\r\nhost: y\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x/y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\n\rContent-Length: 5\r\n\r\n",
+        "GET http://a\nb/ HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x y\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n",

@@ -103,6 +103,9 @@ method_of(struct http1_text name)
 static bool
 target_read(struct http1_text target, struct http1_head *out)
 {
+    for (size_t i = 0; i < target.length; i++)
+        if ((unsigned char)target.at[i] <= ' ' || (unsigned char)target.at[i] >= 0x7f)
+            return false;
     if (target.length > 7 && starts_with(target.at, target.length, "http://")) {
         const char *slash = memchr(target.at + 7, '/', target.length - 7);
         if (slash == NULL)
@@ -112,9 +115,6 @@ target_read(struct http1_text target, struct http1_head *out)
     }
     if (target.length == 0 || target.at[0] != '/')
         return false;
-    for (size_t i = 0; i < target.length; i++)
-        if ((unsigned char)target.at[i] <= ' ' || (unsigned char)target.at[i] >= 0x7f)
-            return false;
 
     const char *mark = memchr(target.at, '?', target.length);
     out->path = target;
@@ -291,9 +291,9 @@ http1_read(const char *data, size_t length, struct http1_head *out, const char *
     struct seen seen = {0};
     for (at = cr + 2; at < end; at = cr + 2) {
         cr = memchr(at, '\r', (size_t)(end - at));
-        if (cr == at)
-            break;
         *why = why_header;
+        if (cr == at && cr + 2 == end)
+            break;
         if (cr == NULL || cr + 1 >= end || cr[1] != '\n')
             return ERR_REQUEST_MALFORMED;
         *why = header_line_read(at, (size_t)(cr - at), out, &seen);
