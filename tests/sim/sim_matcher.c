@@ -21,7 +21,8 @@ static const struct match_limits limits = {.books = {.orders_max = 4096,
                                            .ledgers_max = 2,
                                            .silence_us = 1500000,
                                            .ask_again_us = 300000,
-                                           .tell_again_us = 200000};
+                                           .tell_again_us = 200000,
+                                           .errands_max = 64};
 
 /* Answers belong to the session that the core took over. */
 static void
@@ -52,17 +53,37 @@ carry_out(struct sim *s, struct sim_matcher *m)
     outbox_clear(&m->out);
 }
 
+/* Until the core has said all. */
 static void
-apply(struct sim *s, struct sim_matcher *m, uint32_t peer, const struct frame *f,
-      const struct msg *msg)
+drain(struct sim *s, struct sim_matcher *m)
 {
-    twin_before(m->twin, m->core);
-    match_apply(m->core, peer, f, msg, loop_now_us(&m->loop), &m->out);
     carry_out(s, m);
     while (match_busy(m->core)) {
         match_resume(m->core, &m->out);
         carry_out(s, m);
     }
+}
+
+/* What is due by now happens before anything that comes now. */
+static void
+carry_out_due(struct sim *s, struct sim_matcher *m)
+{
+    if (match_next_us(m->core) > loop_now_us(&m->loop))
+        return;
+    twin_before(m->twin, m->core);
+    match_due(m->core, loop_now_us(&m->loop), &m->out);
+    drain(s, m);
+    twin_after(s, m->twin, m->core, NULL);
+}
+
+static void
+apply(struct sim *s, struct sim_matcher *m, uint32_t peer, const struct frame *f,
+      const struct msg *msg)
+{
+    carry_out_due(s, m);
+    twin_before(m->twin, m->core);
+    match_apply(m->core, peer, f, msg, loop_now_us(&m->loop), &m->out);
+    drain(s, m);
     twin_after(s, m->twin, m->core, msg);
 }
 
@@ -168,7 +189,7 @@ upkeep(struct sim *s, struct sim_matcher *m)
         m->time_us = s->now_us;
         twin_before(m->twin, m->core);
         match_time(m->core, loop_now_us(&m->loop), &m->out);
-        carry_out(s, m);
+        drain(s, m);
         twin_after(s, m->twin, m->core, NULL);
     }
     const struct link *l = match_link(m->core, LEDGER);
@@ -184,6 +205,7 @@ void
 sim_matcher_turn(struct sim *s, struct sim_matcher *m)
 {
     hear_market(s, m);
+    carry_out_due(s, m);
     sim_loop_deliver(&m->loop, (uint32_t)sim_draw(s, 20));
     upkeep(s, m);
     sim_loop_flush(&m->loop);

@@ -168,6 +168,7 @@ stage_open(void)
     t.serve = open_bus(BUS_SERVE, 1, "marketdata-0", NULL, on_question);
     t.config = (struct matcher_config){.ask_again_ms = 500,
                                        .beat_ms = 50,
+                                       .errands_max = 100,
                                        .held_bytes_max = 1 << 20,
                                        .house_levels_max = 1000,
                                        .ledger_silence_ms = LIMIT_MS,
@@ -177,7 +178,10 @@ stage_open(void)
                                        .market_endpoint = t.endpoints[0],
                                        .market_wait_ms = LIMIT_MS,
                                        .orders_max = 1000,
+                                       .queues_max = 100,
                                        .serve_endpoint = t.endpoints[2],
+                                       .stale_fills = "hold",
+                                       .stories_max = 100,
                                        .symbols_max = 10};
     t.host = (struct host){t.loop, "matcher", "matcher-0"};
     cr_assert_eq(serve_start(&t.host, &t.config, &t.matcher), OK);

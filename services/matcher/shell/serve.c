@@ -1,15 +1,17 @@
 /*
  * serve.c - messages from ledgers and the market into the core, its reports out.
  *
- * Everything happens within the handler of a message; the bus sends one frame per ledger at the
- * end of the turn. After a start the ledgers' socket is not read until the market's snapshots
- * are there, so that no market order meets an empty house for want of a millisecond.
+ * Everything happens within the handler of a message or of a timer: one is set to the millisecond
+ * in which the core has something due next. The bus sends one frame per ledger at the end of the
+ * turn. After a start the ledgers' socket is not read until the market's snapshots are there, so
+ * that no market order meets an empty house for want of a millisecond.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "matcher/shell/serve.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "host/log.h"
@@ -42,13 +44,15 @@ struct serve {
     struct outbox out;
     struct bus *bus;
     struct market *market; /* NULL = no house */
-    struct loop_timer *time, *beat;
+    struct loop_timer *time, *beat, *due;
+    int64_t due_us;     /* for which `due` is set; TIMER_NEVER = it is not */
     int64_t started_us; /* steady */
     bool is_open;       /* the ledgers' socket is read */
     struct said *said;  /* by the number of the link */
-    struct counter counters[16];
+    struct counter counters[24];
     uint32_t counters_count;
     struct metric *m_resting, *m_levels, *m_house, *m_sessions, *m_tick;
+    struct metric *m_armed, *m_delayed, *m_pairs, *m_stories;
 };
 
 /* ---- Out ------------------------------------------------------------------------------------ */
@@ -86,15 +90,34 @@ send_outs(struct serve *s)
     outbox_clear(&s->out);
 }
 
+/* Sends until the core has said all. */
 static void
-apply(struct serve *s, uint32_t peer, const struct frame *frame, const struct msg *m)
+drain(struct serve *s)
 {
-    match_apply(s->match, peer, frame, m, loop_now_us(s->host->loop), &s->out);
     send_outs(s);
     while (match_busy(s->match)) {
         match_resume(s->match, &s->out);
         send_outs(s);
     }
+}
+
+/* What is due by now happens before anything that comes now. */
+static void
+carry_out_due(struct serve *s)
+{
+    int64_t now_us = loop_now_us(s->host->loop);
+    if (match_next_us(s->match) > now_us)
+        return;
+    match_due(s->match, now_us, &s->out);
+    drain(s);
+}
+
+static void
+apply(struct serve *s, uint32_t peer, const struct frame *frame, const struct msg *m)
+{
+    carry_out_due(s);
+    match_apply(s->match, peer, frame, m, loop_now_us(s->host->loop), &s->out);
+    drain(s);
 }
 
 /* ---- In ------------------------------------------------------------------------------------- */
@@ -141,6 +164,31 @@ on_symbol(void *arg, code_t symbol)
 /* ---- Time ----------------------------------------------------------------------------------- */
 
 static void
+on_due(void *arg)
+{
+    struct serve *s = arg;
+    s->due_us = TIMER_NEVER;
+    carry_out_due(s);
+}
+
+/* At the end of a turn: sets the timer for what is due next. */
+static void
+set_due(void *arg)
+{
+    struct serve *s = arg;
+    int64_t next_us = match_next_us(s->match);
+    if (next_us == s->due_us)
+        return;
+    s->due_us = next_us;
+    if (next_us == TIMER_NEVER) {
+        loop_timer_stop(s->due);
+        return;
+    }
+    int64_t left_us = next_us - loop_now_us(s->host->loop);
+    loop_timer_again(s->due, left_us > 0 ? (left_us - 1) / 1000 + 1 : 0);
+}
+
+static void
 open_when_loaded(struct serve *s)
 {
     int64_t waited_us = loop_steady_us(s->host->loop) - s->started_us;
@@ -166,6 +214,10 @@ show_metrics(struct serve *s)
     metric_set(s->m_resting, s->match->books.orders.used);
     metric_set(s->m_levels, s->match->books.levels_used);
     metric_set(s->m_house, s->match->books.houses_used);
+    metric_set(s->m_armed, s->match->triggers.armed);
+    metric_set(s->m_delayed, s->match->delayed);
+    metric_set(s->m_pairs, s->match->pairs);
+    metric_set(s->m_stories, s->match->books.stories.used);
 }
 
 static void
@@ -173,7 +225,7 @@ on_time(void *arg)
 {
     struct serve *s = arg;
     match_time(s->match, loop_now_us(s->host->loop), &s->out);
-    send_outs(s);
+    drain(s);
     if (s->market != NULL)
         market_time(s->market);
     open_when_loaded(s);
@@ -205,6 +257,22 @@ count(struct serve *s, const char *name, const char *labels, const char *sentenc
 }
 
 static void
+gauges_open(struct serve *s)
+{
+    s->m_resting = metric_gauge("scrip_matcher_resting_orders", "", "Orders in hand.");
+    s->m_armed = metric_gauge("scrip_matcher_armed_orders", "", "Orders that wait for a price.");
+    s->m_delayed = metric_gauge("scrip_matcher_delayed_orders", "",
+                                "Orders on their way, for their simulated latency.");
+    s->m_pairs = metric_gauge("scrip_matcher_pairs", "", "Pairs of which one cancels the other.");
+    s->m_stories = metric_gauge("scrip_matcher_stories", "", "Orders with a story.");
+    s->m_levels = metric_gauge("scrip_matcher_price_levels", "", "Price levels with orders.");
+    s->m_house = metric_gauge("scrip_matcher_house_levels", "", "Price levels of the market.");
+    s->m_sessions = metric_gauge("scrip_matcher_links_working", "", "Ledgers in session.");
+    s->m_tick = metric_histogram("scrip_matcher_tick_microseconds", "",
+                                 "From a market message to the reports it caused.");
+}
+
+static void
 metrics_open(struct serve *s)
 {
     const struct match_counts *c = &s->match->counts;
@@ -216,6 +284,15 @@ metrics_open(struct serve *s)
     count(s, "scrip_matcher_pulls_total", "", "Pulls received.", &c->pulls);
     count(s, "scrip_matcher_pulls_unknown_total", "",
           "Pulls of orders whose end was already on its way.", &c->pulls_unknown);
+    count(s, "scrip_matcher_trims_total", "", "Trims received.", &c->trims);
+    count(s, "scrip_matcher_trims_unknown_total", "",
+          "Trims of orders whose end was already on its way.", &c->trims_unknown);
+    count(s, "scrip_matcher_triggered_total", "", "Orders set off by a price.", &c->triggered);
+    count(s, "scrip_matcher_expired_total", "", "Orders whose time was over.", &c->expired);
+    count(s, "scrip_matcher_stories_dropped_total", "", "Stories for want of stories_max.",
+          &s->match->books.stories.dropped);
+    count(s, "scrip_matcher_queues_full_total", "", "Orders whose queue found no room.",
+          &s->match->books.queues.full);
     count(s, "scrip_matcher_reports_total", "", "Reports sent.", &c->reports);
     count(s, "scrip_matcher_fills_total", "", "Fills.", &c->fills);
     count(s, "scrip_matcher_stale_total", "", "Messages of past sessions.", &c->stale);
@@ -228,12 +305,20 @@ metrics_open(struct serve *s)
           &c->symbols_refused);
     count(s, "scrip_matcher_house_levels_dropped_total", "",
           "Market levels for want of house_levels_max.", &s->match->books.houses_dropped);
-    s->m_resting = metric_gauge("scrip_matcher_resting_orders", "", "Orders in hand.");
-    s->m_levels = metric_gauge("scrip_matcher_price_levels", "", "Price levels with orders.");
-    s->m_house = metric_gauge("scrip_matcher_house_levels", "", "Price levels of the market.");
-    s->m_sessions = metric_gauge("scrip_matcher_links_working", "", "Ledgers in session.");
-    s->m_tick = metric_histogram("scrip_matcher_tick_microseconds", "",
-                                 "From a market message to the reports it caused.");
+    gauges_open(s);
+}
+
+static const char *const stale_names[] = {
+    [STALE_HOLD] = "hold", [STALE_FLAG] = "flag", [STALE_GO_ON] = "go_on"};
+
+/* The policy of that name; one past the last when there is none. */
+static enum stale_fills
+stale_fills_of(const char *name)
+{
+    enum stale_fills policy = STALE_HOLD;
+    while (policy <= STALE_GO_ON && strcmp(stale_names[policy], name) != 0)
+        policy++;
+    return policy;
 }
 
 static void
@@ -244,12 +329,16 @@ core_open(struct serve *s)
         .books = {.orders_max = (uint32_t)c->orders_max,
                   .levels_max = (uint32_t)c->levels_max,
                   .house_levels_max = (uint32_t)c->house_levels_max,
-                  .books_max = (uint32_t)c->symbols_max},
+                  .books_max = (uint32_t)c->symbols_max,
+                  .queues_max = (uint32_t)c->queues_max,
+                  .stories_max = (uint32_t)c->stories_max},
         .ledgers_max = (uint32_t)c->ledgers_max,
         .silence_us = c->ledger_silence_ms * 1000,
         .market_silence_us = c->market_silence_ms * 1000,
         .ask_again_us = c->ask_again_ms * 1000,
         .tell_again_us = 100000,
+        .stale_fills = stale_fills_of(c->stale_fills),
+        .errands_max = (uint32_t)c->errands_max,
     };
     /* Zeroed, and touched only as it is needed. */
     s->memory_size = match_bytes(&limits);
@@ -299,10 +388,16 @@ sockets_open(struct serve *s)
 enum err
 serve_start(struct host *h, const void *config, void **state)
 {
+    const struct matcher_config *c = config;
+    if (stale_fills_of(c->stale_fills) > STALE_GO_ON) {
+        log_line(LOG_ERROR, "bad_setting", "stale_fills=%s known=hold,flag,go_on", c->stale_fills);
+        return ERR_INTERNAL;
+    }
     struct serve *s = calloc(1, sizeof *s);
     CHECK(s != NULL);
     s->host = h;
     s->config = config;
+    s->due_us = TIMER_NEVER;
     s->started_us = loop_steady_us(h->loop);
     core_open(s);
     metrics_open(s);
@@ -311,6 +406,8 @@ serve_start(struct host *h, const void *config, void **state)
         return ERR_INTERNAL;
     }
     s->time = loop_timer_new(h->loop, 0, TIME_MS, on_time, s);
+    s->due = loop_timer_new(h->loop, 0, 0, on_due, s);
+    loop_on_turn(h->loop, set_due, s);
     s->beat = loop_timer_new(h->loop, s->config->beat_ms, s->config->beat_ms, on_beat, s);
     *state = s;
     log_line(LOG_INFO, "started", "endpoint=%s market=%s memory_max=%zu", s->config->serve_endpoint,
@@ -333,6 +430,8 @@ serve_stop(void *state)
         loop_timer_end(&s->time);
     if (s->beat != NULL)
         loop_timer_end(&s->beat);
+    if (s->due != NULL)
+        loop_timer_end(&s->due);
     market_close(&s->market);
     bus_close(&s->bus);
     munmap(s->memory, s->memory_size);
