@@ -187,18 +187,65 @@ journal(struct driver *d, const struct msg *cmd, struct scenario_out *out)
         scenario_say(out, "journaled record=%u %s", d->records_count, msg_layout(cmd->type)->name);
 }
 
-/* The shell's part of a look-up: reads its tables and comes back. */
+static enum ledger_outcome
+look_up_list(struct driver *d, struct msg *cmd)
+{
+    struct list_view view;
+    bool placing = cmd->type == MSG_list_place;
+    bool found = placing ? tables_find_list(&d->tables, cmd->list_place.account_id, 0,
+                                            &cmd->list_place.orders[0].client_order_id, &view)
+                         : tables_find_list(&d->tables, cmd->list_get.account_id,
+                                            cmd->list_get.list_id, NULL, &view);
+    return ledger_found_list(&d->ledger, d->peer, cmd, found ? &view : NULL, d->now_us, &d->out);
+}
+
+static enum ledger_outcome
+look_up_story(struct driver *d, struct msg *cmd)
+{
+    struct order_view view;
+    struct order_story story = {.is_live = false};
+    bool found =
+        tables_find(&d->tables, cmd->order_why.account_id, cmd->order_why.order_id, NULL, &view);
+    const struct story *told = tables_story(&d->tables, cmd->order_why.order_id);
+    if (found) {
+        story.order = view.order;
+        story.fills = view.fills;
+        story.fills_count = view.fills_count;
+    }
+    if (told != NULL)
+        story.story = *told;
+    ledger_found_story(&d->ledger, d->peer, cmd, found ? &story : NULL, &d->out);
+    return LEDGER_ANSWERED;
+}
+
+/* The shell's part of a look-up: reads its tables and comes back. It waits for them where the
+ * answer must be true as of now. */
 static enum ledger_outcome
 look_up(struct driver *d, struct msg *cmd, struct scenario_out *out)
 {
     scenario_say(out, "looks-up %s", msg_layout(cmd->type)->name);
     struct order_view view;
+    if (cmd->type == MSG_order_why || cmd->type == MSG_list_get)
+        tables_project(&d->tables, &d->ledger);
     bool found;
     switch (cmd->type) {
     case MSG_order_place:
         found = tables_find(&d->tables, cmd->order_place.account_id, 0,
                             &cmd->order_place.client_order_id, &view);
         break;
+    case MSG_order_replace:
+        found = tables_find(&d->tables, cmd->order_replace.account_id, 0,
+                            &cmd->order_replace.client_order_id, &view);
+        break;
+    case MSG_order_amend:
+        found = tables_find(&d->tables, cmd->order_amend.account_id, cmd->order_amend.order_id,
+                            &cmd->order_amend.client_order_id, &view);
+        break;
+    case MSG_list_place:
+    case MSG_list_get:
+        return look_up_list(d, cmd);
+    case MSG_order_why:
+        return look_up_story(d, cmd);
     case MSG_order_get:
         found = tables_find(&d->tables, cmd->order_get.account_id, cmd->order_get.order_id,
                             &cmd->order_get.client_order_id, &view);
@@ -222,7 +269,8 @@ command(struct driver *d, const char *line, bool quiet, struct scenario_out *out
     unsigned shown = d->shown;
     if (quiet)
         d->shown = 0;
-    uint32_t peer = cmd.type == MSG_order_report ? 0 : d->peer;
+    bool is_matcher = cmd.type == MSG_order_report || cmd.type == MSG_order_explained;
+    uint32_t peer = is_matcher ? 0 : d->peer;
     enum ledger_outcome outcome = ledger_request(&d->ledger, peer, &cmd, d->now_us, &d->out);
     if (outcome == LEDGER_LOOKUP)
         outcome = look_up(d, &cmd, out);

@@ -172,3 +172,32 @@ tables_find(struct tables *t, uint64_t account_id, uint64_t order_id, const cid_
     }
     return false;
 }
+
+bool
+tables_find_list(struct tables *t, uint64_t account_id, uint64_t list_id, const cid_t *cid,
+                 struct list_view *out)
+{
+    struct order_view view;
+    if (!tables_find(t, account_id, list_id, cid, &view) || view.order.list_id == 0 ||
+        view.order.list_id != view.order.order_id)
+        return false;
+    uint32_t shard = ledger_shard_of(account_id);
+    uint64_t place = (view.order.order_id & ((UINT64_C(1) << 47) - 1)) - 1;
+    enum contingency kind = t->orders[shard][place].contingency;
+    *out = (struct list_view){.orders = t->found_orders};
+    out->orders_count = kind == CONTINGENCY_OTOCO ? 3 : 2;
+    out->list =
+        (struct list){.list_id = view.order.list_id,
+                      .contingency = kind,
+                      .status = view.order.status == ORDER_STATUS_REJECTED ? LIST_STATUS_REJECT
+                                                                           : LIST_STATUS_ALL_DONE,
+                      .symbol = view.order.symbol,
+                      .created_us = view.order.created_us};
+    for (uint32_t i = 0; i < out->orders_count; i++) {
+        const struct order *o = &t->orders[shard][place + i].order;
+        t->found_orders[i] = *o;
+        if (o->updated_us > out->list.updated_us)
+            out->list.updated_us = o->updated_us;
+    }
+    return true;
+}

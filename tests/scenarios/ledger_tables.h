@@ -20,6 +20,7 @@ struct tables {
     struct story_row *stories;
     uint32_t accounts_count, balances_count, trades_count, changes_count, stories_count;
     struct trade found[LEDGER_VIEW_FILLS]; /* of the order found last */
+    struct order found_orders[3];          /* of the list found last */
 };
 
 void tables_free(struct tables *t);
@@ -30,6 +31,9 @@ MUST_USE enum err tables_load(const struct tables *t, struct ledger *l, int64_t 
 /* As the shell's look-up: by order id, or by client order id when that is 0. */
 bool tables_find(struct tables *t, uint64_t account_id, uint64_t order_id, const cid_t *cid,
                  struct order_view *out);
+/* A list with its orders, by its id, or by its first order's client order id when that is 0. */
+bool tables_find_list(struct tables *t, uint64_t account_id, uint64_t list_id, const cid_t *cid,
+                      struct list_view *out);
 /* NULL when the order has none. */
 const struct story *tables_story(const struct tables *t, uint64_t order_id);
 

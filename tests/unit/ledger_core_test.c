@@ -131,7 +131,7 @@ Test(ledger_core, an_order_type_of_a_later_version_is_refused)
     struct bench *b = bench_new();
     open_account(b);
     struct msg cmd = limit_order(1);
-    cmd.order_place.type = (enum order_type)4;
+    cmd.order_place.type = (enum order_type)9;
     cr_expect_eq(ask(b, &cmd), LEDGER_ANSWERED);
     cr_expect_eq(refused_with(b), ERR_ORDER_TYPE_UNSUPPORTED);
     bench_free(b);

@@ -2,7 +2,7 @@
  * admit.h - judging an order before it is applied: live only, changes nothing.
  *
  * All that needs the configuration, the symbols' rules or market prices is judged here, and the
- * outcome (assets, reference and worst price, step, fees, hold) is written into the command, so
+ * outcome (assets, prices, step, fees, hold, draws) is written into the command, so
  * that the journal's record is enough to apply it again.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -12,13 +12,22 @@
 
 #include "ledger/core/ledger.h"
 
+/* In which company an order comes. */
+struct admit_with {
+    int64_t now_us;
+    uint32_t before;   /* orders of the same request that are judged before it */
+    bool in_list;      /* the request is a list */
+    price_t reference; /* it waits: the price of the order that it waits for; else 0 */
+    const struct ledger_order *replaces; /* the order it takes the place of, still open; or NULL */
+};
+
 /*
- * Which fields go together, and the default time in force. Doing it twice is harmless.
- * FIELD_MISSING, NUMBER_RANGE, NUMBER_NOT_POSITIVE, FIELDS_CLASH.
+ * The symbol, its filters, prices, funds and fill rules, in the order of errors.def; writes the
+ * fields of the command that are not the client's. One that waits for another order of its list
+ * needs no funds yet, and is not compared with the market.
  */
-MUST_USE enum err admit_shape(struct order_place *cmd, struct refused *why);
-/* The symbol, its filters, prices and the funds, and writes fields 11 to 18 of the command. */
 MUST_USE enum err admit_order(const struct ledger *l, const struct ledger_account *a,
-                              struct order_place *cmd, struct refused *why);
+                              const struct admit_with *with, struct order_place *cmd,
+                              struct refused *why);
 
 #endif

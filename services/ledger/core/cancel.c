@@ -6,6 +6,7 @@
 #include "ledger/core/cancel.h"
 
 #include "ledger/core/account.h"
+#include "ledger/core/list.h"
 #include "ledger/core/order.h"
 #include "ledger/core/query.h"
 #include "ledger/core/waiter.h"
@@ -14,15 +15,34 @@
  * lost, and pulling twice harms nobody. */
 #define PULL_AGAIN_US 1000000
 
-static void
-order_pull_put(struct ledger *l, const struct turn *t, struct ledger_order *o)
+void
+cancel_pull_now(struct ledger *l, const struct turn *t, struct ledger_order *o)
 {
-    if (o->pulled_us != 0 && t->now_us - o->pulled_us < PULL_AGAIN_US)
-        return;
     o->pulled_us = t->now_us;
     struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_pull, t->who.corr);
     m->order_pull.order_id = o->id;
     m->order_pull.symbol = l->symbols[o->symbol].code;
+    m->order_pull.latency_us = o->cancel_latency_us;
+}
+
+void
+cancel_pull(struct ledger *l, const struct turn *t, struct ledger_order *o)
+{
+    if (o->pulled_us != 0 && t->now_us - o->pulled_us < PULL_AGAIN_US)
+        return;
+    if (order_is_live(o))
+        cancel_pull_now(l, t, o);
+    else /* the wish is kept until the matcher knows it */
+        o->pulled_us = t->now_us;
+}
+
+void
+cancel_pull_list(struct ledger *l, const struct turn *t, const struct ledger_order *o)
+{
+    const struct list_legs legs = list_legs(l, o->account, o->list_id);
+    for (uint32_t i = 0; i < legs.count; i++)
+        if (legs.at[i] != NULL && order_is_open(legs.at[i]))
+            cancel_pull(l, t, legs.at[i]);
 }
 
 static enum ledger_outcome
@@ -47,7 +67,10 @@ cancel_seek(struct ledger *l, const struct turn *t, const struct order_cancel *c
         return cancel_refuse(t, ERR_ORDER_DONE, o->id);
     if (!waiter_add(l, o, WAITER_CANCEL, t->who))
         return cancel_refuse(t, ERR_LEDGER_BUSY, o->id);
-    order_pull_put(l, t, o);
+    if (o->list_id != 0) /* one of them, all of them */
+        cancel_pull_list(l, t, o);
+    else
+        cancel_pull(l, t, o);
     return LEDGER_ANSWERED;
 }
 
@@ -105,6 +128,6 @@ cancel_all(struct ledger *l, const struct turn *t, const struct order_cancel_all
             continue;
         if (g != NULL)
             group_add(l, g, &l->orders[i]);
-        order_pull_put(l, t, &l->orders[i]);
+        cancel_pull(l, t, &l->orders[i]);
     }
 }

@@ -17,6 +17,12 @@ enum ledger_outcome cancel_one(struct ledger *l, const struct turn *t,
 /* After the tables were asked; NULL when they have nothing. */
 enum ledger_outcome cancel_found(struct ledger *l, const struct turn *t,
                                  const struct order_cancel *cmd, const struct order_view *row);
+/* Asks the matcher for it, at most once a second. One that waits for another order is pulled when
+ * it becomes live. */
+void cancel_pull(struct ledger *l, const struct turn *t, struct ledger_order *o);
+void cancel_pull_now(struct ledger *l, const struct turn *t, struct ledger_order *o);
+/* The same for all open orders of its list. */
+void cancel_pull_list(struct ledger *l, const struct turn *t, const struct ledger_order *o);
 void cancel_all(struct ledger *l, const struct turn *t, const struct order_cancel_all *cmd);
 
 #endif

@@ -38,6 +38,9 @@ event_say(const struct ledger_event *e, struct outbox *out, enum out_to to, stru
     } else if (e->type == MSG_event_trade) {
         m->event_trade = (struct event_trade){
             .account_id = e->account_id, .sequence = e->sequence, .trade = e->trade};
+    } else if (e->type == MSG_event_list) {
+        m->event_list = (struct event_list){
+            .account_id = e->account_id, .sequence = e->sequence, .list = e->list};
     } else {
         m->event_balance = (struct event_balance){.account_id = e->account_id,
                                                   .sequence = e->sequence,
@@ -53,6 +56,16 @@ event_of_order(struct ledger *l, const struct ledger_order *o, struct outbox *ou
 {
     struct ledger_event *e = event_put(l, &l->accounts[o->account], MSG_event_order, o->updated_us);
     e->order = order_say(l, o);
+    event_say(e, out, OUT_EVENT, nobody);
+}
+
+void
+event_of_list(struct ledger *l, const struct ledger_account *a, const struct list *list,
+              struct outbox *out)
+{
+    struct ledger_event *e =
+        event_put(l, &l->accounts[account_index(l, a)], MSG_event_list, list->updated_us);
+    e->list = *list;
     event_say(e, out, OUT_EVENT, nobody);
 }
 

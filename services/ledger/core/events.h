@@ -24,10 +24,13 @@ struct ledger_event {
         struct order order;
         struct trade trade;
         struct balance balance;
+        struct list list;
     };
 };
 
 void event_of_order(struct ledger *l, const struct ledger_order *o, struct outbox *out);
+void event_of_list(struct ledger *l, const struct ledger_account *a, const struct list *list,
+                   struct outbox *out);
 void event_of_trade(struct ledger *l, const struct ledger_account *a, const struct trade *t,
                     struct outbox *out);
 void event_of_balance(struct ledger *l, const struct ledger_balance *b, int64_t now_us,

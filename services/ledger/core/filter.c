@@ -5,6 +5,7 @@
  */
 #include "ledger/core/filter.h"
 
+#include "ledger/core/kind.h"
 #include "ledger/core/reply.h"
 
 int64_t
@@ -34,22 +35,38 @@ filter_fail(enum err why, const char *field, const char *part, int64_t limit, co
     return why;
 }
 
+/* One of its prices; 0 is absent. */
+static enum err
+filter_one_price(const struct symbol_rules *r, const char *field, price_t price,
+                 struct refused *why)
+{
+    const char *part = NULL;
+    int64_t limit = 0;
+    if (price.v == 0)
+        return OK;
+    if (r->price_min.v > 0 && price.v < r->price_min.v) {
+        part = "PRICE_FILTER minPrice";
+        limit = r->price_min.v;
+    } else if (r->price_max.v > 0 && price.v > r->price_max.v) {
+        part = "PRICE_FILTER maxPrice";
+        limit = r->price_max.v;
+    } else if (r->tick_size.v > 0 && price.v % r->tick_size.v != 0) {
+        part = "PRICE_FILTER tickSize";
+        limit = r->tick_size.v;
+    }
+    return part == NULL ? OK
+                        : filter_fail(ERR_FILTER_PRICE, field, part, limit, field, price.v, why);
+}
+
 static enum err
 filter_price(const struct symbol_rules *r, const struct order_place *cmd, struct refused *why)
 {
-    int64_t price = cmd->price.v;
-    if (price == 0)
-        return OK;
-    if (r->price_min.v > 0 && price < r->price_min.v)
-        return filter_fail(ERR_FILTER_PRICE, "price", "PRICE_FILTER minPrice", r->price_min.v,
-                           "price", price, why);
-    if (r->price_max.v > 0 && price > r->price_max.v)
-        return filter_fail(ERR_FILTER_PRICE, "price", "PRICE_FILTER maxPrice", r->price_max.v,
-                           "price", price, why);
-    if (r->tick_size.v > 0 && price % r->tick_size.v != 0)
-        return filter_fail(ERR_FILTER_PRICE, "price", "PRICE_FILTER tickSize", r->tick_size.v,
-                           "price", price, why);
-    return OK;
+    enum err e = filter_one_price(r, "price", cmd->price, why);
+    if (e != OK)
+        return e;
+    return filter_one_price(
+        r, cmd->type == ORDER_TYPE_TRAILING_STOP ? "activation_price" : "stop_price",
+        cmd->stop_price, why);
 }
 
 /* A bound that does not fit int64 binds nobody. */
@@ -94,27 +111,30 @@ struct lot {
 
 /* Bounds and step of a quantity; an order by quote amount has its quantity cut later. */
 static enum err
-filter_lot(const struct lot *lot, qty_t quantity, bool is_cut, struct refused *why)
+filter_lot(const struct lot *lot, const char *field, qty_t quantity, bool is_cut,
+           struct refused *why)
 {
     if (quantity.v < lot->min.v)
-        return filter_fail(lot->why, "quantity", lot->min_part, lot->min.v, "quantity", quantity.v,
-                           why);
+        return filter_fail(lot->why, field, lot->min_part, lot->min.v, field, quantity.v, why);
     if (lot->max.v > 0 && quantity.v > lot->max.v)
-        return filter_fail(lot->why, "quantity", lot->max_part, lot->max.v, "quantity", quantity.v,
-                           why);
+        return filter_fail(lot->why, field, lot->max_part, lot->max.v, field, quantity.v, why);
     if (!is_cut && lot->step.v > 0 && quantity.v % lot->step.v != 0)
-        return filter_fail(lot->why, "quantity", lot->step_part, lot->step.v, "quantity",
-                           quantity.v, why);
+        return filter_fail(lot->why, field, lot->step_part, lot->step.v, field, quantity.v, why);
     return OK;
+}
+
+static struct lot
+lot_of(const struct symbol_rules *r)
+{
+    return (struct lot){ERR_FILTER_LOT_SIZE, r->quantity_min,   r->quantity_max,    r->step_size,
+                        "LOT_SIZE minQty",   "LOT_SIZE maxQty", "LOT_SIZE stepSize"};
 }
 
 static enum err
 filter_lots(const struct symbol_rules *r, price_t last, const struct order_place *cmd,
             struct refused *why)
 {
-    const struct lot all = {ERR_FILTER_LOT_SIZE, r->quantity_min,   r->quantity_max,
-                            r->step_size,        "LOT_SIZE minQty", "LOT_SIZE maxQty",
-                            "LOT_SIZE stepSize"};
+    const struct lot all = lot_of(r);
     const struct lot market = {ERR_FILTER_MARKET_LOT_SIZE, r->market_quantity_min,
                                r->market_quantity_max,     r->market_step_size,
                                "MARKET_LOT_SIZE minQty",   "MARKET_LOT_SIZE maxQty",
@@ -126,9 +146,11 @@ filter_lots(const struct symbol_rules *r, price_t last, const struct order_place
     /* What the quote amount buys at the last price: past int64 it is past every bound. */
     if (by_quote && decimal_div_floor(cmd->quote_order_quantity.v, last.v, &quantity.v) != OK)
         quantity.v = INT64_MAX;
-    enum err e = filter_lot(&all, quantity, by_quote, why);
+    enum err e = filter_lot(&all, "quantity", quantity, by_quote, why);
+    if (e == OK && cmd->iceberg_quantity.v > 0)
+        e = filter_lot(&all, "iceberg_quantity", cmd->iceberg_quantity, false, why);
     if (e == OK && cmd->type == ORDER_TYPE_MARKET)
-        e = filter_lot(&market, quantity, by_quote, why);
+        e = filter_lot(&market, "quantity", quantity, by_quote, why);
     return e;
 }
 
@@ -136,10 +158,12 @@ static enum err
 filter_notional(const struct symbol_rules *r, price_t reference, const struct order_place *cmd,
                 struct refused *why)
 {
-    bool market = cmd->type == ORDER_TYPE_MARKET;
+    bool market = kind_is_market(cmd->type);
     const char *field = cmd->quote_order_quantity.v > 0 ? "quote_order_quantity" : "quantity";
     money_t notional = cmd->quote_order_quantity;
-    price_t price = market ? reference : cmd->price;
+    price_t price = cmd->price;
+    if (market) /* what it is expected to be filled at */
+        price = cmd->stop_price.v > 0 ? cmd->stop_price : reference;
     if (notional.v == 0 && price.v == 0)
         return OK;
     if (notional.v == 0 && notional_floor(price, cmd->quantity, &notional) != OK)
@@ -169,10 +193,60 @@ filter_order(const struct symbol_rules *rules, const struct filter_prices *price
     return e;
 }
 
+enum err
+filter_amended(const struct symbol_rules *rules, qty_t quantity, price_t price, struct refused *why)
+{
+    const struct lot all = lot_of(rules);
+    const struct order_place cmd = {.type = ORDER_TYPE_LIMIT, .quantity = quantity, .price = price};
+    enum err e = filter_lot(&all, "quantity", quantity, false, why);
+    return e == OK ? filter_notional(rules, price, &cmd, why) : e;
+}
+
+/* Whether the price must come up to where it is set off: from above it is BELOW. */
+static enum err
+filter_trailing(const struct symbol_rules *r, const struct order_place *cmd, struct refused *why)
+{
+    enum order_type type = cmd->type == ORDER_TYPE_TRAILING_STOP ? ORDER_TYPE_STOP_LOSS : cmd->type;
+    bool above = kind_rises(type, cmd->side);
+    uint32_t min = above ? r->trailing_above_min : r->trailing_below_min;
+    uint32_t max = above ? r->trailing_above_max : r->trailing_below_max;
+    uint32_t delta = cmd->trailing_delta;
+    if (delta == 0 || (delta >= min && (max == 0 || delta <= max)))
+        return OK;
+    bool rate = cmd->type == ORDER_TYPE_TRAILING_STOP;
+    *why = refusal_of(ERR_FILTER_TRAILING_DELTA, rate ? "callback_rate" : "trailing_delta",
+                      text_of("TRAILING_DELTA %sTrailing%sDelta %u: it is %u",
+                              delta < min ? "min" : "max", above ? "Above" : "Below",
+                              delta < min ? min : max, delta));
+    return ERR_FILTER_TRAILING_DELTA;
+}
+
+static enum err
+filter_iceberg(const struct symbol_rules *r, const struct order_place *cmd, struct refused *why)
+{
+    int64_t slice = cmd->iceberg_quantity.v;
+    if (slice == 0 || r->iceberg_parts_max == 0)
+        return OK;
+    int64_t parts = cmd->quantity.v / slice + (cmd->quantity.v % slice != 0);
+    if (parts <= (int64_t)r->iceberg_parts_max)
+        return OK;
+    *why = refusal_of(ERR_FILTER_ICEBERG_PARTS, "iceberg_quantity",
+                      text_of("ICEBERG_PARTS limit %u: it has %lld parts", r->iceberg_parts_max,
+                              (long long)parts));
+    return ERR_FILTER_ICEBERG_PARTS;
+}
+
+enum err
+filter_more(const struct symbol_rules *rules, const struct order_place *cmd, struct refused *why)
+{
+    enum err e = filter_trailing(rules, cmd, why);
+    return e == OK ? filter_iceberg(rules, cmd, why) : e;
+}
+
 bool
 filter_needs_price(const struct symbol_rules *rules, const struct order_place *cmd)
 {
-    if (cmd->type == ORDER_TYPE_MARKET)
+    if (kind_is_market(cmd->type))
         return true;
     return cmd->side == SIDE_BUY
                ? rules->bid_multiplier_up.v > 0 || rules->bid_multiplier_down.v > 0

@@ -23,6 +23,12 @@ struct filter_prices {
  */
 MUST_USE enum err filter_order(const struct symbol_rules *rules, const struct filter_prices *prices,
                                const struct order_place *cmd, struct refused *why);
+/* TRAILING_DELTA and ICEBERG_PARTS, which stand further down in the error table. */
+MUST_USE enum err filter_more(const struct symbol_rules *rules, const struct order_place *cmd,
+                              struct refused *why);
+/* LOT_SIZE and NOTIONAL of a resting order that is to be lowered to this quantity. */
+MUST_USE enum err filter_amended(const struct symbol_rules *rules, qty_t quantity, price_t price,
+                                 struct refused *why);
 /* Whether the order cannot be judged without a market price. */
 bool filter_needs_price(const struct symbol_rules *rules, const struct order_place *cmd);
 

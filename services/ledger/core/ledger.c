@@ -8,16 +8,21 @@
 #include <string.h>
 
 #include "ledger/core/account.h"
+#include "ledger/core/amend.h"
 #include "ledger/core/balance.h"
 #include "ledger/core/cancel.h"
+#include "ledger/core/contingent.h"
 #include "ledger/core/events.h"
+#include "ledger/core/list.h"
 #include "ledger/core/order.h"
 #include "ledger/core/paper.h"
 #include "ledger/core/place.h"
 #include "ledger/core/query.h"
+#include "ledger/core/replace.h"
 #include "ledger/core/settings.h"
 #include "ledger/core/settle.h"
 #include "ledger/core/waiter.h"
+#include "ledger/core/why.h"
 
 #define REPORT_FILLS    64 /* limit of order_report's list */
 #define CHANGES_AT_ONCE 2  /* an account_open records two */
@@ -188,15 +193,26 @@ ledger_set_rules(struct ledger *l, const struct symbol_rules *rules)
     return OK;
 }
 
+/* Nothing is sold below zero: such a price is none. */
+static price_t
+price_known(price_t price)
+{
+    return price.v > 0 ? price : (price_t){0};
+}
+
 void
 ledger_set_price(struct ledger *l, const struct md_price *price)
 {
     uint32_t i = symbol_find(l, price->symbol);
     if (i == LEDGER_NONE)
         return;
-    /* Nothing is sold below zero: such a price is none. */
-    l->symbols[i].last.v = price->last.v > 0 ? price->last.v : 0;
-    l->symbols[i].average.v = price->average.v > 0 ? price->average.v : 0;
+    struct ledger_symbol *s = &l->symbols[i];
+    s->last = price_known(price->last);
+    s->average = price_known(price->average);
+    s->bid = price_known(price->bid);
+    s->ask = price_known(price->ask);
+    s->mark = price_known(price->mark);
+    s->is_middle = price->is_middle;
 }
 
 void
@@ -220,7 +236,7 @@ ledger_ready(const struct ledger *l, const struct outbox *out)
            l->story_ring.put - l->story_ring.drained < l->story_ring.max;
 }
 
-/* Commands that mutate, apart from order_place, which is judged live and only applied again. */
+/* Commands that mutate, apart from those that place orders. */
 static enum ledger_outcome
 ledger_apply(struct ledger *l, const struct turn *t, const struct msg *cmd)
 {
@@ -237,6 +253,22 @@ ledger_apply(struct ledger *l, const struct turn *t, const struct msg *cmd)
         return order_report_apply(l, t, &cmd->order_report);
     default:
         return turn_refuse_plain(t, ERR_WIRE_UNKNOWN);
+    }
+}
+
+/* Those that place orders, which are judged live and only applied again. */
+static enum ledger_outcome
+ledger_apply_orders(struct ledger *l, const struct turn *t, const struct msg *cmd)
+{
+    switch (cmd->type) {
+    case MSG_order_place:
+        return order_place_apply(l, t, &cmd->order_place);
+    case MSG_list_place:
+        return list_place_apply(l, t, &cmd->list_place);
+    case MSG_order_replace:
+        return replace_apply(l, t, &cmd->order_replace);
+    default:
+        return ledger_apply(l, t, cmd);
     }
 }
 
@@ -268,6 +300,17 @@ ledger_read(struct ledger *l, const struct turn *t, const struct msg *ask)
         return cancel_one(l, t, &ask->order_cancel);
     case MSG_order_get:
         return query_order(l, who, &ask->order_get, out);
+    case MSG_order_why:
+        return why_request(l, t, &ask->order_why);
+    case MSG_order_explained:
+        return why_explained(l, t, &ask->order_explained);
+    case MSG_list_get:
+        return list_get(l, t, &ask->list_get);
+    case MSG_list_cancel:
+        return list_cancel(l, t, &ask->list_cancel);
+    case MSG_list_open_list:
+        list_open_list(l, t, &ask->list_open_list);
+        return LEDGER_ANSWERED;
     case MSG_order_list: {
         const struct order_list *list = &ask->order_list;
         return query_tables(l, who, &(struct page){list->account_id, list->cursor, list->limit},
@@ -296,6 +339,12 @@ ledger_request(struct ledger *l, uint32_t peer, struct msg *cmd, int64_t now_us,
     switch (cmd->type) {
     case MSG_order_place:
         return order_place_request(l, &t, &cmd->order_place);
+    case MSG_list_place:
+        return list_place_request(l, &t, &cmd->list_place);
+    case MSG_order_replace:
+        return replace_request(l, &t, &cmd->order_replace);
+    case MSG_order_amend:
+        return amend_request(l, &t, cmd);
     case MSG_account_open:
         account_open_enrich(l, &cmd->account_open);
         return ledger_apply(l, &t, cmd);
@@ -320,6 +369,10 @@ ledger_found(struct ledger *l, uint32_t peer, struct msg *cmd, const struct orde
     const struct turn t = {{peer, cmd->corr}, true, now_us, out};
     if (cmd->type == MSG_order_place)
         return order_place_found(l, &t, &cmd->order_place, row);
+    if (cmd->type == MSG_order_replace)
+        return replace_found(l, &t, &cmd->order_replace, row);
+    if (cmd->type == MSG_order_amend)
+        return amend_found(l, &t, cmd, row);
     if (cmd->type == MSG_order_cancel)
         return cancel_found(l, &t, &cmd->order_cancel, row);
     CHECK(cmd->type == MSG_order_get);
@@ -327,14 +380,34 @@ ledger_found(struct ledger *l, uint32_t peer, struct msg *cmd, const struct orde
     return LEDGER_ANSWERED;
 }
 
+enum ledger_outcome
+ledger_found_list(struct ledger *l, uint32_t peer, struct msg *cmd, const struct list_view *row,
+                  int64_t now_us, struct outbox *out)
+{
+    CHECK(ledger_ready(l, out));
+    const struct turn t = {{peer, cmd->corr}, true, now_us, out};
+    if (cmd->type == MSG_list_place)
+        return list_place_found(l, &t, &cmd->list_place, row);
+    CHECK(cmd->type == MSG_list_get);
+    list_get_found(l, &t, &cmd->list_get, row);
+    return LEDGER_ANSWERED;
+}
+
+void
+ledger_found_story(const struct ledger *l, uint32_t peer, const struct msg *cmd,
+                   const struct order_story *row, struct outbox *out)
+{
+    const struct turn t = {{peer, cmd->corr}, true, 0, out};
+    CHECK(ledger_ready(l, out) && cmd->type == MSG_order_why);
+    why_found(l, &t, &cmd->order_why, row);
+}
+
 enum err
 ledger_replay(struct ledger *l, const struct msg *cmd, int64_t now_us, struct outbox *out)
 {
     CHECK(ledger_ready(l, out));
     const struct turn t = {{0, 0}, false, now_us, out};
-    enum ledger_outcome outcome = cmd->type == MSG_order_place
-                                      ? order_place_apply(l, &t, &cmd->order_place)
-                                      : ledger_apply(l, &t, cmd);
+    enum ledger_outcome outcome = ledger_apply_orders(l, &t, cmd);
     return outcome == LEDGER_CHANGED ? OK : ERR_INTERNAL;
 }
 
@@ -372,6 +445,22 @@ ledger_shard_of_cmd(const struct msg *cmd)
         return ledger_shard_of(cmd->order_list.account_id);
     case MSG_order_open_list:
         return ledger_shard_of(cmd->order_open_list.account_id);
+    case MSG_order_amend:
+        return ledger_shard_of(cmd->order_amend.account_id);
+    case MSG_order_replace:
+        return ledger_shard_of(cmd->order_replace.account_id);
+    case MSG_order_why:
+        return ledger_shard_of(cmd->order_why.account_id);
+    case MSG_order_explained:
+        return ledger_shard_of_id(cmd->order_explained.order_id);
+    case MSG_list_place:
+        return ledger_shard_of(cmd->list_place.account_id);
+    case MSG_list_get:
+        return ledger_shard_of(cmd->list_get.account_id);
+    case MSG_list_cancel:
+        return ledger_shard_of(cmd->list_cancel.account_id);
+    case MSG_list_open_list:
+        return ledger_shard_of(cmd->list_open_list.account_id);
     case MSG_trade_list:
         return ledger_shard_of(cmd->trade_list.account_id);
     case MSG_event_resume:
@@ -388,7 +477,7 @@ uint32_t
 ledger_next_open(const struct ledger *l, uint32_t from)
 {
     for (uint32_t i = from; i < l->orders_reached; i++)
-        if (order_is_open(&l->orders[i]))
+        if (order_is_live(&l->orders[i]))
             return i;
     return LEDGER_NONE;
 }
@@ -402,5 +491,6 @@ ledger_order_work(const struct ledger *l, uint32_t order, struct order_work *out
 bool
 ledger_is_pulled(const struct ledger *l, uint32_t order)
 {
-    return l->orders[order].pulled_us != 0;
+    const struct ledger_order *o = &l->orders[order];
+    return o->pulled_us != 0 || contingent_replacement(l, o) != NULL;
 }

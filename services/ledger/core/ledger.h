@@ -31,7 +31,7 @@
 
 /* What one command can put into the outbox at most: messages, and bytes of their lists. */
 #define LEDGER_OUT_MAX   1200
-#define LEDGER_OUT_BYTES (1u << 20)
+#define LEDGER_OUT_BYTES (4u << 20)
 
 /* Accounts of the double entry that belong to nobody, one of each kind per shard. */
 enum system_account { SYSTEM_ISSUANCE = 1, SYSTEM_HOUSE = 2, SYSTEM_FEES = 3 };
@@ -151,8 +151,9 @@ struct ledger_symbol {
     code_t code;
     /* volatile: told by the shell, read by admission only */
     struct symbol_rules rules;
-    price_t last, average; /* 0 = not known */
-    bool is_known;         /* has rules */
+    price_t last, average, bid, ask, mark; /* 0 = not known */
+    bool is_middle;                        /* `last` is no trade's price */
+    bool is_known;                         /* has rules */
     bool matcher_away;
 };
 
@@ -220,13 +221,17 @@ struct ledger_order {
     uint32_t base_balance, quote_balance;
     uint32_t house_base, house_quote, fees; /* balances it is settled against */
     uint32_t same_hash;                     /* next order whose client id has the same hash */
-    uint32_t newer, older; /* open: of its account; finished: by time of finishing; free: next */
+    uint32_t newer, older;    /* open: of its account; finished: by time of finishing; free: next */
+    uint32_t first_dependent; /* orders that wait for this one, by rising id */
+    uint32_t next_dependent;  /* of those that wait for the same order */
     uint64_t first_fill, last_fill; /* places in the fill ring + 1; 0 = none kept */
     uint32_t fills_kept;
     /* volatile */
     uint32_t first_waiter;
-    int64_t pulled_us; /* when an order_pull was last sent and not answered; 0 = none */
-    uint8_t pins;      /* order_cancel_all requests that will list it: not to be evicted */
+    int64_t pulled_us;  /* when an order_pull was last sent and not answered; 0 = none */
+    int64_t trimmed_us; /* the same of an order_trim, which was to this: */
+    qty_t trimmed_to;
+    uint8_t pins; /* order_cancel_all requests that will list it: not to be evicted */
     bool dirty;
     bool was_drained; /* ever, or loaded: the tables have a row of it */
     uint64_t drained; /* generation it was last drained in */
@@ -386,7 +391,8 @@ uint32_t ledger_shard_of_cmd(const struct msg *cmd);
 /* ---- Links to matchers ------------------------------------------------------------------------
  */
 
-/* Walks the open orders: start with 0; LEDGER_NONE at the end. Pass the last answer + 1. */
+/* Walks the open orders but for PENDING_NEW ones, which no matcher knows: start with 0; LEDGER_NONE
+ * at the end. Pass the last answer + 1. */
 uint32_t ledger_next_open(const struct ledger *l, uint32_t from);
 /* What a matcher needs to work it: what is still to fill, and its rank. */
 void ledger_order_work(const struct ledger *l, uint32_t order, struct order_work *out);

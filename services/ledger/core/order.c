@@ -9,7 +9,9 @@
 
 #include "ledger/core/account.h"
 #include "ledger/core/balance.h"
+#include "ledger/core/contingent.h"
 #include "ledger/core/dirty.h"
+#include "ledger/core/kind.h"
 
 static uint64_t
 client_hash(uint32_t account, const cid_t *cid)
@@ -51,7 +53,25 @@ order_room(const struct ledger *l)
 bool
 order_is_open(const struct ledger_order *o)
 {
+    return order_is_live(o) || order_is_pending(o);
+}
+
+bool
+order_is_live(const struct ledger_order *o)
+{
     return o->status == ORDER_STATUS_NEW || o->status == ORDER_STATUS_PARTIALLY_FILLED;
+}
+
+bool
+order_is_pending(const struct ledger_order *o)
+{
+    return o->status == ORDER_STATUS_PENDING_NEW;
+}
+
+bool
+order_has_spoken(const struct ledger_order *o)
+{
+    return o->rank != 0 || !order_is_open(o);
 }
 
 bool
@@ -160,6 +180,20 @@ client_list_remove(struct ledger *l, const struct ledger_order *o)
     }
 }
 
+/* Orders that wait for this one, by rising id: they are few, and new ones have the highest. Where
+ * rows name an order that is not open, the proof finds it. */
+static void
+dependents_add(struct ledger *l, struct ledger_order *o)
+{
+    struct ledger_order *first = order_find(l, o->waits_for);
+    if (first == NULL)
+        return;
+    uint32_t *link = &first->first_dependent;
+    while (*link != LEDGER_NONE)
+        link = &l->orders[*link].next_dependent;
+    *link = order_index(l, o);
+}
+
 /* ---- Life ----------------------------------------------------------------------------- */
 
 static uint32_t
@@ -197,13 +231,16 @@ order_add(struct ledger *l, const struct ledger_order *o)
     own->first_fill = own->last_fill = 0;
     own->fills_kept = 0;
     own->first_waiter = LEDGER_NONE;
-    own->pulled_us = 0;
+    own->first_dependent = own->next_dependent = LEDGER_NONE;
+    own->pulled_us = own->trimmed_us = 0;
     own->pins = 0;
     own->dirty = false;
     own->drained = 0;
     map_set(&l->order_by_id, own->id, i);
     client_list_add(l, own);
     l->accounts[own->account].orders++;
+    if (order_is_pending(own))
+        dependents_add(l, own);
     if (order_is_open(own))
         open_list_add(l, own);
     else
@@ -253,17 +290,31 @@ order_touch(struct ledger *l, struct ledger_order *o)
 /* ---- What it needs and what it says ----------------------------------------------------- */
 
 money_t
-order_hold_needed(const struct ledger_order *o)
+order_need(const struct ledger_order *o)
 {
-    if (o->side == SIDE_SELL)
+    if (o->quantity.v == 0 && o->side == SIDE_SELL)
         return money_sub(o->hold, money_of_qty(o->executed));
     if (o->quantity.v == 0)
         return money_sub(o->quote_quantity, o->executed_quote);
+    if (o->side == SIDE_SELL)
+        return money_of_qty(order_remaining(o));
     money_t needed;
     /* The whole order's amount fitted when it was opened, and this is a part of it. */
-    enum err e = notional_ceil(o->worst_price, qty_sub(o->quantity, o->executed), &needed);
+    enum err e = notional_ceil(o->worst_price, order_remaining(o), &needed);
     CHECK(e == OK);
     return needed;
+}
+
+void
+order_lower(struct ledger *l, struct ledger_order *o, qty_t quantity)
+{
+    ledger_sum *incomes = income_sum(l, l->accounts[o->account].shard, order_gets(l, o)->asset);
+    *incomes -= order_income(o).v;
+    if (o->amended_from.v == 0)
+        o->amended_from = o->quantity;
+    o->quantity = quantity;
+    o->amends++;
+    *incomes += order_income(o).v;
 }
 
 /* By quantity a buyer gets just that. A seller by quote amount may get a step more than it asked.
@@ -275,6 +326,8 @@ order_income(const struct ledger_order *o)
     price_t best = o->worst_price;
     if (o->reference_price.v > 0 && buys == (o->reference_price.v < best.v))
         best = o->reference_price;
+    if (!buys && o->stop_price.v > best.v)
+        best = o->stop_price;
     money_t income = money_of_qty(o->quantity), step;
     enum err e = OK;
     if (buys && o->quantity.v == 0)
@@ -290,7 +343,7 @@ qty_t
 order_remaining(const struct ledger_order *o)
 {
     if (o->quantity.v > 0)
-        return qty_sub(o->quantity, o->executed);
+        return qty_sub(qty_sub(o->quantity, o->executed), o->prevented);
     return o->side == SIDE_SELL ? (qty_t){o->held.v} : (qty_t){0};
 }
 
@@ -350,6 +403,7 @@ order_say(const struct ledger *l, const struct ledger_order *o)
 void
 order_ask_matcher(const struct ledger *l, const struct ledger_order *o, struct order_work *work)
 {
+    bool is_armed = order_is_armed(o);
     *work = (struct order_work){.order_id = o->id,
                                 .account_id = l->accounts[o->account].id,
                                 .symbol = l->symbols[o->symbol].code,
@@ -359,7 +413,22 @@ order_ask_matcher(const struct ledger *l, const struct ledger_order *o, struct o
                                 .price = o->worst_price,
                                 .quantity = order_remaining(o),
                                 .rank = o->rank,
-                                .time_us = o->created_us};
+                                .time_us = o->live_us,
+                                .stop_price = o->stop_price,
+                                .trailing_delta = o->trailing_delta,
+                                .trigger_source = (enum trigger_source)o->trigger_source,
+                                .is_triggered = !is_armed && kind_is_stop((enum order_type)o->type),
+                                .trail_extreme = is_armed ? o->trail_extreme : (price_t){0},
+                                .iceberg_quantity = o->iceberg_quantity,
+                                .expire_us = o->expire_us,
+                                .self_trade_prevention =
+                                    (enum self_trade_prevention)o->self_trade_prevention,
+                                .fill_model = (enum fill_model)o->fill_model,
+                                .latency_us = o->latency_us,
+                                .slippage_bps = o->slippage_bps,
+                                .list_id = contingent_partner(l, o) == NULL ? 0 : o->list_id,
+                                /* What is taken off is done too: an amendment counts from there. */
+                                .executed = qty_add(o->executed, o->prevented)};
     if (o->quantity.v == 0) {
         work->funds = money_sub(o->quote_quantity, o->executed_quote);
         work->step_size = o->step_size;
@@ -369,11 +438,19 @@ order_ask_matcher(const struct ledger *l, const struct ledger_order *o, struct o
 bool
 order_same(const struct order *placed, const struct order_place *cmd)
 {
+    bool same_expiry =
+        cmd->time_in_force != TIME_IN_FORCE_GTD || placed->expire_us == cmd->expire_us;
+    qty_t quantity = placed->amended_from.v != 0 ? placed->amended_from : placed->quantity;
     return code_same(placed->symbol, cmd->symbol) && placed->side == cmd->side &&
            placed->type == cmd->type && placed->time_in_force == cmd->time_in_force &&
-           placed->quantity.v == cmd->quantity.v &&
+           quantity.v == cmd->quantity.v &&
            placed->quote_order_quantity.v == cmd->quote_order_quantity.v &&
-           placed->price.v == cmd->price.v;
+           placed->price.v == cmd->price.v && placed->stop_price.v == cmd->stop_price.v &&
+           placed->trailing_delta == cmd->trailing_delta &&
+           placed->trigger_source == cmd->trigger_source &&
+           placed->iceberg_quantity.v == cmd->iceberg_quantity.v && same_expiry &&
+           placed->self_trade_prevention == cmd->self_trade_prevention &&
+           (cmd->fill_model == FILL_MODEL_NONE || placed->fill_model == cmd->fill_model);
 }
 
 /* ---- Fills ------------------------------------------------------------------------------ */

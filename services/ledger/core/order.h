@@ -16,7 +16,14 @@ struct ledger_order *order_find(const struct ledger *l, uint64_t order_id);
 struct ledger_order *order_find_client(const struct ledger *l, uint32_t account, const cid_t *cid);
 uint32_t order_index(const struct ledger *l, const struct ledger_order *o);
 bool order_room(const struct ledger *l);
+/* Live or pending. */
 bool order_is_open(const struct ledger_order *o);
+/* The matcher has it, or will as soon as it hears of it. */
+bool order_is_live(const struct ledger_order *o);
+/* It waits for the end of another order: the matcher does not know it, and it holds nothing. */
+bool order_is_pending(const struct ledger_order *o);
+/* Whether the matcher has said where it stands: it rests, is armed, or has ended. */
+bool order_has_spoken(const struct ledger_order *o);
 /* Whether orders of this account are in the tables only. */
 bool order_some_evicted(const struct ledger_account *a);
 /* Whether the fills an order_view shows are all in the ring. */
@@ -28,15 +35,17 @@ void order_bind(struct ledger *l, struct ledger_order *o, uint32_t account, uint
                 uint32_t quote);
 /* Takes a slot for a copy of `o` (id, account, client id and status set) and lists it. */
 struct ledger_order *order_add(struct ledger *l, const struct ledger_order *o);
-/* Ends an open order, or moves it from NEW to PARTIALLY_FILLED. */
+/* Ends an open order, or moves it from PENDING_NEW to NEW and from there to PARTIALLY_FILLED. */
 void order_set_status(struct ledger *l, struct ledger_order *o, enum order_status status,
                       enum order_end end);
 /* Forgets a finished order. CHECKs that nobody waits for it. */
 void order_forget(struct ledger *l, struct ledger_order *o);
 void order_touch(struct ledger *l, struct ledger_order *o);
 
-/* The amount it must hold now: what its remainder needs at worst. */
-money_t order_hold_needed(const struct ledger_order *o);
+/* What its remainder needs at worst; what it must hold is up to contingent.h. */
+money_t order_need(const struct ledger_order *o);
+/* Lowers the quantity as a whole: an amendment. */
+void order_lower(struct ledger *l, struct ledger_order *o, qty_t quantity);
 /* What it may bring in as a whole: at its limit, or at the price known when it was accepted, which
  * of them is better for it. INT64_MAX when it is more. */
 money_t order_income(const struct ledger_order *o);

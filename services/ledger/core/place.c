@@ -12,12 +12,14 @@
 #include "ledger/core/account.h"
 #include "ledger/core/admit.h"
 #include "ledger/core/balance.h"
+#include "ledger/core/contingent.h"
 #include "ledger/core/events.h"
 #include "ledger/core/order.h"
+#include "ledger/core/shape.h"
 #include "ledger/core/waiter.h"
 
-static enum ledger_outcome
-retry_differs(const struct turn *t, uint64_t order_id)
+enum ledger_outcome
+place_differs(const struct turn *t, uint64_t order_id)
 {
     struct refused why = refusal(ERR_ORDER_DIFFERS);
     why.field = code_of("client_order_id");
@@ -31,9 +33,9 @@ retry_answer(struct ledger *l, const struct turn *t, struct ledger_order *o,
              const struct order_place *cmd, const struct order_view *row, bool looked_up)
 {
     const struct order placed = order_say(l, o);
-    if (!order_same(&placed, cmd))
-        return retry_differs(t, o->id);
-    if (order_is_open(o) && o->rank == 0) { /* the matcher has not spoken yet */
+    if (!order_same(&placed, cmd) || placed.list_id != 0 || placed.replaces != 0)
+        return place_differs(t, o->id);
+    if (!order_has_spoken(o)) {
         if (t->who.peer != 0 && !waiter_add(l, o, WAITER_PLACE, t->who))
             return turn_refuse_plain(t, ERR_LEDGER_BUSY);
         return LEDGER_ANSWERED;
@@ -48,12 +50,9 @@ retry_answer(struct ledger *l, const struct turn *t, struct ledger_order *o,
     return LEDGER_ANSWERED;
 }
 
-/* The client order id is in the tables only. */
-static enum ledger_outcome
-retry_answer_row(const struct turn *t, const struct order_place *cmd, const struct order_view *row)
+enum ledger_outcome
+place_answer_row(const struct turn *t, const struct order_view *row)
 {
-    if (!order_same(&row->order, cmd))
-        return retry_differs(t, row->order.order_id);
     struct refused why = refusal(rejection_of(row->order.status, row->order.end_reason));
     if (why.error != OK) {
         why.order_id = row->order.order_id;
@@ -65,12 +64,22 @@ retry_answer_row(const struct turn *t, const struct order_place *cmd, const stru
     return LEDGER_ANSWERED;
 }
 
+/* The client order id is in the tables only. */
+static enum ledger_outcome
+retry_answer_row(const struct turn *t, const struct order_place *cmd, const struct order_view *row)
+{
+    const struct order *placed = &row->order;
+    if (!order_same(placed, cmd) || placed->list_id != 0 || placed->replaces != 0)
+        return place_differs(t, placed->order_id);
+    return place_answer_row(t, row);
+}
+
 static enum ledger_outcome
 order_place_judge(struct ledger *l, const struct turn *t, struct order_place *cmd, bool looked_up,
                   const struct order_view *row)
 {
     struct refused why;
-    if (admit_shape(cmd, &why) != OK)
+    if (shape_order(cmd, &why) != OK)
         return turn_refuse(t, &why);
     const struct ledger_account *a = account_find(l, cmd->account_id);
     if (a == NULL)
@@ -88,7 +97,8 @@ order_place_judge(struct ledger *l, const struct turn *t, struct order_place *cm
     /* An id the gateway made is retried within seconds, and finished orders stay longer. */
     if (!looked_up && !cmd->id_was_made && order_some_evicted(a))
         return LEDGER_LOOKUP;
-    if (admit_order(l, a, cmd, &why) != OK)
+    const struct admit_with alone = {.now_us = t->now_us};
+    if (admit_order(l, a, &alone, cmd, &why) != OK)
         return turn_refuse(t, &why);
     return order_place_apply(l, t, cmd);
 }
@@ -106,42 +116,54 @@ order_place_found(struct ledger *l, const struct turn *t, struct order_place *cm
     return order_place_judge(l, t, cmd, true, row);
 }
 
-/* Whether there is room for the order and what settling it needs, and the funds for it. */
-static enum err
-place_reserve(struct ledger *l, const struct ledger_account *a, const struct order_place *cmd,
-              struct ledger_order *o)
+/* ---- Applying ----------------------------------------------------------------------------- */
+
+/* Its view lists so many balances at most; those it pays from and gets may be its first. */
+static bool
+balances_fit(const struct ledger *l, const struct ledger_account *a, uint32_t base, uint32_t quote)
 {
-    uint32_t symbol = symbol_take(l, cmd->symbol);
-    uint32_t base = asset_take(l, cmd->base_asset);
-    uint32_t quote = asset_take(l, cmd->quote_asset);
-    if (symbol == LEDGER_NONE || base == LEDGER_NONE || quote == LEDGER_NONE || base == quote)
+    if (a->balances + 2 <= BALANCES_PER_ACCOUNT)
+        return true;
+    uint32_t account = account_index(l, a), more = 0;
+    more += balance_find(l, account, TRADING_TYPE_spot, base) == NULL;
+    more += balance_find(l, account, TRADING_TYPE_spot, quote) == NULL;
+    return a->balances + more <= BALANCES_PER_ACCOUNT;
+}
+
+enum err
+place_room(struct ledger *l, const struct ledger_account *a, const struct order_place *cmd,
+           uint32_t orders, struct place_names *names)
+{
+    names->symbol = symbol_take(l, cmd->symbol);
+    names->base = asset_take(l, cmd->base_asset);
+    names->quote = asset_take(l, cmd->quote_asset);
+    if (names->symbol == LEDGER_NONE || names->base == LEDGER_NONE || names->quote == LEDGER_NONE ||
+        names->base == names->quote)
         return ERR_ORDERS_FULL;
-    uint32_t account = account_index(l, a);
-    bool buys = cmd->side == SIDE_BUY;
-    const struct ledger_balance *pays =
-        balance_find(l, account, TRADING_TYPE_spot, buys ? quote : base);
-    if (pays == NULL || money_less(pays->free, cmd->hold))
-        return ERR_FUNDS_TOO_LOW;
-    /* Its view lists so many balances at most; the one it gets may be the first of its asset. */
-    bool fits = a->balances < BALANCES_PER_ACCOUNT ||
-                balance_find(l, account, TRADING_TYPE_spot, buys ? base : quote) != NULL;
-    if (!order_room(l) || !balance_room(l, 5) || !fits)
+    /* Orders of both sides pay fees in both assets. */
+    if (l->limits.orders_max - l->orders_count < orders || !balance_room(l, orders == 1 ? 5 : 6) ||
+        !balances_fit(l, a, names->base, names->quote))
         return ERR_ORDERS_FULL;
-    o->side = (uint8_t)cmd->side;
-    o->symbol = (uint16_t)symbol;
-    order_bind(l, o, account, base, quote);
     return OK;
 }
 
-static void
-place_fill_in(struct ledger *l, const struct turn *t, const struct ledger_account *a,
-              const struct order_place *cmd, struct ledger_order *o)
+enum err
+place_funds(const struct ledger *l, const struct ledger_account *a, const struct order_place *cmd,
+            const struct place_names *names)
 {
-    o->id = (uint64_t)a->shard << 47 | ++l->shards[a->shard].order_sequence;
+    const struct ledger_balance *pays =
+        balance_find(l, account_index(l, a), TRADING_TYPE_spot,
+                     cmd->side == SIDE_BUY ? names->quote : names->base);
+    return pays == NULL || money_less(pays->free, cmd->hold) ? ERR_FUNDS_TOO_LOW : OK;
+}
+
+static void
+place_fill_in(const struct order_place *cmd, struct ledger_order *o)
+{
     o->client_order_id = cmd->client_order_id;
+    o->side = (uint8_t)cmd->side;
     o->type = (uint8_t)cmd->type;
     o->time_in_force = (uint8_t)cmd->time_in_force;
-    o->status = ORDER_STATUS_NEW;
     o->id_was_made = cmd->id_was_made;
     o->price = cmd->price;
     o->worst_price = cmd->worst_price;
@@ -149,14 +171,61 @@ place_fill_in(struct ledger *l, const struct turn *t, const struct ledger_accoun
     o->quantity = cmd->quantity;
     o->quote_quantity = cmd->quote_order_quantity;
     o->step_size = cmd->step_size;
-    o->hold = o->held = cmd->hold;
+    o->hold = cmd->hold;
     o->maker_fee_rate = cmd->maker_fee_rate;
     o->taker_fee_rate = cmd->taker_fee_rate;
-    o->created_us = o->updated_us = t->now_us;
+    o->stop_price = cmd->stop_price;
+    o->trailing_delta = cmd->trailing_delta;
+    o->trigger_source = (uint8_t)cmd->trigger_source;
+    o->iceberg_quantity = cmd->iceberg_quantity;
+    o->expire_us = cmd->expire_us;
+    o->self_trade_prevention = (uint8_t)cmd->self_trade_prevention;
+    o->fill_preset = (uint8_t)cmd->fill_preset;
+    o->fill_model = (uint8_t)cmd->fill_model;
+    o->latency_us = cmd->latency_us;
+    o->cancel_latency_us = cmd->cancel_latency_us;
+    o->slippage_bps = cmd->slippage_bps;
+}
+
+struct ledger_order *
+place_add(struct ledger *l, const struct turn *t, struct ledger_account *a,
+          const struct order_place *cmd, const struct place_names *names,
+          const struct place_ties *ties)
+{
+    struct ledger_order fresh = {.id = (uint64_t)a->shard << 47 |
+                                       ++l->shards[a->shard].order_sequence,
+                                 .symbol = (uint16_t)names->symbol,
+                                 .status = ORDER_STATUS_NEW,
+                                 .created_us = t->now_us,
+                                 .updated_us = t->now_us,
+                                 .live_us = t->now_us,
+                                 .contingency = (uint8_t)ties->contingency,
+                                 .leg = (uint8_t)ties->leg,
+                                 .rule = (uint8_t)ties->rule,
+                                 .waits_for = ties->waits_for,
+                                 .replaces = ties->replaces};
+    if (ties->contingency != CONTINGENCY_NONE)
+        fresh.list_id = fresh.id - ties->leg;
+    if (ties->waits_for != 0)
+        fresh.status = ORDER_STATUS_PENDING_NEW;
+    if (ties->end != ORDER_END_NONE) {
+        fresh.status = ORDER_STATUS_REJECTED;
+        fresh.end = (uint8_t)ties->end;
+        fresh.waits_for = 0;
+    }
+    if (fresh.status != ORDER_STATUS_NEW)
+        fresh.live_us = 0;
+    place_fill_in(cmd, &fresh);
+    order_bind(l, &fresh, account_index(l, a), names->base, names->quote);
+    struct ledger_order *o = order_add(l, &fresh);
+    a->orders_placed++;
+    order_touch(l, o);
+    account_touch(l, a, DIRTY_ACCOUNT);
+    return o;
 }
 
 /* What the journal must not contain: an order that was never enriched. */
-static bool
+bool
 place_is_enriched(const struct order_place *cmd)
 {
     return cmd->worst_price.v > 0 && cmd->hold.v > 0 && !code_empty(cmd->base_asset) &&
@@ -175,23 +244,24 @@ order_place_apply(struct ledger *l, const struct turn *t, const struct order_pla
     bool waits = t->live && t->who.peer != 0;
     if (waits && l->waiters_spare == 0)
         return turn_refuse_plain(t, ERR_LEDGER_BUSY);
-    struct ledger_order fresh = {.id = 0};
-    enum err e = place_reserve(l, a, cmd, &fresh);
+    struct place_names names;
+    enum err e = place_room(l, a, cmd, 1, &names);
+    if (e == OK && !cmd->is_refused)
+        e = place_funds(l, a, cmd, &names);
     if (e != OK)
         return turn_refuse_plain(t, e);
 
     /* Nothing below can fail. */
-    place_fill_in(l, t, a, cmd, &fresh);
-    struct ledger_order *o = order_add(l, &fresh);
-    a->orders_placed++;
-    hold_open(l, order_pays(l, o), o->hold);
-    order_touch(l, o);
-    account_touch(l, a, DIRTY_ACCOUNT);
+    const struct place_ties ties = {.end = cmd->is_refused ? ORDER_END_SIMULATED_REJECT
+                                                           : ORDER_END_NONE};
+    struct ledger_order *o = place_add(l, t, a, cmd, &names, &ties);
+    if (cmd->is_refused) {
+        event_of_order(l, o, t->out);
+        reply_placed(l, t->out, t->who, o);
+        return LEDGER_CHANGED;
+    }
     if (waits)
         CHECK(waiter_add(l, o, WAITER_PLACE, t->who));
-    event_of_order(l, o, t->out);
-    event_of_balance(l, order_pays(l, o), t->now_us, t->out);
-    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_work, t->who.corr);
-    order_ask_matcher(l, o, &m->order_work);
+    contingent_start(l, t, o, NULL);
     return LEDGER_CHANGED;
 }

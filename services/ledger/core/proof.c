@@ -5,6 +5,7 @@
  */
 #include "ledger/core/account.h"
 #include "ledger/core/balance.h"
+#include "ledger/core/contingent.h"
 #include "ledger/core/order.h"
 
 #include <string.h>
@@ -46,14 +47,41 @@ check_balances(const struct ledger *l, const struct ledger_account *a, text_t *w
     return true;
 }
 
+/* What it waits for is open and knows of it; those that it knows of wait for it. */
+static bool
+check_waiting(const struct ledger *l, const struct ledger_order *o, text_t *why)
+{
+    unsigned long long id = o->id;
+    if (order_is_pending(o) != (o->waits_for != 0))
+        return broken(why, text_of("order %llu is pending and waits for nothing", id));
+    uint64_t before = 0;
+    for (uint32_t i = o->first_dependent; i != LEDGER_NONE; i = l->orders[i].next_dependent) {
+        const struct ledger_order *d = &l->orders[i];
+        if (d->waits_for != o->id || d->account != o->account || d->id <= before)
+            return broken(why, text_of("order %llu: who waits for it is wrong", id));
+        before = d->id;
+    }
+    if (o->waits_for == 0)
+        return true;
+    const struct ledger_order *first = order_find(l, o->waits_for);
+    bool is_listed = false;
+    if (first != NULL && order_is_live(first))
+        for (uint32_t i = first->first_dependent; i != LEDGER_NONE && !is_listed;
+             i = l->orders[i].next_dependent)
+            is_listed = &l->orders[i] == o;
+    return is_listed || broken(why, text_of("order %llu waits for what is not open", id));
+}
+
 static bool
 check_open_order(const struct ledger *l, const struct ledger_order *o, text_t *why)
 {
     unsigned long long id = o->id;
-    if (o->held.v != order_hold_needed(o).v)
+    if (o->held.v != contingent_hold_needed(l, o).v)
         return broken(why, text_of("order %llu does not hold what it needs", id));
-    if (o->quantity.v > 0 && o->executed.v >= o->quantity.v)
+    if (o->quantity.v > 0 && order_remaining(o).v <= 0)
         return broken(why, text_of("order %llu is filled and still open", id));
+    if (!check_waiting(l, o, why))
+        return false;
     *hold_sum(l, order_pays(l, o)) += o->held.v;
     l->sums_in[order_gets(l, o)->asset] += order_income(o).v;
     return true;
@@ -294,6 +322,12 @@ digest_order(const struct digest *d, const struct ledger_order *o)
            (uint64_t)o->hold.v, (uint64_t)o->held.v, (uint64_t)o->maker_fee_rate.v,
            (uint64_t)o->taker_fee_rate.v, o->rank, o->fills, (uint64_t)o->created_us,
            (uint64_t)o->updated_us);
+    DIGEST(d, o->trigger_source, o->self_trade_prevention, o->fill_preset, o->fill_model,
+           o->contingency, o->leg, o->rule, o->refused_by, (uint64_t)o->stop_price.v,
+           o->trailing_delta, (uint64_t)o->triggered_us, (uint64_t)o->trail_extreme.v,
+           (uint64_t)o->iceberg_quantity.v, (uint64_t)o->expire_us, (uint64_t)o->live_us,
+           (uint64_t)o->prevented.v, (uint64_t)o->amended_from.v, o->amends, o->list_id,
+           o->waits_for, o->replaces, o->latency_us, o->cancel_latency_us, o->slippage_bps);
 }
 
 void

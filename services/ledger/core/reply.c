@@ -109,8 +109,8 @@ reply_settings(const struct ledger *l, struct outbox *out, struct asker who,
 
 /* `older` (from the tables) up to where the ring begins, then the ring, the latest of them all. */
 static const struct trade *
-list_fills(const struct ledger *l, struct outbox *out, const struct ledger_order *o,
-           const struct trade *older, uint32_t older_count, uint32_t *count)
+list_fills_with(const struct ledger *l, struct outbox *out, const struct ledger_order *o,
+                const struct trade *older, uint32_t older_count, uint32_t *count)
 {
     const struct ledger_fill *first = fill_at(l, o->first_fill);
     uint32_t kept = o->fills_kept;
@@ -138,6 +138,13 @@ list_fills(const struct ledger *l, struct outbox *out, const struct ledger_order
     return list;
 }
 
+const struct trade *
+list_fills(const struct ledger *l, struct outbox *out, const struct ledger_order *o,
+           uint32_t *count)
+{
+    return list_fills_with(l, out, o, NULL, 0, count);
+}
+
 static void
 put_order(const struct ledger *l, struct outbox *out, struct asker who,
           const struct ledger_order *o, const struct trade *older, uint32_t count, bool was_known)
@@ -146,7 +153,7 @@ put_order(const struct ledger *l, struct outbox *out, struct asker who,
         return;
     struct msg *m = outbox_put(out, OUT_REPLY, who.peer, MSG_order_view, who.corr);
     m->order_view.order = order_say(l, o);
-    m->order_view.fills = list_fills(l, out, o, older, count, &m->order_view.fills_count);
+    m->order_view.fills = list_fills_with(l, out, o, older, count, &m->order_view.fills_count);
     m->order_view.was_known = was_known;
 }
 
@@ -176,7 +183,13 @@ rejection_of(enum order_status status, enum order_end end)
 {
     if (status != ORDER_STATUS_REJECTED)
         return OK;
-    return end == ORDER_END_WOULD_TAKE ? ERR_WOULD_TAKE : ERR_ORDERS_FULL;
+    if (end == ORDER_END_WOULD_TAKE)
+        return ERR_WOULD_TAKE;
+    if (end == ORDER_END_SIMULATED_REJECT)
+        return ERR_SIMULATED_REJECT;
+    if (end == ORDER_END_CANCEL_FAILED)
+        return ERR_CANCEL_FAILED;
+    return end == ORDER_END_NOT_ACTIVATED ? ERR_FUNDS_TOO_LOW : ERR_ORDERS_FULL;
 }
 
 void

@@ -41,6 +41,9 @@ void reply_placed(const struct ledger *l, struct outbox *out, struct asker who,
 /* The error a rejected order is answered with; OK for all others. */
 enum err rejection_of(enum order_status status, enum order_end end);
 
+/* The order's fills that the ring has, as a list in the outbox's memory. */
+const struct trade *list_fills(const struct ledger *l, struct outbox *out,
+                               const struct ledger_order *o, uint32_t *count);
 /* Every balance of an account as a list in the outbox's memory. */
 const struct balance *list_balances(const struct ledger *l, struct outbox *out,
                                     const struct ledger_account *a, uint32_t *count);

@@ -12,8 +12,12 @@
 
 #include "ledger/core/account.h"
 #include "ledger/core/balance.h"
+#include "ledger/core/contingent.h"
 #include "ledger/core/events.h"
+#include "ledger/core/kind.h"
+#include "ledger/core/list.h"
 #include "ledger/core/order.h"
+#include "ledger/core/story.h"
 #include "ledger/core/waiter.h"
 
 /* What all fills of a report come to. */
@@ -54,6 +58,8 @@ static const char *
 judge_fills(const struct ledger_order *o, const struct order_report *r, struct fill_sums *sums)
 {
     *sums = (struct fill_sums){.fee = {0}};
+    if (r->fills_count > 0 && order_is_armed(o) && r->triggered_us == 0)
+        return "it fills and was never set off";
     money_t quote_left = money_sub(o->quote_quantity, o->executed_quote);
     for (uint32_t i = 0; i < r->fills_count; i++) {
         const struct match_fill *f = &r->fills[i];
@@ -76,52 +82,114 @@ judge_fills(const struct ledger_order *o, const struct order_report *r, struct f
     return NULL;
 }
 
-/* Whether the order has got all that it asked for. A buyer by quote amount may be left with less
- * than a step costs, which only the matcher can tell. */
-static bool
-is_all(const struct ledger_order *o, qty_t executed, money_t quote)
+/* What self-trade prevention takes off comes after the fills of its step. */
+static const char *
+judge_prevented(const struct ledger_order *o, const struct order_report *r,
+                const struct fill_sums *sums)
 {
-    if (o->quantity.v > 0)
-        return executed.v == o->quantity.v;
-    return o->side == SIDE_SELL && quote.v >= o->quote_quantity.v;
+    if (r->prevented.v == 0)
+        return NULL;
+    bool fits = o->quantity.v > 0 && r->prevented.v > 0 &&
+                r->prevented.v <= order_remaining(o).v - sums->quantity.v;
+    return fits ? NULL : "more is prevented than remains";
 }
 
-/* NULL, or why the order cannot end so. The amounts count this report's fills. */
 static const char *
-judge_end(const struct ledger_order *o, const struct order_report *r, qty_t executed, money_t quote)
+judge_trigger(const struct ledger_order *o, const struct order_report *r)
 {
-    bool all = is_all(o, executed, quote);
+    if (r->triggered_us != 0 && (r->triggered_us < 0 || !order_is_armed(o)))
+        return "nothing is there to be set off";
+    int64_t best = r->trail_extreme.v;
+    if (best == 0)
+        return NULL;
+    if (best < 0 || o->trailing_delta == 0 || !order_is_armed(o))
+        return "it does not trail";
+    int64_t told = o->trail_extreme.v;
+    bool better = o->side == SIDE_BUY ? best <= told : best >= told;
+    return told == 0 || better ? NULL : "it trailed further before";
+}
+
+static const char *
+judge_trim(const struct ledger_order *o, const struct order_report *r, const struct fill_sums *sums)
+{
+    int64_t to = r->trimmed_to.v;
+    if (to == 0)
+        return NULL;
+    if (!r->was_trimmed || o->quantity.v == 0 || to < 0 || to >= o->quantity.v)
+        return "an amendment only lowers a quantity";
+    int64_t done = o->executed.v + o->prevented.v + sums->quantity.v + r->prevented.v;
+    return to > done && r->end == ORDER_END_NONE ? NULL : "it is lowered below what is done";
+}
+
+/* What an order comes to when a report is settled. */
+struct outcome {
+    qty_t executed;
+    money_t quote;
+    bool is_armed; /* still waiting for its trigger */
+    bool is_all;   /* nothing is left of it */
+    bool is_lost;  /* and the last of it went by self-trade prevention */
+};
+
+/* A buyer by quote amount may be left with less than a step costs, which only the matcher can
+ * tell: it has never got all. */
+static struct outcome
+outcome_of(const struct ledger_order *o, const struct order_report *r, const struct fill_sums *sums)
+{
+    struct outcome out = {.executed = qty_add(o->executed, sums->quantity),
+                          .quote = money_add(o->executed_quote, sums->quote),
+                          .is_armed = order_is_armed(o) && r->triggered_us == 0};
+    if (o->quantity.v > 0)
+        out.is_all = out.executed.v + o->prevented.v + r->prevented.v == o->quantity.v;
+    else
+        out.is_all = o->side == SIDE_SELL && out.quote.v >= o->quote_quantity.v;
+    out.is_lost = out.is_all && r->prevented.v > 0;
+    return out;
+}
+
+static const char *
+must_be(bool is_so, const char *otherwise)
+{
+    return is_so ? NULL : otherwise;
+}
+
+/* NULL, or why the order cannot end so. */
+static const char *
+judge_end(const struct ledger_order *o, const struct order_report *r, const struct outcome *out)
+{
     bool by_quote_buyer = o->quantity.v == 0 && o->side == SIDE_BUY;
-    bool none = executed.v == 0;
-    if (all && r->end != ORDER_END_COMPLETE)
+    bool none = out->executed.v == 0;
+    enum time_in_force in_force = (enum time_in_force)o->time_in_force;
+    bool takes = kind_is_market((enum order_type)o->type) || in_force == TIME_IN_FORCE_IOC;
+    if (out->is_lost && r->end != ORDER_END_SELF_TRADE)
+        return "nothing is left of it but it has not ended";
+    if (out->is_all && !out->is_lost && r->end != ORDER_END_COMPLETE)
         return "everything is filled but the order has not ended";
     switch (r->end) {
     case ORDER_END_NONE:
     case ORDER_END_CLIENT_CANCEL:
     case ORDER_END_BOOK_FULL:
     case ORDER_END_SYMBOL_REMOVED:
-    case ORDER_END_INSUFFICIENT_LIQUIDITY:
-    case ORDER_END_MARKET_STALE:
-    case ORDER_END_SELF_TRADE:
         return NULL;
+    case ORDER_END_INSUFFICIENT_LIQUIDITY:
+    case ORDER_END_SELF_TRADE:
+        return must_be(!out->is_armed, "it was never set off");
+    case ORDER_END_MARKET_STALE:
+        return must_be(takes && !out->is_armed, "only an order that takes ends so");
     case ORDER_END_COMPLETE:
-        return all || (by_quote_buyer && !none) ? NULL : "it is not completely filled";
+        return must_be(out->is_all || (by_quote_buyer && !none), "it is not completely filled");
     case ORDER_END_IOC_REMAINDER:
-        return o->type == ORDER_TYPE_LIMIT && o->time_in_force == TIME_IN_FORCE_IOC
-                   ? NULL
-                   : "only an IOC order ends so";
+        return must_be(in_force == TIME_IN_FORCE_IOC && o->type != ORDER_TYPE_MARKET &&
+                           !out->is_armed,
+                       "only an IOC order ends so");
     case ORDER_END_FOK_UNFILLABLE:
         /* Usually untouched. Where the link broke between two reports of one sweep, the rest was
          * worked anew and may not be had any more; what was taken stays taken. */
-        return o->time_in_force == TIME_IN_FORCE_FOK ? NULL : "only a FOK order ends so";
+        return must_be(in_force == TIME_IN_FORCE_FOK && !out->is_armed, "only a FOK order ends so");
     case ORDER_END_WOULD_TAKE:
-        return o->type == ORDER_TYPE_LIMIT_MAKER && none && o->rank == 0
-                   ? NULL
-                   : "only a new LIMIT_MAKER order ends so";
+        return must_be(o->type == ORDER_TYPE_LIMIT_MAKER && none && o->rank == 0,
+                       "only a new LIMIT_MAKER order ends so");
     case ORDER_END_GTD_REACHED:
-        return o->time_in_force == TIME_IN_FORCE_GTD || o->time_in_force == TIME_IN_FORCE_DAY
-                   ? NULL
-                   : "only an order with a time of expiry ends so";
+        return must_be(o->expire_us != 0, "only an order with a time of expiry ends so");
     case ORDER_END_OCO_TRIGGER:
     case ORDER_END_OTO_PHASE_ONE_EXPIRED:
     case ORDER_END_LIST_REJECTED:
@@ -133,16 +201,19 @@ judge_end(const struct ledger_order *o, const struct order_report *r, qty_t exec
     return "an unknown end";
 }
 
+/* An order takes its place once. An iceberg's next slice takes a later one, and so does an order
+ * that was armed and then set off. */
 static const char *
 judge_rank(const struct ledger_order *o, const struct order_report *r)
 {
     if (r->rank == 0 || r->rank == o->rank)
         return NULL;
-    if (o->rank != 0)
+    bool is_armed = order_is_armed(o) && r->triggered_us == 0;
+    bool was_armed = kind_is_stop((enum order_type)o->type) && !is_armed;
+    bool moves = o->iceberg_quantity.v > 0 || was_armed;
+    if (o->rank != 0 && (!moves || r->rank < o->rank))
         return "the order has another rank";
-    if (o->time_in_force != TIME_IN_FORCE_GTC)
-        return "this order never rests";
-    return NULL;
+    return must_be(is_armed || order_may_rest(o), "this order never rests");
 }
 
 /* The three balances every fill of an order is settled against. */
@@ -180,11 +251,16 @@ judge(const struct ledger *l, const struct ledger_order *o, const struct order_r
     if (wrong == NULL)
         wrong = judge_fills(o, r, sums);
     if (wrong == NULL)
-        wrong = judge_end(o, r, qty_add(o->executed, sums->quantity),
-                          money_add(o->executed_quote, sums->quote));
-    if (wrong == NULL && r->fills_count > 0)
-        wrong = judge_room(l, o, sums);
-    return wrong;
+        wrong = judge_prevented(o, r, sums);
+    if (wrong == NULL)
+        wrong = judge_trigger(o, r);
+    if (wrong == NULL)
+        wrong = judge_trim(o, r, sums);
+    if (wrong != NULL)
+        return wrong;
+    const struct outcome out = outcome_of(o, r, sums);
+    wrong = judge_end(o, r, &out);
+    return wrong == NULL && r->fills_count > 0 ? judge_room(l, o, sums) : wrong;
 }
 
 /* ---- Settling ----------------------------------------------------------------------------- */
@@ -231,6 +307,8 @@ status_after(const struct ledger_order *o, enum order_end end)
 {
     switch (end) {
     case ORDER_END_NONE:
+        if (order_is_pending(o))
+            return ORDER_STATUS_PENDING_NEW;
         return o->executed.v > 0 ? ORDER_STATUS_PARTIALLY_FILLED : ORDER_STATUS_NEW;
     case ORDER_END_COMPLETE:
         return ORDER_STATUS_FILLED;
@@ -260,30 +338,62 @@ status_after(const struct ledger_order *o, enum order_end end)
     return ORDER_STATUS_NONE;
 }
 
+/* All but fills and end. */
 static void
+report_note(struct ledger *l, const struct turn *t, struct ledger_order *o,
+            const struct order_report *r)
+{
+    o->updated_us = t->now_us;
+    if (r->rank != 0)
+        o->rank = r->rank;
+    if (r->trail_extreme.v != 0)
+        o->trail_extreme = r->trail_extreme;
+    if (r->triggered_us != 0)
+        o->triggered_us = r->triggered_us;
+    if (r->trimmed_to.v != 0)
+        order_lower(l, o, r->trimmed_to);
+    o->prevented = qty_add(o->prevented, r->prevented);
+}
+
+/* Returns the other order of its pair, when this was the end of it; else NULL. */
+static struct ledger_order *
 report_settle(struct ledger *l, const struct turn *t, struct ledger_order *o,
               const struct order_report *r)
 {
     struct ledger_balance *pays = order_pays(l, o);
-    if (r->rank != 0)
-        o->rank = r->rank;
-    o->updated_us = t->now_us;
+    struct ledger_order *partner = contingent_decide(l, t, o, r);
+    report_note(l, t, o, r);
     if (r->fills_count > 0) {
         const struct counter_side counter = counter_side_of(l, o);
         for (uint32_t i = 0; i < r->fills_count; i++)
             fill_settle(l, t, o, &counter, &r->fills[i]);
     }
     order_set_status(l, o, status_after(o, r->end), r->end);
-    money_t needed = order_is_open(o) ? order_hold_needed(o) : (money_t){0};
-    money_t over = money_sub(o->held, needed);
-    hold_release(l, pays, over);
-    o->held = needed;
+    money_t over = contingent_release(l, o);
 
     event_of_order(l, o, t->out);
+    if (partner != NULL)
+        event_of_order(l, partner, t->out);
     if (r->fills_count > 0 || over.v > 0)
         event_of_balance(l, pays, t->now_us, t->out);
     if (r->fills_count > 0)
         event_of_balance(l, order_gets(l, o), t->now_us, t->out);
+    return partner;
+}
+
+/* Those who asked for the order, and then for what it belongs to. */
+static void
+report_answer(struct ledger *l, const struct turn *t, struct ledger_order *o,
+              struct ledger_order *partner)
+{
+    waiters_answer(l, o, order_has_spoken(o), t->out);
+    if (partner != NULL)
+        waiters_answer(l, partner, true, t->out);
+    contingent_follow(l, t, o);
+    if (partner != NULL)
+        contingent_follow(l, t, partner);
+    if (o->list_id != 0)
+        list_settled(l, t, o);
 }
 
 /* To nobody: the shell logs it. */
@@ -299,34 +409,65 @@ report_refuse(struct ledger *l, const struct turn *t, const struct order_report 
     return LEDGER_ANSWERED;
 }
 
+static bool
+report_says_nothing(const struct order_report *r)
+{
+    return r->fills_count == 0 && r->rank == 0 && r->end == ORDER_END_NONE &&
+           r->triggered_us == 0 && r->trail_extreme.v == 0 && r->prevented.v == 0 &&
+           r->trimmed_to.v == 0;
+}
+
+/* Of an order that waits for another one only the ledger itself says something: that it was
+ * amended. */
+static const char *
+judge_pending(const struct turn *t, const struct order_report *r)
+{
+    bool is_own = r->fills_count == 0 && r->rank == 0 && r->triggered_us == 0 &&
+                  r->trail_extreme.v == 0 && r->prevented.v == 0 && r->end == ORDER_END_NONE;
+    return must_be(is_own && (!t->live || t->who.peer != 0),
+                   "the matcher does not know this order");
+}
+
 enum ledger_outcome
 order_report_apply(struct ledger *l, const struct turn *t, const struct order_report *r)
 {
-    bool says_nothing = r->fills_count == 0 && r->rank == 0 && r->end == ORDER_END_NONE;
     struct ledger_order *o = order_find(l, r->order_id);
     if (o == NULL)
         return report_refuse(l, t, r, "there is no such order");
     /* A pull that met an order already gone from the book is no mistake of anybody's. */
-    if (!order_is_open(o) && r->was_pulled && r->fills_count == 0 && r->rank == 0)
+    if (!order_is_open(o) && (r->was_pulled || r->was_trimmed) && r->fills_count == 0 &&
+        r->rank == 0)
         return LEDGER_ANSWERED;
     if (!order_is_open(o))
         return report_refuse(l, t, r, "the order is finished");
-    if (says_nothing) {
+    if (r->was_trimmed)
+        o->trimmed_us = 0;
+    if (report_says_nothing(r)) {
         if (r->was_pulled)
             o->pulled_us = 0; /* the next cancel pulls again */
+        if (r->was_trimmed)
+            waiters_trimmed(l, o, r->trimmed_to, t->out);
         return LEDGER_ANSWERED;
     }
     struct fill_sums sums;
-    const char *wrong = judge(l, o, r, &sums);
+    const char *wrong = order_is_pending(o) ? judge_pending(t, r) : NULL;
+    if (wrong == NULL)
+        wrong = judge(l, o, r, &sums);
     if (wrong != NULL) {
         l->reports_diverged++;
         return report_refuse(l, t, r, wrong);
     }
 
     /* Nothing below can fail. */
-    report_settle(l, t, o, r);
+    struct ledger_order *partner = report_settle(l, t, o, r);
+    if (r->stories_count > 0 && !order_is_open(o)) {
+        story_keep(l, o, &r->stories[0]);
+        waiters_explained(l, o, &r->stories[0], t->out);
+    }
     if (r->was_pulled)
         o->pulled_us = 0;
-    waiters_answer(l, o, o->rank != 0 || !order_is_open(o), t->out);
+    if (r->was_trimmed)
+        waiters_trimmed(l, o, r->trimmed_to, t->out);
+    report_answer(l, t, o, partner);
     return LEDGER_CHANGED;
 }

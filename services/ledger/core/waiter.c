@@ -6,6 +6,7 @@
 #include "ledger/core/waiter.h"
 
 #include "ledger/core/order.h"
+#include "ledger/core/why.h"
 
 uint32_t
 groups_max(const struct ledger_limits *limits)
@@ -69,8 +70,8 @@ waiter_unlink(struct ledger *l, uint32_t self)
     *link = l->waiters[self].next;
 }
 
-bool
-waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind, struct asker who)
+static bool
+waiter_put(struct ledger *l, struct ledger_order *o, const struct ledger_waiter *fresh)
 {
     uint32_t count = 0;
     uint32_t oldest = LEDGER_NONE;
@@ -78,7 +79,7 @@ waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind, stru
         const struct ledger_waiter *w = &l->waiters[i];
         if (w->kind == WAITER_GROUP)
             continue;
-        if (w->kind == kind && asker_same(w->who, who))
+        if (w->kind == fresh->kind && asker_same(w->who, fresh->who))
             return true;
         if (oldest == LEDGER_NONE)
             oldest = i;
@@ -91,9 +92,24 @@ waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind, stru
     if (l->waiters_free == LEDGER_NONE)
         return false;
     uint32_t self = waiter_take(l);
-    l->waiters[self] = (struct ledger_waiter){.kind = kind, .who = who, .group = LEDGER_NONE};
+    l->waiters[self] = *fresh;
     waiter_append(l, o, self);
     return true;
+}
+
+bool
+waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind, struct asker who)
+{
+    const struct ledger_waiter fresh = {.kind = kind, .who = who, .group = LEDGER_NONE};
+    return waiter_put(l, o, &fresh);
+}
+
+bool
+waiter_add_amend(struct ledger *l, struct ledger_order *o, qty_t quantity, struct asker who)
+{
+    const struct ledger_waiter fresh = {
+        .kind = WAITER_AMEND, .who = who, .group = LEDGER_NONE, .quantity = quantity};
+    return waiter_put(l, o, &fresh);
 }
 
 /* ---- Groups ----------------------------------------------------------------------------- */
@@ -192,15 +208,20 @@ group_add(struct ledger *l, struct ledger_group *g, struct ledger_order *o)
 /* ---- Answering -------------------------------------------------------------------------- */
 
 static void
-cancel_answer(struct ledger *l, struct ledger_order *o, struct asker who, struct outbox *out)
+waiter_refuse(const struct ledger_order *o, enum err e, struct asker who, struct outbox *out)
 {
-    if (o->end == ORDER_END_CLIENT_CANCEL) {
-        reply_order(l, out, who, o);
-        return;
-    }
-    struct refused why = refusal(ERR_ORDER_DONE);
+    struct refused why = refusal(e);
     why.order_id = o->id;
     reply_refused(out, who, &why);
+}
+
+static void
+cancel_answer(struct ledger *l, struct ledger_order *o, struct asker who, struct outbox *out)
+{
+    if (o->end == ORDER_END_CLIENT_CANCEL)
+        reply_order(l, out, who, o);
+    else
+        waiter_refuse(o, ERR_ORDER_DONE, who, out);
 }
 
 /* Whether this waiter has got its answer and can be freed. */
@@ -218,7 +239,19 @@ waiter_answer(struct ledger *l, struct ledger_waiter *w, struct ledger_order *o,
             return false;
         cancel_answer(l, o, w->who, out);
         return true;
+    case WAITER_AMEND:
+        if (order_is_open(o))
+            return false;
+        waiter_refuse(o, ERR_ORDER_DONE, w->who, out);
+        return true;
+    case WAITER_WHY:
+        if (order_is_open(o))
+            return false;
+        why_answer(l, out, w->who, o, NULL);
+        return true;
     case WAITER_GROUP:
+    case WAITER_LIST_PLACE:
+    case WAITER_LIST_CANCEL:
         return false;
     }
     CHECK(false);
@@ -245,4 +278,64 @@ waiters_answer(struct ledger *l, struct ledger_order *o, bool is_first, struct o
         }
         i = next;
     }
+}
+
+static void
+waiter_done(struct ledger *l, uint32_t i)
+{
+    waiter_unlink(l, i);
+    waiter_free(l, i);
+}
+
+/* Whether an amendment to this quantity can still come about. */
+static bool
+amend_is_possible(const struct ledger_order *o, qty_t quantity)
+{
+    return quantity.v < o->quantity.v && quantity.v > o->executed.v + o->prevented.v;
+}
+
+void
+waiters_trimmed(struct ledger *l, struct ledger_order *o, qty_t to, struct outbox *out)
+{
+    for (uint32_t i = o->first_waiter; i != LEDGER_NONE;) {
+        const struct ledger_waiter *w = &l->waiters[i];
+        uint32_t next = w->next;
+        bool is_made = w->quantity.v == o->quantity.v && o->amends > 0;
+        if (w->kind == WAITER_AMEND && is_made) {
+            reply_order(l, out, w->who, o);
+            waiter_done(l, i);
+        } else if (w->kind == WAITER_AMEND && (to.v == 0 || !amend_is_possible(o, w->quantity))) {
+            waiter_refuse(o, ERR_AMEND_NOT_LOWER, w->who, out);
+            waiter_done(l, i);
+        }
+        i = next;
+    }
+}
+
+void
+waiters_explained(struct ledger *l, struct ledger_order *o, const struct story *story,
+                  struct outbox *out)
+{
+    for (uint32_t i = o->first_waiter; i != LEDGER_NONE;) {
+        uint32_t next = l->waiters[i].next;
+        if (l->waiters[i].kind == WAITER_WHY) {
+            why_answer(l, out, l->waiters[i].who, o, story);
+            waiter_done(l, i);
+        }
+        i = next;
+    }
+}
+
+bool
+waiter_take_list(struct ledger *l, struct ledger_order *last, enum waiter_kind kind,
+                 struct asker *who)
+{
+    uint32_t i = last->first_waiter;
+    while (i != LEDGER_NONE && l->waiters[i].kind != kind)
+        i = l->waiters[i].next;
+    if (i == LEDGER_NONE)
+        return false;
+    *who = l->waiters[i].who;
+    waiter_done(l, i);
+    return true;
 }

@@ -20,6 +20,11 @@ enum waiter_kind {
     WAITER_PLACE,  /* for the first report: rested or ended */
     WAITER_CANCEL, /* for the end */
     WAITER_GROUP,  /* one of an order_cancel_all */
+    WAITER_AMEND,  /* for the answer to an order_trim */
+    WAITER_WHY,    /* for the answer to an order_explain */
+    /* At the last order of a list, which is among the last to end: */
+    WAITER_LIST_PLACE,  /* for the first reports of the orders that are live from the start */
+    WAITER_LIST_CANCEL, /* for the end of all */
 };
 
 struct ledger_waiter {
@@ -28,7 +33,8 @@ struct ledger_waiter {
     uint32_t order;
     uint32_t next; /* of the same order; free: next free */
     uint32_t group, next_member;
-    bool answered; /* WAITER_GROUP: its order has ended, it left the order's list */
+    qty_t quantity; /* WAITER_AMEND: what was asked for */
+    bool answered;  /* WAITER_GROUP: its order has ended, it left the order's list */
 };
 
 /* One order_cancel_all. */
@@ -47,6 +53,17 @@ void waiters_init(struct ledger *l);
 bool waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind, struct asker who);
 /* Answers whom this order's state answers, after a report. `is_first`: it rested or ended. */
 void waiters_answer(struct ledger *l, struct ledger_order *o, bool is_first, struct outbox *out);
+
+/* As waiter_add(), for an amendment to this quantity. */
+bool waiter_add_amend(struct ledger *l, struct ledger_order *o, qty_t quantity, struct asker who);
+/* Answers those whose amendment was made (`to`), or can no longer be (0). */
+void waiters_trimmed(struct ledger *l, struct ledger_order *o, qty_t to, struct outbox *out);
+/* Answers those who wait for the matcher's story of it; NULL: it has none. */
+void waiters_explained(struct ledger *l, struct ledger_order *o, const struct story *story,
+                       struct outbox *out);
+/* Takes off the order the first who waits for its list in this way; false when nobody does. */
+bool waiter_take_list(struct ledger *l, struct ledger_order *last, enum waiter_kind kind,
+                      struct asker *who);
 
 /* Opens a group; NULL when there is no room for it and `members` waiters. */
 struct ledger_group *group_open(struct ledger *l, struct ledger_account *a, struct asker who,

@@ -30,6 +30,7 @@ md_view_price(const struct md_symbol *s, struct md_price *out)
     price_t average = stats_average(&s->stats);
     *out = (struct md_price){.symbol = s->rules.symbol,
                              .last = last,
+                             .is_middle = s->stats.last.v <= 0,
                              .bid = s->touch.bid,
                              .ask = s->touch.ask,
                              .average = average.v > 0 ? average : last,
