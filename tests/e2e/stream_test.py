@@ -24,6 +24,20 @@ def live_events(user):
     return stream, last
 
 
+def marks(user):
+    """An answer that had to wait for the ledger bears its own operation's id, not a later one's."""
+    stream = user.stream(follow=False)
+    stream.socket.send('{"op":"subscribe","channel":"orders","id":7}')
+    stream.socket.send('{"op":"ping","id":8}')
+    answers = {}
+    while len(answers) < 2:
+        message = stream.receive()
+        check(message is not None, "both are answered", answers)
+        answers[message.get("op")] = message.get("id")
+    check(answers == {"subscribe": 7, "ping": 8}, "each with its id", answers)
+    stream.close()
+
+
 def resume(stack, user, stream, last):
     stream.close()
     missed = [user.place("BUY", "MARKET", quantity="0.01") for _ in range(3)]
@@ -80,6 +94,7 @@ def story():
     """The WebSocket tells each event once and in order"""
     with Stack(market=recording.write) as stack:
         user = stack.user()
+        marks(user)
         stream, last = live_events(user)
         resume(stack, user, stream, last)
         strangers(stack, user)

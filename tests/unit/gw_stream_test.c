@@ -118,9 +118,10 @@ Test(stream, operations_and_refusals)
     }
     stream_auth(fd, token);
     cr_assert_not_null(strstr(reply, "\"op\":\"auth\",\"ok\":true"), "%s", reply);
-    stream_say(fd, "{\"op\":\"subscribe\",\"channel\":\"orders\"}");
+    stream_say(fd, "{\"op\":\"subscribe\",\"channel\":\"orders\",\"id\":7}");
     cr_assert_eq(stream_hear(fd), 0x81);
     cr_assert_not_null(strstr(reply, "LEDGER_UNAVAILABLE"), "%s", reply);
+    cr_assert_not_null(strstr(reply, "\"id\":7"), "%s", reply);
     sign_in("stranger", token, refresh);
     stream_auth(fd, token);
     cr_assert_not_null(strstr(reply, "FORBIDDEN"), "%s", reply);

@@ -39,7 +39,6 @@ struct ws_conn {
 
     /* Owned by ws.c: */
     struct bytes in; /* a message being put together */
-    bool in_overflow;
     struct note_link *first, **last; /* waiting to be sent */
     size_t queued_bytes;
     int close_code; /* 0 = open */
@@ -60,7 +59,8 @@ struct ws_conn {
     bool has_looked;   /* for an end of events lost while the subscription was on its way */
     uint32_t resume_left;
     uint64_t resume_sequence;
-    char id[64]; /* the client's own mark of the operation that waits, as JSON; "" = none */
+    char id[64];          /* the client's own mark of an operation, as JSON; "" = none */
+    char question_id[64]; /* of the operation that waits for the ledger */
 };
 
 struct ws {

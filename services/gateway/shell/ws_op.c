@@ -183,6 +183,7 @@ question_failed(struct ws_conn *c, enum ws_question question, enum err e)
     account_topic(c, topic);
     topic_remove(c, topic);
     c->cursor = (struct cursor){0};
+    memcpy(c->id, c->question_id, sizeof c->id);
     struct refused why = {.error = e, .retry_after_seconds = 1};
     say_refused(c, question == WS_ASK_RESUME ? "resume" : "subscribe", &why);
     c->id[0] = 0;
@@ -192,6 +193,7 @@ static void
 say_sequence(struct ws_conn *c, enum ws_question question, uint64_t sequence, bool is_snapshot)
 {
     char more[128];
+    memcpy(c->id, c->question_id, sizeof c->id);
     snprintf(more, sizeof more, ",\"channel\":\"orders\",\"sequence\":%" PRIu64 "%s", sequence,
              is_snapshot ? ",\"is_snapshot\":true" : "");
     if (question != WS_ASK_HEAL)
@@ -438,6 +440,7 @@ account_follow(struct ws_conn *c, const char *op, bool from_now, uint64_t after)
     cursor_start(&c->cursor, after);
     c->has_looked = false;
     c->ask_at_us = 0;
+    memcpy(c->question_id, c->id, sizeof c->question_id); /* others may come before the answer */
     enum ws_question question = from_now ? WS_ASK_SUBSCRIBE : WS_ASK_RESUME;
     e = question_ask(c, question, from_now);
     if (e != OK) {
@@ -592,7 +595,6 @@ ws_op(struct ws_conn *c, const char *text, size_t length)
     if (strlen(c->id) == sizeof c->id - 1)
         c->id[0] = 0; /* cut: not JSON any more */
     op_dispatch(c, message, op);
-    if (c->question == WS_ASK_NONE || c->question == WS_ASK_HEAL)
-        c->id[0] = 0;
+    c->id[0] = 0;
     json_object_put(message);
 }
