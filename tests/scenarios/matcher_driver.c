@@ -19,12 +19,15 @@
  *   snapshot seq=N source=S bids=P:Q,P:Q asks=...   answers the core's question
  *   book, depth bids= asks=        the numbered stream; seq= gives a number of one's own
  *   quote BID:QUANTITY ASK:QUANTITY, trade PRICE:QUANTITY, mark PRICE, beat
+ *                                  `sell` behind a trade: the taker sold, the bid was hit;
+ *                                  time=US is the exchange's time, here and with books
  *   now US, wait US                the clock; wait also lets the core notice
  *   limits orders= levels= house= symbols= ledgers= errands= queues= stories=
  *          stale=hold|flag|go_on   starts anew; a story's first line
  *   outbox N                       room for N messages, so that the core has to pause
  *   show book                      the book, best prices first: users' orders, then the house
  *   show waiting                   every order that is in no book
+ *   show queues                    the rows of the market's quantity at the levels of queue orders
  *   show counts                    the counters that are not zero
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -386,6 +389,7 @@ book(struct driver *d, const char *line, struct scenario_out *out)
     m.md_book.asks_count = levels(line, "asks", d->asks, out);
     m.md_book.bids = d->bids;
     m.md_book.asks = d->asks;
+    m.md_book.time_us = (int64_t)whole(line, "time", 0);
     d->sequence = m.md_book.sequence;
     feed(d, 0, &m, out);
 }
@@ -400,6 +404,7 @@ depth(struct driver *d, const char *line, struct scenario_out *out)
     m.md_depth.asks_count = levels(line, "asks", d->asks, out);
     m.md_depth.bids = d->bids;
     m.md_depth.asks = d->asks;
+    m.md_depth.time_us = (int64_t)whole(line, "time", 0);
     feed(d, 0, &m, out);
 }
 
@@ -436,6 +441,8 @@ trade(struct driver *d, const char *line, struct scenario_out *out)
     m.md_trade.symbol = symbol_of(line);
     m.md_trade.trade =
         (struct public_trade){.trade_id = 1, .price = print.price, .quantity = print.quantity};
+    m.md_trade.trade.time_us = (int64_t)whole(line, "time", 0);
+    m.md_trade.trade.buyer_is_maker = has_word(line, "sell");
     m.md_trade.sequence = d->sequence = whole(line, "seq", d->sequence + 1);
     feed(d, 0, &m, out);
 }
@@ -467,6 +474,8 @@ show(struct driver *d, const char *line, struct scenario_out *out)
 {
     if (has_word(line, "counts"))
         matcher_say_counts(d->match, out);
+    else if (has_word(line, "queues"))
+        matcher_say_queues(d->match, out);
     else if (has_word(line, "waiting"))
         matcher_say_waiting(d->match, out);
     else

@@ -92,7 +92,8 @@ say_side(const struct match *m, const struct book *b, enum side side, struct sce
     struct ladder_at at;
     for (bool on = ladder_first(&bs->users, &s->nodes, &at); on; on = ladder_next(&s->nodes, &at)) {
         const struct price_level *l = &s->levels[ladder_slot(&s->nodes, at)];
-        for (uint32_t o = l->head; o != RESTING_NONE; o = s->orders.at[o].next) {
+        for (uint32_t o = l->count > 0 ? l->head : RESTING_NONE; o != RESTING_NONE;
+             o = s->orders.at[o].next) {
             const struct resting *r = &s->orders.at[o];
             int64_t hidden = book_left(s, o) - r->quantity;
             scenario_say(out, "%s %s x %s%s%s order %llu rank=%llu", name, decimal(l->price),
@@ -183,4 +184,28 @@ matcher_say_counts(const struct match *m, struct scenario_out *out)
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i].value != 0)
             scenario_say(out, "%s %llu", all[i].name, (unsigned long long)all[i].value);
+}
+
+void
+matcher_say_queues(const struct match *m, struct scenario_out *out)
+{
+    const struct queue_pool *p = &m->books.queues;
+    for (uint32_t i = 0; i < p->fresh; i++) {
+        const struct queue_level *q = &p->at[i];
+        struct line l = {.length = 0};
+        if (q->price == 0)
+            continue;
+        add(&l, "%s %s: %s shown", q->owner % 4 == SIDE_BUY ? "bid" : "ask", decimal(q->price),
+            q->is_known ? decimal(q->shown) : "nobody knows what is");
+        if (q->unseen != 0)
+            add(&l, ", %s printed since", decimal(q->unseen));
+        if (q->gone != 0)
+            add(&l, ", %s gone", decimal(q->gone));
+        for (uint32_t k = 0; k < q->count; k++)
+            add(&l, " %s%s%s%s", q->segments[k].mixed ? "(" : "[", decimal(q->segments[k].quantity),
+                q->segments[k].mixed ? ")" : "]", q->segments[k].edge ? "|" : "");
+        scenario_say(out, "%s", l.text);
+    }
+    if (p->used == 0)
+        scenario_say(out, "no queues");
 }
