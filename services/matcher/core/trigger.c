@@ -1,11 +1,9 @@
 /*
- * trigger.c - ladders of stop prices, groups of trailing orders.
+ * trigger.c - what a price sets off, and how orders are armed.
  *
- * A way is a side of a book seen from the price: FALLING stops are keyed like bids and RISING ones
- * like asks, so that the stop to be met first is the ladder's best. A price meets a stop when its
- * key is not above the stop's. A group's best entry is its oldest extreme, the one that fires
- * first; new prices come in at the worst end. An order that trails and has seen no price yet
- * lies at the extreme that any price passes.
+ * A group's best entry is its oldest extreme, the one that fires first; new prices come in at the
+ * worst end. An order that trails and has seen no price yet lies at the extreme that any price
+ * passes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,96 +12,7 @@
 #include "base/check.h"
 #include "matcher/core/match.h"
 #include "matcher/core/report.h"
-
-#define BPS 10000
-
-static size_t
-lines(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
-static uint32_t
-groups_max(uint32_t levels_max)
-{
-    return levels_max < TRIGGER_GROUPS_MAX ? levels_max : TRIGGER_GROUPS_MAX;
-}
-
-static uint32_t
-nodes_max(uint32_t levels_max, uint32_t books_max)
-{
-    return ladder_nodes_for(levels_max,
-                            books_max * TRIGGER_FEEDS * TRIGGER_WAYS + groups_max(levels_max));
-}
-
-size_t
-triggers_bytes(uint32_t levels_max, uint32_t books_max)
-{
-    return lines((size_t)nodes_max(levels_max, books_max) * sizeof(struct ladder_node)) +
-           lines((size_t)books_max * TRIGGER_FEEDS * sizeof(struct trigger_prices)) +
-           lines((size_t)levels_max * sizeof(struct trigger_level)) +
-           lines((size_t)groups_max(levels_max) * sizeof(struct trigger_group));
-}
-
-static void
-watch_init(struct trigger_watch *w)
-{
-    ladder_init(&w->stops);
-    w->groups = TRIGGER_NONE;
-    w->fires = INT64_MIN;
-    w->extends = INT64_MAX;
-}
-
-void
-triggers_init(struct triggers *t, uint32_t levels_max, uint32_t books_max, void *zeroed)
-{
-    uint8_t *at = zeroed;
-    uint32_t nodes = nodes_max(levels_max, books_max);
-    *t = (struct triggers){.levels_free = TRIGGER_NONE,
-                           .levels_max = levels_max,
-                           .groups_free = TRIGGER_NONE,
-                           .groups_max = groups_max(levels_max),
-                           .telling = TRIGGER_NONE,
-                           .told_to = RESTING_NONE};
-    ladder_nodes_init(&t->nodes, (struct ladder_node *)(void *)at, nodes);
-    at += lines((size_t)nodes * sizeof(struct ladder_node));
-    t->feeds = (struct trigger_prices *)(void *)at;
-    at += lines((size_t)books_max * TRIGGER_FEEDS * sizeof(struct trigger_prices));
-    t->levels = (struct trigger_level *)(void *)at;
-    at += lines((size_t)levels_max * sizeof(struct trigger_level));
-    t->groups = (struct trigger_group *)(void *)at;
-    for (uint32_t i = 0; i < books_max * TRIGGER_FEEDS; i++)
-        for (int way = 0; way < TRIGGER_WAYS; way++)
-            watch_init(&t->feeds[i].watches[way]);
-}
-
-/* ---- Which feed, which way, which price ------------------------------------------------------ */
-
-static enum side
-side_of(enum trigger_way way)
-{
-    return way == TRIGGER_FALLING ? SIDE_BUY : SIDE_SELL;
-}
-
-static int64_t
-key_of(enum trigger_way way, int64_t price)
-{
-    return ladder_key(side_of(way), price);
-}
-
-/* Whether a price meets a stop. */
-static bool
-meets(enum trigger_way way, int64_t price, int64_t stop)
-{
-    return key_of(way, price) <= key_of(way, stop);
-}
-
-/* The extreme of who has seen no price yet: every price is better. */
-static int64_t
-no_extreme(enum trigger_way way)
-{
-    return way == TRIGGER_FALLING ? 0 : INT64_MAX;
-}
+#include "matcher/core/trigger_parts.h"
 
 static bool
 is_take_profit(enum order_type type)
@@ -124,176 +33,6 @@ static enum trigger_way
 trail_way(enum side side)
 {
     return side == SIDE_BUY ? TRIGGER_RISING : TRIGGER_FALLING;
-}
-
-static int64_t
-fire_price(enum trigger_way way, int64_t extreme, uint32_t delta)
-{
-    __int128 scaled = extreme;
-    if (way == TRIGGER_FALLING)
-        return (int64_t)(scaled * (BPS - (int64_t)delta) / BPS);
-    scaled = (scaled * (BPS + (int64_t)delta) + BPS - 1) / BPS;
-    return scaled < INT64_MAX ? (int64_t)scaled : INT64_MAX;
-}
-
-static enum trigger_feed
-feed_of(enum trigger_source source, enum side side)
-{
-    switch (source) {
-    case TRIGGER_SOURCE_BID_ASK:
-        return side == SIDE_SELL ? TRIGGER_BID : TRIGGER_ASK;
-    case TRIGGER_SOURCE_MARK:
-        return TRIGGER_MARK;
-    case TRIGGER_SOURCE_NONE:
-    case TRIGGER_SOURCE_LAST:
-        break;
-    }
-    return TRIGGER_LAST;
-}
-
-/* The number of the feed that an order out of every book looks at. */
-static uint32_t
-feed_number(const struct match *m, uint32_t record)
-{
-    const struct resting *r = &m->books.orders.at[record];
-    const struct order_more *more = &m->books.orders.more[record];
-    return r->book * TRIGGER_FEEDS +
-           (uint32_t)feed_of((enum trigger_source)more->source, (enum side)r->side);
-}
-
-const struct trigger_prices *
-trigger_prices_of(const struct match *m, uint32_t record)
-{
-    return &m->triggers.feeds[feed_number(m, record)];
-}
-
-static struct trigger_watch *
-watch_of(struct triggers *t, uint32_t watch)
-{
-    return &t->feeds[watch / TRIGGER_WAYS].watches[watch % TRIGGER_WAYS];
-}
-
-static enum trigger_way
-way_of(uint32_t watch)
-{
-    return (enum trigger_way)(watch % TRIGGER_WAYS);
-}
-
-/* ---- Groups --------------------------------------------------------------------------------- */
-
-static uint32_t
-group_find(const struct triggers *t, const struct trigger_watch *w, uint32_t delta)
-{
-    uint32_t i = w->groups;
-    while (i != TRIGGER_NONE && t->groups[i].delta != delta)
-        i = t->groups[i].next;
-    return i;
-}
-
-static uint32_t
-group_new(struct triggers *t, uint32_t watch, uint32_t delta)
-{
-    if (t->groups_used == t->groups_max)
-        return TRIGGER_NONE;
-    uint32_t i = t->groups_free != TRIGGER_NONE ? t->groups_free : t->groups_fresh;
-    if (t->groups_free != TRIGGER_NONE)
-        t->groups_free = t->groups[i].next;
-    else
-        t->groups_fresh++;
-    t->groups_used++;
-    struct trigger_watch *w = watch_of(t, watch);
-    struct trigger_group *g = &t->groups[i];
-    *g = (struct trigger_group){
-        .watch = watch, .delta = delta, .prev = TRIGGER_NONE, .next = w->groups};
-    ladder_init(&g->extremes);
-    if (w->groups != TRIGGER_NONE)
-        t->groups[w->groups].prev = i;
-    w->groups = i;
-    return i;
-}
-
-static void
-group_free(struct triggers *t, uint32_t i)
-{
-    struct trigger_group *g = &t->groups[i];
-    if (g->prev == TRIGGER_NONE)
-        watch_of(t, g->watch)->groups = g->next;
-    else
-        t->groups[g->prev].next = g->next;
-    if (g->next != TRIGGER_NONE)
-        t->groups[g->next].prev = g->prev;
-    g->delta = 0;
-    g->next = t->groups_free;
-    t->groups_free = i;
-    t->groups_used--;
-}
-
-/* ---- Levels --------------------------------------------------------------------------------- */
-
-static struct ladder *
-ladder_of(struct triggers *t, uint32_t watch, uint32_t group)
-{
-    return group != TRIGGER_NONE ? &t->groups[group].extremes : &watch_of(t, watch)->stops;
-}
-
-/* The level of a price, or a new one; TRIGGER_NONE when there is no room. */
-static uint32_t
-level_get(struct triggers *t, uint32_t watch, uint32_t group, int64_t price)
-{
-    struct ladder *ladder = ladder_of(t, watch, group);
-    int64_t key = key_of(way_of(watch), price);
-    uint32_t i = ladder_find(&t->nodes, ladder, key);
-    if (i != LADDER_NONE)
-        return i;
-    if (t->levels_used == t->levels_max)
-        return TRIGGER_NONE;
-    i = t->levels_free != TRIGGER_NONE ? t->levels_free : t->levels_fresh;
-    if (!ladder_add(&t->nodes, ladder, key, i))
-        return TRIGGER_NONE;
-    if (t->levels_free != TRIGGER_NONE)
-        t->levels_free = t->levels[i].next;
-    else
-        t->levels_fresh++;
-    t->levels_used++;
-    t->levels[i] = (struct trigger_level){
-        .price = price, .watch = watch, .group = group, .next = TRIGGER_NONE};
-    chain_init(&t->levels[i].orders);
-    return i;
-}
-
-/* An entry of the list of those to be told is taken out: it will not be told. */
-static void
-tell_not(struct triggers *t, uint32_t level)
-{
-    uint32_t *at = &t->telling;
-    while (*at != level)
-        at = &t->levels[*at].next;
-    *at = t->levels[level].next;
-    t->levels[level].is_telling = false;
-}
-
-/* Gives back a level that has no orders and is in no ladder. */
-static void
-level_free(struct triggers *t, uint32_t i)
-{
-    struct trigger_level *l = &t->levels[i];
-    if (l->is_telling)
-        tell_not(t, i);
-    l->next = t->levels_free;
-    l->watch = TRIGGER_NONE;
-    t->levels_free = i;
-    t->levels_used--;
-}
-
-static void
-level_remove(struct triggers *t, uint32_t i)
-{
-    const struct trigger_level *l = &t->levels[i];
-    uint32_t group = l->group;
-    ladder_remove(&t->nodes, ladder_of(t, l->watch, group), key_of(way_of(l->watch), l->price));
-    level_free(t, i);
-    if (group != TRIGGER_NONE && t->groups[group].extremes.count == 0)
-        group_free(t, group);
 }
 
 /* ---- A price sets off ------------------------------------------------------------------------ */
@@ -332,7 +71,7 @@ level_fire(struct match *m, uint32_t i, struct chain *fired)
     f->armed -= l->count;
     t->armed -= l->count;
     chain_join(p->at, fired, &l->orders);
-    level_remove(t, i);
+    trigger_level_remove(t, i);
 }
 
 /* The key of the price that set an order off, higher = met earlier. */
@@ -343,7 +82,7 @@ fired_key(const struct resting_pool *p, uint32_t record)
     enum side side = (enum side)p->at[record].side;
     if (more->is_tracking && more->is_triggered) {
         enum trigger_way way = trail_way(side);
-        return key_of(way, fire_price(way, more->trail_extreme, more->trailing_delta));
+        return key_of(way, trigger_fire_price(way, more->trail_extreme, more->trailing_delta));
     }
     return key_of(stop_way(side, (enum order_type)more->type), more->stop_price);
 }
@@ -362,7 +101,7 @@ is_news(const struct trigger_level *l, uint32_t delta)
     if (l->told == 0)
         return true;
     __int128 moved = l->price > l->told ? l->price - l->told : l->told - l->price;
-    return moved * BPS * 10 >= (__int128)l->told * delta;
+    return moved * TRIGGER_BPS * 10 >= (__int128)l->told * delta;
 }
 
 /* The one of two tellings that is further behind. */
@@ -413,7 +152,7 @@ group_extend(struct match *m, uint32_t group, int64_t price)
             continue;
         }
         uint32_t to = levels_join(m, all, passed);
-        level_free(t, to == all ? passed : all);
+        trigger_level_free(t, to == all ? passed : all);
         all = to;
     }
     struct trigger_level *l = &t->levels[all];
@@ -427,19 +166,10 @@ group_extend(struct match *m, uint32_t group, int64_t price)
     t->telling = all;
 }
 
-/* The best entry of a group's ladder fires first, the worst is extended first. */
-static int64_t
-group_fires(const struct triggers *t, const struct trigger_group *g)
-{
-    enum trigger_way way = way_of(g->watch);
-    int64_t extreme = t->levels[g->extremes.best_slot].price;
-    return key_of(way, fire_price(way, extreme, g->delta));
-}
-
 static void
 watch_bounds(const struct triggers *t, struct trigger_watch *w, const struct trigger_group *g)
 {
-    int64_t fires = group_fires(t, g), extends = ladder_worst(&t->nodes, &g->extremes);
+    int64_t fires = trigger_group_fires(t, g), extends = ladder_worst(&t->nodes, &g->extremes);
     if (fires > w->fires)
         w->fires = fires;
     if (extends < w->extends)
@@ -461,7 +191,7 @@ watch_groups(struct match *m, struct trigger_watch *w, enum trigger_way way, int
         next = g->next;
         if (ladder_worst(&t->nodes, &g->extremes) < key)
             group_extend(m, i, price);
-        while (g->delta != 0 && group_fires(t, g) >= key)
+        while (g->delta != 0 && trigger_group_fires(t, g) >= key)
             level_fire(m, g->extremes.best_slot, fired);
         if (g->delta != 0)
             watch_bounds(t, w, g);
@@ -521,7 +251,7 @@ static bool
 link_in(struct match *m, uint32_t record, uint32_t watch, uint32_t group, int64_t price)
 {
     struct triggers *t = &m->triggers;
-    uint32_t i = level_get(t, watch, group, price);
+    uint32_t i = trigger_level_get(t, watch, group, price);
     if (i == TRIGGER_NONE)
         return false;
     struct trigger_level *l = &t->levels[i];
@@ -541,15 +271,15 @@ trail(struct match *m, uint32_t record, uint32_t watch)
     struct triggers *t = &m->triggers;
     const struct order_more *more = &m->books.orders.more[record];
     struct trigger_watch *w = watch_of(t, watch);
-    uint32_t group = group_find(t, w, more->trailing_delta);
+    uint32_t group = trigger_group_find(t, w, more->trailing_delta);
     if (group == TRIGGER_NONE)
-        group = group_new(t, watch, more->trailing_delta);
+        group = trigger_group_new(t, watch, more->trailing_delta);
     if (group == TRIGGER_NONE)
         return false;
     int64_t extreme = more->trail_extreme > 0 ? more->trail_extreme : no_extreme(way_of(watch));
     if (!link_in(m, record, watch, group, extreme)) {
         if (t->groups[group].extremes.count == 0)
-            group_free(t, group);
+            trigger_group_free(t, group);
         return false;
     }
     struct trigger_level *l = &t->levels[more->level];
@@ -570,7 +300,8 @@ arm_trailing(struct match *m, uint32_t record, const struct trigger_prices *f, u
             more->trail_extreme = f->price;
             more->is_untold = true;
         }
-        if (meets(way, f->price, fire_price(way, more->trail_extreme, more->trailing_delta))) {
+        if (meets(way, f->price,
+                  trigger_fire_price(way, more->trail_extreme, more->trailing_delta))) {
             set_off(m, record, f);
             return TRIGGER_MET;
         }
@@ -587,7 +318,7 @@ trigger_arm(struct match *m, uint32_t record)
 {
     const struct resting *r = &m->books.orders.at[record];
     struct order_more *more = &m->books.orders.more[record];
-    uint32_t feed = feed_number(m, record);
+    uint32_t feed = trigger_feed_number(m, record);
     const struct trigger_prices *f = &m->triggers.feeds[feed];
     enum trigger_way way = stop_way((enum side)r->side, (enum order_type)more->type);
     if (more->trailing_delta > 0 && more->stop_price == 0)
@@ -613,7 +344,7 @@ trigger_unlink(struct match *m, uint32_t record)
     t->feeds[l->watch / TRIGGER_WAYS].armed--;
     t->armed--;
     if (--l->count == 0)
-        level_remove(t, more->level);
+        trigger_level_remove(t, more->level);
     more->level = TRIGGER_NONE;
 }
 
@@ -626,85 +357,4 @@ trigger_extreme(const struct match *m, uint32_t record)
     if (l == NULL || l->group == TRIGGER_NONE)
         return more->trail_extreme;
     return l->price != no_extreme(way_of(l->watch)) ? l->price : 0;
-}
-
-/* ---- Proof ---------------------------------------------------------------------------------- */
-
-static const char *
-check_level(const struct match *m, uint32_t i, uint32_t watch, uint32_t group, int64_t key)
-{
-    const struct trigger_level *l = &m->triggers.levels[i];
-    const struct resting_pool *p = &m->books.orders;
-    if (l->watch != watch || l->group != group || key_of(way_of(watch), l->price) != key)
-        return "triggers: a level is not where its ladder says";
-    uint32_t count = 0, prev = RESTING_NONE;
-    for (uint32_t o = l->orders.head; o != RESTING_NONE; prev = o, o = p->at[o].next, count++) {
-        const struct resting *r = &p->at[o];
-        const struct order_more *more = &p->more[o];
-        if (r->id == 0 || r->state != RESTING_ARMED || more->level != i || r->prev != prev)
-            return "triggers: an order does not belong to the level it is linked in";
-        if (feed_number(m, o) != watch / TRIGGER_WAYS)
-            return "triggers: an order looks at another price than its level";
-        if (group == TRIGGER_NONE ? more->stop_price != l->price
-                                  : more->trailing_delta != m->triggers.groups[group].delta)
-            return "triggers: an order waits for another price than its level";
-    }
-    return count > 0 && count == l->count && prev == l->orders.tail
-               ? NULL
-               : "triggers: a level's count or tail is wrong";
-}
-
-static const char *
-check_ladder(const struct match *m, const struct ladder *ladder, uint32_t watch, uint32_t group,
-             uint32_t *armed)
-{
-    const struct ladder_nodes *n = &m->triggers.nodes;
-    const char *wrong = ladder_check(n, ladder);
-    struct ladder_at at;
-    for (bool on = ladder_first(ladder, n, &at); on && wrong == NULL; on = ladder_next(n, &at)) {
-        uint32_t level = ladder_slot(n, at);
-        wrong = check_level(m, level, watch, group, n->at[at.node].keys[at.i]);
-        *armed += m->triggers.levels[level].count;
-    }
-    return wrong;
-}
-
-/* A price that is known has set off all it meets. */
-static const char *
-check_met(const struct match *m, const struct trigger_prices *f, uint32_t watch)
-{
-    const struct trigger_watch *w = &f->watches[watch % TRIGGER_WAYS];
-    int64_t key = key_of(way_of(watch), f->price);
-    if (f->price > 0 && w->stops.best_key >= key)
-        return "triggers: an order is armed whose price is met";
-    for (uint32_t g = w->groups; g != TRIGGER_NONE && f->price > 0; g = m->triggers.groups[g].next)
-        if (group_fires(&m->triggers, &m->triggers.groups[g]) >= key)
-            return "triggers: an order trails whose price is met";
-    return NULL;
-}
-
-const char *
-triggers_check(const struct match *m)
-{
-    const struct triggers *t = &m->triggers;
-    uint32_t armed = 0;
-    const char *wrong = NULL;
-    for (uint32_t i = 0; i < m->books_count * TRIGGER_FEEDS && wrong == NULL; i++) {
-        const struct trigger_prices *f = &t->feeds[i];
-        uint32_t here = 0;
-        for (uint32_t way = 0; way < TRIGGER_WAYS && wrong == NULL; way++) {
-            uint32_t watch = i * TRIGGER_WAYS + way;
-            wrong = check_ladder(m, &f->watches[way].stops, watch, TRIGGER_NONE, &here);
-            for (uint32_t g = f->watches[way].groups; g != TRIGGER_NONE && wrong == NULL;
-                 g = t->groups[g].next)
-                wrong = check_ladder(m, &t->groups[g].extremes, watch, g, &here);
-            if (wrong == NULL)
-                wrong = check_met(m, f, watch);
-        }
-        if (wrong == NULL && here != f->armed)
-            wrong = "triggers: the number of a feed's armed orders is wrong";
-        armed += here;
-    }
-    return wrong == NULL && armed != t->armed ? "triggers: the number of armed orders is wrong"
-                                              : wrong;
 }
