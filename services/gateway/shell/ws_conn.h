@@ -38,7 +38,7 @@ struct ws_conn {
     struct lws *wsi; /* NULL = free */
 
     /* Owned by ws.c: */
-    struct bytes in; /* a message being put together */
+    struct bytes in;                 /* a message being put together */
     struct note_link *first, **last; /* waiting to be sent */
     size_t queued_bytes;
     int close_code; /* 0 = open */

@@ -3,8 +3,7 @@
  *
  *   {"op":"auth","token":...}  {"op":"subscribe","channel":"orders"}  {"op":"resume","after":17}
  *   {"op":"subscribe","channel":"ticks"|"trades"|"candles","symbols":[...],"interval":"1m"}
- *   {"op":"unsubscribe",...}   {"op":"ping"}          each answered {"op":...,"ok":true} or an
- * error
+ *   {"op":"unsubscribe",...}   {"op":"ping"}          each answered with ok or an error
  *
  * Account events are numbered; a gap on the way here is healed by asking the ledger, so a client
  * sees every number once and in order, or a snapshot that stands in for what is too old.
