@@ -70,7 +70,7 @@ pg_init() {
     step "making a PostgreSQL cluster in $pg_home"
     pg_run rm -rf "$pg_home/data.new"
     pg_run "$pg_bin/initdb" -D "$pg_home/data.new" -U postgres -E UTF8 --locale=C.UTF-8 \
-        --auth-local=trust --auth-host=reject --no-instructions >"$log_dir/initdb.log" 2>&1 || {
+        --wal-segsize=2 --auth-local=trust --auth-host=reject --no-instructions >"$log_dir/initdb.log" 2>&1 || {
         cat "$log_dir/initdb.log" >&2
         die "initdb failed"
     }
@@ -101,10 +101,10 @@ pg_wait() {
 }
 
 # A new file of the write-ahead log is filled with zeros and flushed inside the commit that comes to
-# its end: 20 to 30 ms for all who wait. A checkpoint keeps used files for later, so a new cluster
-# uses as many as `min_wal_size` has once.
+# the end of the last: 20 to 30 ms for all who wait when it has 16 MB, so ours have 2. A checkpoint
+# keeps used files for later, so a new cluster uses as many as `min_wal_size` has once.
 pg_wal_ahead() {
-    pg_sql "$pg_admin" "DO 'BEGIN FOR i IN 1 .. 31 LOOP
+    pg_sql "$pg_admin" "DO 'BEGIN FOR i IN 1 .. 255 LOOP
         PERFORM pg_logical_emit_message(false, '''', ''''), pg_switch_wal();
         END LOOP; END'"
     pg_sql "$pg_admin" CHECKPOINT
