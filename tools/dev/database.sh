@@ -70,7 +70,8 @@ pg_init() {
     step "making a PostgreSQL cluster in $pg_home"
     pg_run rm -rf "$pg_home/data.new"
     pg_run "$pg_bin/initdb" -D "$pg_home/data.new" -U postgres -E UTF8 --locale=C.UTF-8 \
-        --wal-segsize=2 --auth-local=trust --auth-host=reject --no-instructions >"$log_dir/initdb.log" 2>&1 || {
+        --wal-segsize=2 --auth-local=trust --auth-host=reject --no-instructions \
+        >"$log_dir/initdb.log" 2>&1 || {
         cat "$log_dir/initdb.log" >&2
         die "initdb failed"
     }
