@@ -18,6 +18,9 @@
 #include "ledger/core/shape.h"
 #include "ledger/core/waiter.h"
 
+typedef void list_answer_to(const struct ledger *l, struct outbox *out, struct asker who,
+                            const struct list_legs *legs);
+
 /* ---- A list as it stands ------------------------------------------------------------------ */
 
 struct list_legs
@@ -144,31 +147,69 @@ list_answer_placed(const struct ledger *l, struct outbox *out, struct asker who,
     out->slots[out->count - 1].msg.list_view.was_known = was_known;
 }
 
+struct ledger_order *
+list_keeper(const struct list_legs *legs)
+{
+    for (uint32_t i = legs->count; i > 0; i--)
+        if (legs->at[i - 1] != NULL && order_is_open(legs->at[i - 1]))
+            return legs->at[i - 1];
+    return NULL;
+}
+
+/* Who waits for the list in this way is answered, or else goes on waiting at an order of it that is
+ * still open: finished ones leave memory. */
+static void
+list_waiters(struct ledger *l, const struct turn *t, const struct list_legs *legs,
+             enum waiter_kind kind, bool is_ready, list_answer_to *answer)
+{
+    struct ledger_order *keeper = list_keeper(legs);
+    struct asker who;
+    for (uint32_t i = 0; i < legs->count; i++) {
+        struct ledger_order *o = legs->at[i];
+        if (o == NULL || (o == keeper && !is_ready))
+            continue;
+        while (waiter_take_list(l, o, kind, &who)) {
+            if (is_ready)
+                answer(l, t->out, who, legs);
+            else
+                CHECK(waiter_add(l, keeper, kind, who)); /* it has just given its place back */
+        }
+    }
+}
+
+static void
+answer_placed(const struct ledger *l, struct outbox *out, struct asker who,
+              const struct list_legs *legs)
+{
+    list_answer_placed(l, out, who, legs, NULL, false);
+}
+
+static void
+answer_cancelled(const struct ledger *l, struct outbox *out, struct asker who,
+                 const struct list_legs *legs)
+{
+    bool cancelled = false;
+    struct refused why = refusal(ERR_ORDER_DONE);
+    why.order_id = list_say(l, legs, NULL).list_id;
+    for (uint32_t i = 0; i < legs->count; i++)
+        cancelled |= legs->at[i] != NULL && legs->at[i]->end == ORDER_END_CLIENT_CANCEL;
+    if (cancelled)
+        list_answer(l, out, who, legs, NULL);
+    else
+        reply_refused(out, who, &why);
+}
+
 void
 list_settled(struct ledger *l, const struct turn *t, const struct ledger_order *o)
 {
     const struct list_legs legs = list_legs(l, o->account, o->list_id);
-    struct ledger_order *last = legs.at[legs.count - 1];
-    bool done = !list_is_open(&legs);
-    if (done) {
+    bool is_done = !list_is_open(&legs);
+    if (is_done) {
         const struct list said = list_say(l, &legs, NULL);
         event_of_list(l, &l->accounts[o->account], &said, t->out);
     }
-    struct asker who;
-    while (last != NULL && list_has_spoken(&legs) &&
-           waiter_take_list(l, last, WAITER_LIST_PLACE, &who))
-        list_answer_placed(l, t->out, who, &legs, NULL, false);
-    bool cancelled = false;
-    for (uint32_t i = 0; i < legs.count; i++)
-        cancelled |= legs.at[i] != NULL && legs.at[i]->end == ORDER_END_CLIENT_CANCEL;
-    while (last != NULL && done && waiter_take_list(l, last, WAITER_LIST_CANCEL, &who)) {
-        struct refused why = refusal(ERR_ORDER_DONE);
-        why.order_id = o->list_id;
-        if (cancelled)
-            list_answer(l, t->out, who, &legs, NULL);
-        else
-            reply_refused(t->out, who, &why);
-    }
+    list_waiters(l, t, &legs, WAITER_LIST_PLACE, list_has_spoken(&legs), answer_placed);
+    list_waiters(l, t, &legs, WAITER_LIST_CANCEL, is_done, answer_cancelled);
 }
 
 /* ---- Which orders make a list ------------------------------------------------------------- */
@@ -320,8 +361,8 @@ list_retry(struct ledger *l, const struct turn *t, const struct list_place *cmd,
         return missing ? turn_refuse_plain(t, ERR_LEDGER_BUSY) : place_differs(t, first);
     }
     if (!list_has_spoken(&legs)) {
-        struct ledger_order *last = legs.at[legs.count - 1];
-        if (t->who.peer != 0 && last != NULL && !waiter_add(l, last, WAITER_LIST_PLACE, t->who))
+        struct ledger_order *keeper = list_keeper(&legs);
+        if (t->who.peer != 0 && !waiter_add(l, keeper, WAITER_LIST_PLACE, t->who))
             return turn_refuse_plain(t, ERR_LEDGER_BUSY);
         return LEDGER_ANSWERED;
     }

@@ -21,6 +21,8 @@ struct list_legs {
 struct list_legs list_legs(const struct ledger *l, uint32_t account, uint64_t list_id);
 bool list_is_whole(const struct list_legs *legs);
 bool list_is_open(const struct list_legs *legs);
+/* The order of an open list at which askers wait; NULL when none is open. */
+struct ledger_order *list_keeper(const struct list_legs *legs);
 /* The record of messages.def. `row` is what the tables have of it, or NULL; memory wins. */
 struct list list_say(const struct ledger *l, const struct list_legs *legs,
                      const struct list_view *row);
@@ -46,7 +48,8 @@ enum ledger_outcome list_cancel(struct ledger *l, const struct turn *t,
                                 const struct list_cancel *cmd);
 void list_open_list(const struct ledger *l, const struct turn *t, const struct list_open_list *ask);
 
-/* A report changed this order of a list: tells what became of the list, to all and to askers. */
+/* A report changed this order of a list: tells what became of the list, to all and to askers. Who
+ * waited is told of the orders that memory still has. */
 void list_settled(struct ledger *l, const struct turn *t, const struct ledger_order *o);
 
 #endif

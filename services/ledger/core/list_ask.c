@@ -62,15 +62,15 @@ list_cancel(struct ledger *l, const struct turn *t, const struct list_cancel *cm
         e = ERR_LIST_NOT_FOUND;
     if (e == OK && !list_is_open(&legs))
         e = ERR_ORDER_DONE;
-    struct ledger_order *last = e == OK ? legs.at[legs.count - 1] : NULL;
-    if (e == OK && !waiter_add(l, last, WAITER_LIST_CANCEL, t->who))
+    struct ledger_order *keeper = e == OK ? list_keeper(&legs) : NULL;
+    if (e == OK && !waiter_add(l, keeper, WAITER_LIST_CANCEL, t->who))
         e = ERR_LEDGER_BUSY;
     if (e != OK) {
         struct refused why = refusal(e);
         why.order_id = e == ERR_ORDER_DONE ? cmd->list_id : 0;
         return turn_refuse(t, &why);
     }
-    cancel_pull_list(l, t, last);
+    cancel_pull_list(l, t, keeper);
     return LEDGER_ANSWERED;
 }
 

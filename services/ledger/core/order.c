@@ -419,7 +419,8 @@ order_ask_matcher(const struct ledger *l, const struct ledger_order *o, struct o
                                 .trigger_source = (enum trigger_source)o->trigger_source,
                                 .is_triggered = !is_armed && kind_is_stop((enum order_type)o->type),
                                 .trail_extreme = is_armed ? o->trail_extreme : (price_t){0},
-                                .iceberg_quantity = o->iceberg_quantity,
+                                /* An amendment may have cut the last slice. */
+                                .iceberg_quantity = qty_min(o->iceberg_quantity, o->quantity),
                                 .expire_us = o->expire_us,
                                 .self_trade_prevention =
                                     (enum self_trade_prevention)o->self_trade_prevention,

@@ -327,10 +327,9 @@ waiters_explained(struct ledger *l, struct ledger_order *o, const struct story *
 }
 
 bool
-waiter_take_list(struct ledger *l, struct ledger_order *last, enum waiter_kind kind,
-                 struct asker *who)
+waiter_take_list(struct ledger *l, struct ledger_order *o, enum waiter_kind kind, struct asker *who)
 {
-    uint32_t i = last->first_waiter;
+    uint32_t i = o->first_waiter;
     while (i != LEDGER_NONE && l->waiters[i].kind != kind)
         i = l->waiters[i].next;
     if (i == LEDGER_NONE)

@@ -22,7 +22,7 @@ enum waiter_kind {
     WAITER_GROUP,  /* one of an order_cancel_all */
     WAITER_AMEND,  /* for the answer to an order_trim */
     WAITER_WHY,    /* for the answer to an order_explain */
-    /* At the last order of a list, which is among the last to end: */
+    /* At an open order of a list: */
     WAITER_LIST_PLACE,  /* for the first reports of the orders that are live from the start */
     WAITER_LIST_CANCEL, /* for the end of all */
 };
@@ -62,7 +62,7 @@ void waiters_trimmed(struct ledger *l, struct ledger_order *o, qty_t to, struct 
 void waiters_explained(struct ledger *l, struct ledger_order *o, const struct story *story,
                        struct outbox *out);
 /* Takes off the order the first who waits for its list in this way; false when nobody does. */
-bool waiter_take_list(struct ledger *l, struct ledger_order *last, enum waiter_kind kind,
+bool waiter_take_list(struct ledger *l, struct ledger_order *o, enum waiter_kind kind,
                       struct asker *who);
 
 /* Opens a group; NULL when there is no room for it and `members` waiters. */
