@@ -55,6 +55,7 @@ static const struct decimal_field DECIMALS[] = {
     {"PERCENT_PRICE_BY_SIDE", "bidMultiplierDown", AT(bid_multiplier_down), false},
     {"PERCENT_PRICE_BY_SIDE", "askMultiplierUp", AT(ask_multiplier_up), true},
     {"PERCENT_PRICE_BY_SIDE", "askMultiplierDown", AT(ask_multiplier_down), false},
+    {"MAX_POSITION", "maxPosition", AT(position_max), true},
 };
 
 static const struct {
@@ -64,6 +65,32 @@ static const struct {
     {"MIN_NOTIONAL", "applyToMarket", AT(notional_min_market)},
     {"NOTIONAL", "applyMinToMarket", AT(notional_min_market)},
     {"NOTIONAL", "applyMaxToMarket", AT(notional_max_market)},
+};
+
+/* A count of a filter. Futures call the first ones "limit". */
+struct count_field {
+    const char *filter, *key;
+    size_t offset;
+};
+
+static const struct count_field COUNTS[] = {
+    {"MAX_NUM_ORDERS", "limit", AT(orders_max)},
+    {"MAX_NUM_ORDERS", "maxNumOrders", AT(orders_max)},
+    {"MAX_NUM_ALGO_ORDERS", "limit", AT(algo_orders_max)},
+    {"MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", AT(algo_orders_max)},
+    {"MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", AT(iceberg_orders_max)},
+    {"MAX_NUM_ORDER_LISTS", "maxNumOrderLists", AT(order_lists_max)},
+    {"MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends", AT(order_amends_max)},
+    {"ICEBERG_PARTS", "limit", AT(iceberg_parts_max)},
+    {"TRAILING_DELTA", "minTrailingAboveDelta", AT(trailing_above_min)},
+    {"TRAILING_DELTA", "maxTrailingAboveDelta", AT(trailing_above_max)},
+    {"TRAILING_DELTA", "minTrailingBelowDelta", AT(trailing_below_min)},
+    {"TRAILING_DELTA", "maxTrailingBelowDelta", AT(trailing_below_max)},
+    /* Of the exchange, not of a symbol: every symbol has them. */
+    {"EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", AT(all_orders_max)},
+    {"EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", AT(all_algo_orders_max)},
+    {"EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", AT(all_iceberg_orders_max)},
+    {"EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", AT(all_order_lists_max)},
 };
 
 #undef AT
@@ -103,18 +130,18 @@ read_decimal(struct reader *in, struct json_object *filter, const struct decimal
     return OK;
 }
 
-/* {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200}; futures say "limit". */
+/* {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200} */
 static enum err
-read_orders_max(struct reader *in, struct json_object *filter)
+read_count(struct reader *in, struct json_object *filter, const struct count_field *f)
 {
     struct json_object *value;
-    if (!json_object_object_get_ex(filter, "maxNumOrders", &value) &&
-        !json_object_object_get_ex(filter, "limit", &value))
+    if (!json_object_object_get_ex(filter, f->key, &value))
         return OK;
     int64_t v = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : -1;
     if (v < 0 || v > INT32_MAX)
-        return refuse(in->why, in->r->symbol.text, "MAX_NUM_ORDERS", "not a count");
-    in->r->orders_max = (uint32_t)v;
+        return refuse(in->why, in->r->symbol.text, f->filter, "not a count");
+    const uint32_t count = (uint32_t)v;
+    memcpy((char *)in->r + f->offset, &count, sizeof(count));
     return OK;
 }
 
@@ -124,9 +151,6 @@ read_filter(struct reader *in, struct json_object *filter)
     const char *type = text_in(filter, "filterType");
     if (type == NULL)
         return refuse(in->why, in->r->symbol.text, "a filter has no filterType", "");
-    if (strcmp(type, "MAX_NUM_ORDERS") == 0)
-        return read_orders_max(in, filter);
-
     for (size_t i = 0; i < sizeof(FLAGS) / sizeof(FLAGS[0]); i++) {
         struct json_object *value;
         if (strcmp(type, FLAGS[i].filter) == 0 &&
@@ -137,6 +161,13 @@ read_filter(struct reader *in, struct json_object *filter)
         if (strcmp(type, DECIMALS[i].filter) != 0)
             continue;
         enum err e = read_decimal(in, filter, &DECIMALS[i]);
+        if (e != OK)
+            return e;
+    }
+    for (size_t i = 0; i < sizeof(COUNTS) / sizeof(COUNTS[0]); i++) {
+        if (strcmp(type, COUNTS[i].filter) != 0)
+            continue;
+        enum err e = read_count(in, filter, &COUNTS[i]);
         if (e != OK)
             return e;
     }
@@ -154,7 +185,23 @@ read_code(struct json_object *symbol, const char *key, code_t *out)
 }
 
 static enum err
-read_symbol(struct reader *in, struct json_object *symbol)
+read_filters(struct reader *in, struct json_object *filters)
+{
+    size_t count = json_object_array_length(filters);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *filter = json_object_array_get_idx(filters, i);
+        if (!json_object_is_type(filter, json_type_object))
+            return refuse(in->why, in->r->symbol.text, "a filter is not an object", "");
+        enum err e = read_filter(in, filter);
+        if (e != OK)
+            return e;
+    }
+    return OK;
+}
+
+/* `of_all` are the filters of the exchange; NULL = none. */
+static enum err
+read_symbol(struct reader *in, struct json_object *symbol, struct json_object *of_all)
 {
     *in->r = (struct symbol_rules){0};
     if (!json_object_is_type(symbol, json_type_object) ||
@@ -172,16 +219,8 @@ read_symbol(struct reader *in, struct json_object *symbol)
     if (!json_object_object_get_ex(symbol, "filters", &filters) ||
         !json_object_is_type(filters, json_type_array))
         return refuse(in->why, name, "there is no list \"filters\"", "");
-    size_t count = json_object_array_length(filters);
-    for (size_t i = 0; i < count; i++) {
-        struct json_object *filter = json_object_array_get_idx(filters, i);
-        if (!json_object_is_type(filter, json_type_object))
-            return refuse(in->why, name, "a filter is not an object", "");
-        enum err e = read_filter(in, filter);
-        if (e != OK)
-            return e;
-    }
-    return OK;
+    enum err e = of_all == NULL ? OK : read_filters(in, of_all);
+    return e == OK ? read_filters(in, filters) : e;
 }
 
 static int
@@ -206,9 +245,13 @@ read_symbols(struct json_object *root, struct symbol_rules *out, uint32_t max, u
         snprintf(why, RULES_WHY_BYTES, "%zu symbols; it must be 1 to %u", length, max);
         return ERR_LINE_INVALID;
     }
+    struct json_object *of_all;
+    if (!json_object_object_get_ex(root, "exchangeFilters", &of_all) ||
+        !json_object_is_type(of_all, json_type_array))
+        of_all = NULL;
     for (size_t i = 0; i < length; i++) {
         struct reader in = {.r = &out[i], .why = why};
-        enum err e = read_symbol(&in, json_object_array_get_idx(symbols, i));
+        enum err e = read_symbol(&in, json_object_array_get_idx(symbols, i), of_all);
         if (e != OK)
             return e;
     }

@@ -2,7 +2,8 @@
  * rules.h - the symbols' trading rules, read from a file in Binance's exchangeInfo layout.
  *
  * Takes a whole recorded exchangeInfo answer, spot or USD-M futures, new or old: NOTIONAL or
- * MIN_NOTIONAL, PERCENT_PRICE_BY_SIDE or PERCENT_PRICE. Filters it does not know are skipped.
+ * MIN_NOTIONAL, PERCENT_PRICE_BY_SIDE or PERCENT_PRICE. exchangeFilters are written into every
+ * symbol's rules. Filters it does not know are skipped.
  * This is only the loader; what the rules refuse is decided by the ledger's core.
  *
  * SPDX-License-Identifier: Apache-2.0

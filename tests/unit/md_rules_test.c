@@ -78,6 +78,61 @@ Test(rules, the_names_of_futures_are_understood)
     cr_assert_eq(rules[0].orders_max, 200);
 }
 
+Test(rules, limits_of_special_orders_are_understood)
+{
+    cr_assert(read_text(ONE("{\"filterType\":\"MAX_NUM_ALGO_ORDERS\",\"maxNumAlgoOrders\":5},"
+                            "{\"filterType\":\"MAX_NUM_ICEBERG_ORDERS\",\"maxNumIcebergOrders\":6},"
+                            "{\"filterType\":\"MAX_NUM_ORDER_LISTS\",\"maxNumOrderLists\":20},"
+                            "{\"filterType\":\"MAX_NUM_ORDER_AMENDS\",\"maxNumOrderAmends\":10},"
+                            "{\"filterType\":\"ICEBERG_PARTS\",\"limit\":100},"
+                            "{\"filterType\":\"MAX_POSITION\",\"maxPosition\":\"12.5\"},"
+                            "{\"filterType\":\"TRAILING_DELTA\",\"minTrailingAboveDelta\":10,"
+                            "\"maxTrailingAboveDelta\":2000,\"minTrailingBelowDelta\":11,"
+                            "\"maxTrailingBelowDelta\":1000}")) == OK,
+              "%s", why);
+    const struct symbol_rules *r = &rules[0];
+    cr_assert_eq(r->algo_orders_max, 5);
+    cr_assert_eq(r->iceberg_orders_max, 6);
+    cr_assert_eq(r->order_lists_max, 20);
+    cr_assert_eq(r->order_amends_max, 10);
+    cr_assert_eq(r->iceberg_parts_max, 100);
+    cr_assert_eq(r->position_max.v, decimal("12.5"));
+    cr_assert(r->trailing_above_min == 10 && r->trailing_above_max == 2000);
+    cr_assert(r->trailing_below_min == 11 && r->trailing_below_max == 1000);
+    cr_assert_eq(r->all_orders_max, 0);
+}
+
+#define ENTRY(name)                                                                                \
+    "{\"symbol\":\"" name "\",\"status\":\"TRADING\",\"baseAsset\":\"A\","                         \
+    "\"quoteAsset\":\"B\",\"filters\":[]}"
+
+Test(rules, filters_of_the_exchange_are_every_symbols)
+{
+    cr_assert(read_text("{\"exchangeFilters\":["
+                        "{\"filterType\":\"EXCHANGE_MAX_NUM_ORDERS\",\"maxNumOrders\":1000},"
+                        "{\"filterType\":\"EXCHANGE_MAX_NUM_ALGO_ORDERS\","
+                        "\"maxNumAlgoOrders\":200},"
+                        "{\"filterType\":\"EXCHANGE_MAX_NUM_ICEBERG_ORDERS\","
+                        "\"maxNumIcebergOrders\":300},"
+                        "{\"filterType\":\"EXCHANGE_MAX_NUM_ORDER_LISTS\","
+                        "\"maxNumOrderLists\":40}],"
+                        "\"symbols\":[" ENTRY("AB") "," ENTRY("CD") "]}") == OK,
+              "%s", why);
+    cr_assert_eq(count, 2);
+    for (uint32_t i = 0; i < count; i++) {
+        cr_assert_eq(rules[i].all_orders_max, 1000);
+        cr_assert_eq(rules[i].all_algo_orders_max, 200);
+        cr_assert_eq(rules[i].all_iceberg_orders_max, 300);
+        cr_assert_eq(rules[i].all_order_lists_max, 40);
+        cr_assert_eq(rules[i].orders_max, 0);
+    }
+    cr_assert(read_text("{\"exchangeFilters\":[7],\"symbols\":[" ENTRY("AB") "]}") ==
+              ERR_LINE_INVALID);
+    cr_assert(read_text("{\"exchangeFilters\":[{\"filterType\":\"EXCHANGE_MAX_NUM_ORDERS\","
+                        "\"maxNumOrders\":-1}],\"symbols\":[" ENTRY("AB") "]}") ==
+              ERR_LINE_INVALID);
+}
+
 Test(rules, a_limit_past_int64_is_no_limit)
 {
     cr_assert(read_text(ONE("{\"filterType\":\"LOT_SIZE\",\"minQty\":\"1\","
