@@ -55,6 +55,19 @@ add_fill(struct line *l, const struct match_fill *f)
     add(l, ")");
 }
 
+/* What the report says of the order's story, as the answer to order_explain would. */
+static void
+say_story(uint32_t peer, const struct order_report *r, struct scenario_out *out)
+{
+    struct msg m = {.type = MSG_order_explained};
+    m.order_explained.order_id = r->order_id;
+    m.order_explained.stories = r->stories;
+    m.order_explained.stories_count = r->stories_count;
+    char prefix[32];
+    snprintf(prefix, sizeof(prefix), "ledger-%u told with it:", peer);
+    scenario_say_msg(out, prefix, &m);
+}
+
 void
 matcher_say_report(uint32_t peer, const struct order_report *r, struct scenario_out *out)
 {
@@ -79,6 +92,8 @@ matcher_say_report(uint32_t peer, const struct order_report *r, struct scenario_
     if (r->was_pulled)
         add(&l, ", pulled");
     scenario_say(out, "%s", l.text);
+    if (r->stories_count > 0)
+        say_story(peer, r, out);
 }
 
 /* ---- How it stands -------------------------------------------------------------------------- */
