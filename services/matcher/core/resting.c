@@ -232,7 +232,8 @@ index_count(const struct resting_index *x)
 {
     uint32_t count = 0;
     for (uint64_t l = 0; x->lines != NULL && l <= x->mask; l++)
-        count += INDEX_LINE - (uint32_t)__builtin_popcount(same(x->lines[l].record, 0));
+        for (uint32_t i = 0; i < INDEX_LINE; i++)
+            count += x->lines[l].record[i] != 0;
     return count == x->used ? count : RESTING_NONE;
 }
 
