@@ -195,7 +195,9 @@ matcher_say_counts(const struct match *m, struct scenario_out *out)
                {"triggered", c->triggered},
                {"expired", c->expired},
                {"trims", c->trims},
-               {"trims_unknown", c->trims_unknown}};
+               {"trims_unknown", c->trims_unknown},
+               {"queues_full", m->books.queues.full},
+               {"stories_dropped", m->books.stories.dropped}};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i].value != 0)
             scenario_say(out, "%s %llu", all[i].name, (unsigned long long)all[i].value);

@@ -461,14 +461,6 @@ book_show_only(struct books *s, struct book *b, enum side side, const struct hou
 }
 
 void
-book_take(struct books *s, struct book *b, enum side side, int64_t price, int64_t quantity)
-{
-    uint32_t i = ladder_find(&s->nodes, &book_side(b, side)->house, ladder_key(side, price));
-    if (i != LADDER_NONE)
-        house_use(s, b, side, i, quantity < s->houses[i].left ? quantity : s->houses[i].left);
-}
-
-void
 book_consume(struct books *s, struct book *b, enum side side, int64_t quantity)
 {
     uint32_t i = book_side(b, side)->house.best_slot;

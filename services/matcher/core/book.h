@@ -206,9 +206,6 @@ void book_trim(struct books *s, uint32_t order, int64_t left);
  * side's worst level makes way for a better one. Amounts past int64 quote are not taken. A price
  * that is shown already keeps its `since_us`. */
 void book_show(struct books *s, struct book *b, enum side side, const struct house_level *shown);
-/* Takes a quantity off what the house shows at a price, at most what is left there: a print that
- * our fills took was of that display. */
-void book_take(struct books *s, struct book *b, enum side side, int64_t price, int64_t quantity);
 /* Takes a quantity, at most what is left, from the side's best house level. */
 void book_consume(struct books *s, struct book *b, enum side side, int64_t quantity);
 /* Makes this the only level that the house shows on a side; none when it is empty. A level at the

@@ -230,7 +230,7 @@ model_print(struct books *s, struct book *b, const struct md_trade *t)
         return false;
     bool has_any = count_print(s, b, SIDE_BUY, trade->price.v, trade->quantity.v);
     has_any |= count_print(s, b, SIDE_SELL, trade->price.v, trade->quantity.v);
-    if (b->house.source == LIQUIDITY_TRADE)
+    if (b->house.source == LIQUIDITY_TRADE || b->venue == VENUE_OFF)
         return false;
     s->print = (struct print){
         .book = b->number,
@@ -354,15 +354,6 @@ print_end(struct books *s)
     p->book = BOOK_NONE;
 }
 
-/* Users took this much of a print that hit the other side: its display is used up by as much. */
-static void
-spend(struct books *s, struct book *b, int64_t quantity)
-{
-    const struct print *p = &s->print;
-    book_take(s, b, p->resting, p->price, quantity);
-    spent_add(&b->spent, (struct spent){SPENT_PRINT, p->resting, p->price, quantity, p->time_us});
-}
-
 static void
 fill_order(struct books *s, struct book *b, uint32_t order, int64_t part, struct fill *f)
 {
@@ -380,8 +371,10 @@ fill_order(struct books *s, struct book *b, uint32_t order, int64_t part, struct
                                .record = RESTING_NONE,
                                .source = LIQUIDITY_TRADE};
     p->taken += f->quantity;
+    /* No display is left where it was: it would have filled the order before. */
     if (side != p->resting)
-        spend(s, b, f->quantity);
+        spent_add(&b->spent,
+                  (struct spent){SPENT_PRINT, p->resting, p->price, f->quantity, p->time_us});
     book_fill(s, b, order, f->quantity, &f->taker);
 }
 

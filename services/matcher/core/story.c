@@ -71,7 +71,7 @@ story_triggered(struct books *s, uint32_t order, int64_t price, uint64_t sequenc
 
 /* What the level has counted for an order since it joined. */
 static void
-note_level(const struct books *s, uint32_t order, struct story_record *t)
+note_level(const struct books *s, const struct book *b, uint32_t order, struct story_record *t)
 {
     const struct resting *r = &s->orders.at[order];
     const struct level_more *more = &s->levels_more[r->level];
@@ -83,9 +83,12 @@ note_level(const struct books *s, uint32_t order, struct story_record *t)
     const struct queue_level *q = &s->queues.at[more->queue];
     struct queue_place place = {r->mark, s->orders.more[order].after};
     t->ahead = queue_ahead_told(q, place);
-    /* While a print fills orders the row does not have it yet. */
-    if (s->print.book != BOOK_NONE && s->print.queue == more->queue)
-        t->ahead -= t->ahead < s->print.quantity ? t->ahead : s->print.quantity;
+    /* While a print fills orders the row does not have it yet; one through the price, or a seller
+     * at a buyer's price, leaves nothing ahead. */
+    const struct print *p = &s->print;
+    bool is_at_row = p->queue == more->queue;
+    if (p->book == b->number)
+        t->ahead -= !is_at_row || t->ahead < p->quantity ? t->ahead : p->quantity;
     t->ahead_moved_us = t->ahead != t->ahead_at_arrival ? q->moved_us : 0;
 }
 
@@ -107,11 +110,10 @@ story_joined(struct books *s, const struct book *b, uint32_t order)
 void
 story_left(struct books *s, const struct book *b, uint32_t order)
 {
-    (void)b;
     struct story_record *t = record_of(s, order);
     if (t == NULL || !t->is_joined)
         return;
-    note_level(s, order, t);
+    note_level(s, b, order, t);
     t->is_joined = false;
 }
 
@@ -209,7 +211,7 @@ tell(const struct books *s, const struct book *b, uint32_t order, const struct s
     const struct resting *r = &s->orders.at[order];
     struct story_record now = *from, *t = &now;
     if (t->is_joined)
-        note_level(s, order, t);
+        note_level(s, b, order, t);
     to->arrived_us = t->arrived_us;
     to->bid_at_arrival.v = t->bid;
     to->ask_at_arrival.v = t->ask;
