@@ -470,6 +470,55 @@ Test(take, without_the_house_only_users_trade)
     cr_assert(!book_fire(&books, &book, &f), "the house is not there");
 }
 
+/* ---- Levels --------------------------------------------------------------------------------- */
+
+Test(take, a_level_that_ran_empty_is_there_again_for_the_next_order)
+{
+    rest(1, OTHER, SIDE_BUY, 100, 1);
+    uint32_t record = rest(2, OTHER, SIDE_BUY, 99, 1), level = books.orders.at[record].level;
+    book_unlink(&books, &book, record);
+    resting_free(&books.orders, record);
+    cr_assert_eq(books.levels_used, 1);
+    cr_assert_eq(book.sides[SIDE_BUY - 1].empties, 1);
+    cr_assert_null(book_verify(&books, &book));
+    record = rest(3, OTHER, SIDE_BUY, 99, 2);
+    cr_assert_eq(books.orders.at[record].level, level);
+    cr_assert_eq(book.sides[SIDE_BUY - 1].empties, 0);
+    struct taker t = taker(SIDE_SELL, 1, 3, 0);
+    expect_fill(&t, 1, 1);
+    expect_fill(&t, 3, 2);
+    cr_assert_eq(book.sides[SIDE_BUY - 1].users.count, 0, "no best level, no levels");
+}
+
+Test(take, empty_levels_make_way)
+{
+    rest(1, OTHER, SIDE_BUY, 1000, 1);
+    for (uint64_t id = 2; id < 900; id++) {
+        uint32_t record = rest(id, OTHER, SIDE_BUY, (int64_t)id, 1);
+        book_unlink(&books, &book, record);
+        resting_free(&books.orders, record);
+    }
+    cr_assert_eq(books.levels_used, 1);
+    cr_assert_gt(books.empties, 0);
+    cr_assert_leq(books.empties, books.empties_max);
+    cr_assert_eq(book.sides[SIDE_BUY - 1].users.count, 1 + books.empties);
+    for (uint64_t id = 2; id < 101; id++)
+        rest(id, OTHER, SIDE_BUY, (int64_t)(2 * id), 1);
+    cr_assert_eq(books.levels_used, 100, "empty ones do not count as used");
+}
+
+Test(take, looking_ahead_changes_nothing)
+{
+    rest(1, OTHER, SIDE_BUY, 100, 1);
+    const uint64_t ids[] = {1, 2, UINT64_MAX, 0};
+    books_ahead(&books, ids, 4);
+    for (uint64_t id = 0; id < 100; id++) {
+        resting_ahead(&books.orders, id);
+        cr_assert_lt(resting_ahead_record(&books.orders, id), 1000);
+    }
+    cr_assert_eq(books.orders.used, 1);
+}
+
 /* ---- All at once ---------------------------------------------------------------------------- */
 
 static uint64_t dice = 88172645463325252u;

@@ -1,19 +1,15 @@
 /*
  * book.c - where resting orders and house levels lie.
  *
- * A level is looked for in a small table of levels found lately before the ladder is searched:
- * most orders join a level that exists. A freed level has price 0 and no owner, so that whatever
- * still names it in that table is seen to be stale. Empty levels that are kept are few a side, so
- * that a touch that moves past them drops them in no time.
- *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "matcher/core/book.h"
 
 #include "base/check.h"
+#include "matcher/core/level.h"
 #include "matcher/core/model.h"
 
-#define EMPTIES_MAX 256 /* a side */
+#define AHEAD_MIN 65536 /* orders; fewer are in the caches anyway */
 
 static size_t
 lines(size_t bytes)
@@ -101,124 +97,7 @@ book_open(struct book *b, code_t symbol, uint32_t number)
     }
 }
 
-/* ---- Users' levels ------------------------------------------------------------------------ */
-
-static inline uint32_t
-owner_of(const struct book *b, enum side side)
-{
-    return b->number * 4 + (uint32_t)side;
-}
-
-static inline uint32_t *
-recent_of(const struct books *s, uint32_t owner, int64_t price)
-{
-    uint64_t mixed = ((uint64_t)price + owner * UINT64_C(0x632be59bd9b4e019));
-    return &s->recent[mixed * UINT64_C(0x9e3779b97f4a7c15) >> (64 - BOOK_RECENT_BITS)];
-}
-
-static uint32_t
-level_find(const struct books *s, struct book *b, enum side side, int64_t price)
-{
-    uint32_t owner = owner_of(b, side);
-    uint32_t *recent = recent_of(s, owner, price);
-    const struct price_level *level = &s->levels[*recent];
-    if (level->price == price && level->owner == owner)
-        return *recent;
-    uint32_t found = ladder_find(&s->nodes, &book_side(b, side)->users, ladder_key(side, price));
-    if (found != LADDER_NONE)
-        *recent = found;
-    return found;
-}
-
-/* A level without orders in its ladder, or LEVEL_NONE when there is no room. */
-static uint32_t
-level_new(struct books *s, struct book *b, enum side side, int64_t price)
-{
-    if (s->levels_used == s->levels_max)
-        return LEVEL_NONE;
-    uint32_t i = s->levels_free != LEVEL_NONE ? s->levels_free : s->levels_fresh;
-    if (!ladder_add(&s->nodes, &book_side(b, side)->users, ladder_key(side, price), i))
-        return LEVEL_NONE;
-    if (s->levels_free != LEVEL_NONE)
-        s->levels_free = s->levels[i].owner;
-    else
-        s->levels_fresh++;
-    s->levels_used++;
-    uint32_t owner = owner_of(b, side);
-    s->levels[i] = (struct price_level){price, 0, RESTING_NONE, RESTING_NONE, 0, 0, owner};
-    *recent_of(s, owner, price) = i;
-    return i;
-}
-
-static void
-level_free(struct books *s, struct book_side *bs, enum side side, uint32_t i)
-{
-    struct price_level *level = &s->levels[i];
-    ladder_remove(&s->nodes, &bs->users, ladder_key(side, level->price));
-    level->price = 0;
-    level->owner = s->levels_free;
-    s->levels_free = i;
-}
-
-/* Takes a level out of the list of empty ones. */
-static void
-empty_unlink(struct books *s, struct book_side *bs, uint32_t i)
-{
-    const struct price_level *level = &s->levels[i];
-    *(level->head == LEVEL_NONE ? &bs->empty_first : &s->levels[level->head].tail) = level->tail;
-    *(level->tail == LEVEL_NONE ? &bs->empty_last : &s->levels[level->tail].head) = level->head;
-    bs->empties--;
-    s->empties--;
-}
-
-static void
-empty_append(struct books *s, struct book_side *bs, uint32_t i)
-{
-    s->levels[i].head = bs->empty_last;
-    s->levels[i].tail = LEVEL_NONE;
-    *(bs->empty_last == LEVEL_NONE ? &bs->empty_first : &s->levels[bs->empty_last].tail) = i;
-    bs->empty_last = i;
-    bs->empties++;
-    s->empties++;
-}
-
-static void
-empty_free(struct books *s, struct book_side *bs, enum side side, uint32_t i)
-{
-    empty_unlink(s, bs, i);
-    level_free(s, bs, side, i);
-}
-
-/* The last order of a level is gone. */
-static void
-level_leave(struct books *s, struct book *b, enum side side, uint32_t i)
-{
-    struct book_side *bs = book_side(b, side);
-    s->levels_used--;
-    s->levels[i].quantity = 0;
-    s->levels[i].models = 0;
-    if (i == bs->users.best_slot) {
-        level_free(s, bs, side, i);
-        while (bs->users.count > 0 && s->levels[bs->users.best_slot].count == 0)
-            empty_free(s, bs, side, bs->users.best_slot);
-        return;
-    }
-    if (bs->empties == EMPTIES_MAX || (s->empties == s->empties_max && bs->empties > 0))
-        empty_free(s, bs, side, bs->empty_first);
-    if (s->empties < s->empties_max)
-        empty_append(s, bs, i);
-    else
-        level_free(s, bs, side, i);
-}
-
-/* An empty level gets orders again. */
-static void
-level_return(struct books *s, struct book *b, enum side side, uint32_t i)
-{
-    empty_unlink(s, book_side(b, side), i);
-    s->levels[i].head = s->levels[i].tail = RESTING_NONE;
-    s->levels_used++;
-}
+/* ---- Users' orders -------------------------------------------------------------------------- */
 
 /* The order after which an order of this rank stands; RESTING_NONE = before all. */
 static uint32_t
@@ -235,6 +114,28 @@ place_of(const struct books *s, const struct price_level *level, uint64_t rank, 
         next = at[next].next;
     }
     return after;
+}
+
+void
+books_ahead(const struct books *s, const uint64_t *ids, uint32_t count)
+{
+    uint32_t record[BOOKS_AHEAD_MAX];
+    const struct resting *at = s->orders.at;
+    if (s->orders.used < AHEAD_MIN)
+        return;
+    CHECK(count <= BOOKS_AHEAD_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        resting_ahead(&s->orders, ids[i]);
+    for (uint32_t i = 0; i < count; i++)
+        record[i] = resting_ahead_record(&s->orders, ids[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct resting *r = &at[record[i]];
+        uint32_t before = r->prev < s->orders.max ? r->prev : record[i];
+        uint32_t after = r->next < s->orders.max ? r->next : record[i];
+        __builtin_prefetch(&at[before], 1);
+        __builtin_prefetch(&at[after], 1);
+        __builtin_prefetch(&s->levels[r->level < s->levels_fresh ? r->level : 0], 1);
+    }
 }
 
 bool
@@ -257,19 +158,15 @@ book_link(struct books *s, struct book *b, uint32_t order, uint32_t hint)
     if (level->count == 0 && !is_new)
         level_return(s, b, side, i);
     uint32_t after = place_of(s, level, r->rank, hint);
+    struct resting *at = s->orders.at;
     r->level = i;
     r->prev = after;
-    if (after == RESTING_NONE) {
-        r->next = level->head;
-        level->head = order;
-    } else {
-        r->next = s->orders.at[after].next;
-        s->orders.at[after].next = order;
-    }
-    if (r->next == RESTING_NONE)
-        level->tail = order;
+    if (after == level->tail) /* its record is written to, but not waited for */
+        r->next = RESTING_NONE;
     else
-        s->orders.at[r->next].prev = order;
+        r->next = after == RESTING_NONE ? level->head : at[after].next;
+    *(after == RESTING_NONE ? &level->head : &at[after].next) = order;
+    *(r->next == RESTING_NONE ? &level->tail : &at[r->next].prev) = order;
     level->quantity = sum;
     level->count++;
     b->orders++;
@@ -516,7 +413,7 @@ static const char *
 check_level(const struct books *s, const struct book *b, enum side side, int64_t key, uint32_t i)
 {
     const struct price_level *level = &s->levels[i];
-    if (level->owner != owner_of(b, side) || ladder_key(side, level->price) != key)
+    if (level->owner != level_owner(b, side) || ladder_key(side, level->price) != key)
         return "book: a level is not where its ladder says";
     if (level->count == 0)
         return level->quantity == 0 && level->models == 0 && i != b->sides[side - 1].users.best_slot

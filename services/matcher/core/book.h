@@ -21,6 +21,7 @@
 
 #define LEVEL_NONE       UINT32_MAX
 #define BOOK_NONE        UINT32_MAX
+#define BOOKS_AHEAD_MAX  32 /* orders that are looked at ahead together */
 #define BOOK_RECENT_BITS 14 /* price levels remembered for a quick find, all books together */
 
 /* Users' orders at one price. One that runs out of orders stays in its ladder for a while, in the
@@ -178,6 +179,10 @@ book_left(const struct books *s, uint32_t order)
     const struct resting *r = &s->orders.at[order];
     return r->quantity + (r->has_more ? s->orders.more[order].hidden : 0);
 }
+
+/* These orders will be pulled or placed soon: fetches what that reads into the processor's caches,
+ * all at once instead of one after the other. A hint; does nothing while there are few orders. */
+void books_ahead(const struct books *s, const uint64_t *ids, uint32_t count);
 
 /*
  * Links an order that is in no list into its level, by rank. `hint` is an order already linked

@@ -46,18 +46,20 @@ struct ladder_at {
     uint32_t node, i;
 };
 
-/* The key of a resting price: greater is better for whoever takes it. */
+/* The key of a resting price: greater is better for whoever takes it. Without a branch: sides
+ * come at random. */
 static inline int64_t
 ladder_key(enum side side, int64_t price)
 {
-    return side == SIDE_BUY ? price : -price;
+    int64_t flip = -(int64_t)(side != SIDE_BUY);
+    return (price ^ flip) - flip;
 }
 
 /* And back. */
 static inline int64_t
 ladder_price(enum side side, int64_t key)
 {
-    return side == SIDE_BUY ? key : -key;
+    return ladder_key(side, key);
 }
 
 /* Nodes that are enough for `entries` in at most `ladders` ladders, whatever comes and goes. */

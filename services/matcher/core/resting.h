@@ -106,6 +106,14 @@ size_t resting_bytes(uint32_t max);
 /* Borrows zeroed memory of resting_bytes(max), aligned to 64. It is touched as it is needed. */
 void resting_init(struct resting_pool *p, uint32_t max, void *zeroed);
 
+/*
+ * For an order that will be asked for soon, in two steps some time apart: the index's line is
+ * fetched into the processor's caches, then the record. Hints: they change nothing. The second
+ * gives the record it saw, or any other.
+ */
+void resting_ahead(const struct resting_pool *p, uint64_t id);
+uint32_t resting_ahead_record(const struct resting_pool *p, uint64_t id);
+
 /* RESTING_NONE when there is no such order. */
 uint32_t resting_find(const struct resting_pool *p, uint64_t id);
 /* A record with this id, which must be new, and all else zero. RESTING_NONE when full. */
