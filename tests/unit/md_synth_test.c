@@ -96,6 +96,8 @@ event_fits(const struct md_event *e)
         price_fits(r, e->quote.bid);
         price_fits(r, e->quote.ask);
         cr_assert(e->quote.bid_quantity.v > 0 && e->quote.ask_quantity.v > 0);
+    } else if (e->kind == MD_EVENT_MARK) {
+        cr_assert(e->mark.mark.v > 0 && e->mark.index.v > 0 && e->mark.funding_us == 0);
     }
 }
 

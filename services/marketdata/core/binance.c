@@ -223,6 +223,26 @@ snapshot_read(const struct values *v, const struct binance_room *room, struct md
     return true;
 }
 
+/* `T` is when funding is next due; a contract that has none gives 0 and no rate. */
+static bool
+mark_read(const struct values *v, struct md_event *out)
+{
+    struct md_mark_price *m = &out->mark;
+    struct slice index = v->letter['i'], rate = v->letter['r'];
+    uint64_t funding;
+    if (!symbol_read(v->letter['s'], &out->symbol) || !slice_decimal(v->letter['p'], &m->mark.v) ||
+        m->mark.v <= 0 || !time_read(v->letter['E'], &out->time_us) ||
+        !slice_u64(v->letter['T'], &funding))
+        return false;
+    if (index.length > 0 && (!slice_decimal(index, &m->index.v) || m->index.v < 0))
+        return false;
+    if (rate.length > 0 && !slice_decimal(rate, &m->funding_rate.v))
+        return false;
+    m->funding_us = binance_time_us(funding);
+    out->kind = MD_EVENT_MARK;
+    return true;
+}
+
 static bool
 message_read(const struct values *v, const struct binance_room *room, struct md_event *out)
 {
@@ -236,6 +256,8 @@ message_read(const struct values *v, const struct binance_room *room, struct md_
             return diff_read(v, room, out);
         if (slice_is(e, "bookTicker"))
             return quote_read(v, out);
+        if (slice_is(e, "markPriceUpdate"))
+            return mark_read(v, out);
         return true;
     }
     if (v->last_update_id.kind != 0)

@@ -17,6 +17,7 @@ enum md_event_kind {
     MD_EVENT_QUOTE, /* `quote` */
     MD_EVENT_DIFF,  /* changed levels and their update ids */
     MD_EVENT_BOOK,  /* the whole book as of last_id */
+    MD_EVENT_MARK,  /* `mark` */
     MD_EVENT_BEGIN, /* the source starts (again) with this symbol at time_us */
     MD_EVENT_END,   /* the source has nothing more for this symbol */
     MD_EVENT_KINDS
@@ -30,6 +31,13 @@ struct md_touch {
     int64_t time_us;
 };
 
+/* What positions are valued at. */
+struct md_mark_price {
+    price_t mark, index;
+    rate_t funding_rate;
+    int64_t funding_us; /* when it is next due; 0 = never */
+};
+
 struct md_event {
     enum md_event_kind kind;
     code_t symbol;     /* empty for a REST snapshot: the source knows whose it is */
@@ -38,6 +46,7 @@ struct md_event {
     bool is_aggregate; /* a trade of the aggregated stream */
     struct public_trade trade;
     struct md_touch quote;
+    struct md_mark_price mark;
     uint64_t first_id, last_id; /* update ids: U and u, or lastUpdateId */
     bool has_previous_id;       /* futures: diffs are chained by pu */
     uint64_t previous_id;

@@ -209,6 +209,25 @@ quote_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
     return OK;
 }
 
+static enum err
+mark_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
+{
+    const struct md_mark_price *p = &e->mark;
+    if (p->mark.v <= 0 || p->index.v < 0 || p->funding_us < 0)
+        return ERR_LINE_INVALID;
+    s->mark = *p;
+    s->price_is_changed = true;
+    struct md_mark *m = &outbox_put(out, OUT_PUBLISH, 0, MSG_md_mark, 0)->md_mark;
+    *m = (struct md_mark){.symbol = s->rules.symbol,
+                          .sequence = ++s->sequence,
+                          .mark = p->mark,
+                          .index = p->index,
+                          .funding_rate = p->funding_rate,
+                          .funding_us = p->funding_us,
+                          .time_us = e->time_us};
+    return OK;
+}
+
 /* The top of the book is the touch, unless a quote has overtaken it. */
 static void
 touch_from_book(struct md_symbol *s, int64_t time_us)
@@ -305,6 +324,7 @@ begin_apply(const struct md *m, struct md_symbol *s, const struct md_event *e, i
     s->takes_aggregates = s->takes_trades = false;
     sync_reset(&s->sync);
     s->quote = s->touch = (struct md_touch){0};
+    s->mark = (struct md_mark_price){0};
     if (e->time_us < s->market_us) {
         stats_reset(&s->stats);
         memset(s->candles, 0, sizeof(s->candles));
@@ -326,6 +346,8 @@ event_apply(struct md *m, struct md_symbol *s, const struct md_event *e, int64_t
         return trade_apply(s, e, out);
     case MD_EVENT_QUOTE:
         return quote_apply(s, e, out);
+    case MD_EVENT_MARK:
+        return mark_apply(s, e, out);
     case MD_EVENT_DIFF:
     case MD_EVENT_BOOK:
         return book_apply(m, s, e, now_us, out);

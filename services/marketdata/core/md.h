@@ -3,8 +3,8 @@
  *
  * For each symbol: the book kept true (sync.h), the touch, the latest trades, candles (candle.h),
  * 24-hour statistics (stats.h), and the number of its last message. Everything of the stream
- * "t.<SYMBOL>." (md_trade, md_quote, md_depth, md_book) carries the symbol's next number; a first
- * number taken from the clock at start keeps numbers rising over a restart.
+ * "t.<SYMBOL>." (md_trade, md_quote, md_depth, md_mark, md_book) carries the symbol's next number;
+ * a first number taken from the clock at start keeps numbers rising over a restart.
  *
  * State of a symbol's stream:
  *     LIVE     all is well
@@ -61,8 +61,9 @@ struct md_symbol {
     uint64_t sequence; /* of the last message */
     struct ring ring;
     struct sync sync;
-    struct md_touch quote; /* last quote of the source */
-    struct md_touch touch; /* quote or top of the book, whichever is newer */
+    struct md_touch quote;     /* last quote of the source */
+    struct md_touch touch;     /* quote or top of the book, whichever is newer */
+    struct md_mark_price mark; /* last one told */
     struct stats stats;
     struct md_candle_slot candles[INTERVALS];
     struct public_trade *trades; /* a ring of MD_TRADES_MAX */

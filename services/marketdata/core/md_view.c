@@ -35,7 +35,8 @@ md_view_price(const struct md_symbol *s, struct md_price *out)
                              .ask = s->touch.ask,
                              .average = average.v > 0 ? average : last,
                              .time_us = s->market_us,
-                             .state = s->state};
+                             .state = s->state,
+                             .mark = s->mark.mark};
 }
 
 void

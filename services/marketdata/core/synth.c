@@ -13,6 +13,8 @@
 
 #include "base/map.h"
 
+#define MARK_EVERY_US 1000000
+#define MARK_SMOOTH   4 /* a mark takes in this part of the way to the middle */
 #define ID_MAX_TRADES ((UINT64_C(1) << 53) - 1)
 
 /* Where well-known symbols start; others start at 100, or at 1000 ticks if that is off range. */
@@ -193,6 +195,19 @@ say_quote(struct synth *s, struct synth_symbol *y)
                                  .time_us = y->next_us};
 }
 
+/* Once a second: what lies between bid and ask, smoothed, so that one trade does not move it. */
+static void
+say_mark(struct synth *s, struct synth_symbol *y)
+{
+    int64_t middle = y->bids[0].price.v + (y->asks[0].price.v - y->bids[0].price.v) / 2;
+    if (y->next_us < y->mark_us)
+        return;
+    y->mark += y->mark == 0 ? middle : (middle - y->mark) / MARK_SMOOTH;
+    y->mark_us = y->next_us + MARK_EVERY_US;
+    queue_event(s, y, MD_EVENT_MARK)->mark =
+        (struct md_mark_price){.mark = {y->mark}, .index = {middle}};
+}
+
 static uint32_t
 shown_count(const struct level *levels, uint32_t max)
 {
@@ -215,6 +230,7 @@ say_book(struct synth *s, struct synth_symbol *y)
     e->ask_count = shown_count(y->asks, s->levels);
     say_quote(s, y);
     say_trade(s, y, SIDE_BUY, y->asks[0].price.v, y->lot * y->step);
+    say_mark(s, y);
 }
 
 /* Up or down by up to three small steps, the more likely back to the start the farther away. */
@@ -290,6 +306,7 @@ say_diff(struct synth *s, struct synth_symbol *y, enum side changed_side, price_
     e->asks = y->diff[1];
     e->ask_count = y->diff_count[1];
     say_quote(s, y);
+    say_mark(s, y);
 }
 
 static void

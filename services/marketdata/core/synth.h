@@ -30,6 +30,7 @@ struct synth_symbol {
     uint32_t diff_count[2];
     uint64_t update_id, trade_id; /* of the last ones said */
     int64_t next_us;
+    int64_t mark, mark_us; /* mark price, and when it is next said */
 };
 
 struct synth {

@@ -69,7 +69,7 @@ static void
 metrics_make(struct feed_source *s, uint32_t index)
 {
     static const char *const KINDS[MD_EVENT_KINDS] = {"other", "trade", "quote", "depth",
-                                                      "book",  "begin", "end"};
+                                                      "book",  "mark",  "begin", "end"};
     char labels[96];
     for (int i = 0; i < MD_EVENT_KINDS; i++) {
         snprintf(labels, sizeof(labels), "source=\"%u-%s\",kind=\"%s\"", index, s->ops->kind,
@@ -184,6 +184,8 @@ times_set(struct feed_source *s, struct md_event *e)
             s->has_exchange_shift = true;
         }
         e->time_us += s->exchange_shift_us;
+        if (e->mark.funding_us > 0)
+            e->mark.funding_us += s->exchange_shift_us;
     }
     e->trade.time_us = e->quote.time_us = e->time_us;
     e->at_us += s->shift_us;

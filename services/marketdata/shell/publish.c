@@ -1,7 +1,7 @@
 /*
  * publish.c - the core's messages to topics, the resend ring and the candle table.
  *
- *     t.<SYMBOL>.             md_trade md_quote md_depth md_book md_beat
+ *     t.<SYMBOL>.             md_trade md_quote md_depth md_mark md_book md_beat
  *     p.<SYMBOL>.             md_price
  *     c.<SYMBOL>.<interval>.  md_candle
  *
@@ -25,6 +25,8 @@ symbol_of(const struct msg *m)
         return m->md_quote.symbol;
     case MSG_md_depth:
         return m->md_depth.symbol;
+    case MSG_md_mark:
+        return m->md_mark.symbol;
     case MSG_md_book:
         return m->md_book.symbol;
     case MSG_md_price:
@@ -43,7 +45,7 @@ static bool
 is_sequenced(enum msg_type type)
 {
     return type == MSG_md_trade || type == MSG_md_quote || type == MSG_md_depth ||
-           type == MSG_md_book;
+           type == MSG_md_mark || type == MSG_md_book;
 }
 
 static void

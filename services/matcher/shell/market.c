@@ -45,7 +45,8 @@ is_waiting(const struct market *m, const code_t *symbol, uint32_t *book)
 static bool
 is_held(const struct msg *msg)
 {
-    return msg->type == MSG_md_trade || msg->type == MSG_md_quote || msg->type == MSG_md_depth;
+    return msg->type == MSG_md_trade || msg->type == MSG_md_quote || msg->type == MSG_md_depth ||
+           msg->type == MSG_md_mark;
 }
 
 static void
