@@ -24,6 +24,7 @@
  *   now US, wait US                the clock; wait also lets the core notice
  *   limits orders= levels= house= symbols= ledgers= errands= queues= stories=
  *          stale=hold|flag|go_on   starts anew; a story's first line
+ *   venue first|participant|off    how the house trades, before anything else
  *   outbox N                       room for N messages, so that the core has to pause
  *   show book                      the book, best prices first: users' orders, then the house
  *   show waiting                   every order that is in no book
@@ -502,6 +503,16 @@ limits(struct driver *d, const char *line, struct scenario_out *out)
 }
 
 static void
+venue(struct driver *d, const char *line, struct scenario_out *out)
+{
+    enum venue to = has_word(line, "off")           ? VENUE_OFF
+                    : has_word(line, "participant") ? VENUE_PARTICIPANT
+                                                    : VENUE_FIRST;
+    (void)out;
+    match_set_venue(d->match, symbol_of(line), to);
+}
+
+static void
 outbox(struct driver *d, const char *line, struct scenario_out *out)
 {
     char text[64];
@@ -529,12 +540,12 @@ clock_set(struct driver *d, const char *line, struct scenario_out *out)
 static const struct {
     const char *word;
     void (*run)(struct driver *d, const char *line, struct scenario_out *out);
-} words[] = {{"ledger", ledger},   {"begin", begin},   {"hello", hello},   {"synced", synced},
-             {"buy", order},       {"sell", order},    {"pull", pull},     {"frames", frames},
-             {"snapshot", book},   {"book", book},     {"depth", depth},   {"quote", quote},
-             {"trade", trade},     {"beat", beat},     {"now", clock_set}, {"wait", clock_set},
-             {"limits", limits},   {"outbox", outbox}, {"show", show},     {"trim", trim},
-             {"explain", explain}, {"mark", mark}};
+} words[] = {{"ledger", ledger}, {"begin", begin},     {"hello", hello},   {"synced", synced},
+             {"buy", order},     {"sell", order},      {"pull", pull},     {"frames", frames},
+             {"snapshot", book}, {"book", book},       {"depth", depth},   {"quote", quote},
+             {"trade", trade},   {"beat", beat},       {"now", clock_set}, {"wait", clock_set},
+             {"limits", limits}, {"venue", venue},     {"outbox", outbox}, {"show", show},
+             {"trim", trim},     {"explain", explain}, {"mark", mark}};
 
 static void
 driver_input(void *state, const char *line, struct scenario_out *out)

@@ -135,6 +135,14 @@ tell_prices(struct match *m, const struct book *b)
             trigger_price(m, b->number, (enum trigger_feed)i, now[i], b->house.sequence);
 }
 
+void
+match_set_venue(struct match *m, code_t symbol, enum venue venue)
+{
+    uint32_t book = book_of(m, &symbol);
+    if (book != BOOK_NONE)
+        m->book[book].venue = venue;
+}
+
 static void
 apply_market(struct match *m, const code_t *symbol, const struct msg *msg, struct outbox *out)
 {

@@ -31,11 +31,12 @@
 #include "matcher/core/timer.h"
 #include "matcher/core/trigger.h"
 
-#define MATCH_FILLS_MAX 64         /* fills in one order_report */
-#define MATCH_OUT_MIN   8          /* what an outbox must have room for */
-#define MATCH_OUT_BYTES (16 << 10) /* likewise, for lists */
-#define MATCH_LINK_NONE UINT32_MAX
-#define MATCH_RANK_MAX  (UINT64_C(1) << 62)
+#define MATCH_FILLS_MAX   64         /* fills in one order_report */
+#define MATCH_OUT_MIN     8          /* what an outbox must have room for */
+#define MATCH_OUT_BYTES   (16 << 10) /* likewise, for lists */
+#define MATCH_LINK_NONE   UINT32_MAX
+#define MATCH_REFUSED_MAX 64
+#define MATCH_RANK_MAX    (UINT64_C(1) << 62)
 
 struct match_limits {
     struct books_limits books;
@@ -88,6 +89,12 @@ struct gathered {
     struct match_fill fills[MATCH_FILLS_MAX];
 };
 
+/* An order of this list could not be taken, and its other one had not come. */
+struct refused_list {
+    uint64_t list_id;
+    uint16_t ledger;
+};
+
 struct match {
     struct match_limits limits;
     struct books books;
@@ -101,10 +108,12 @@ struct match {
     int64_t now_us;
     struct timers timers;
     struct triggers triggers;
-    struct chain ready;      /* orders whose next step is due: see life.h */
-    uint32_t delayed, pairs; /* orders on their way; pairs in hand */
-    bool is_due;             /* times have come that are not carried out */
-    bool is_working;         /* `work` has not come to its end */
+    struct chain ready;                             /* orders whose next step is due: see life.h */
+    uint32_t delayed, pairs;                        /* orders on their way; pairs in hand */
+    struct refused_list refused[MATCH_REFUSED_MAX]; /* lately: the two are sent close together */
+    uint32_t refused_next;
+    bool is_due;     /* times have come that are not carried out */
+    bool is_working; /* `work` has not come to its end */
     struct work work;
     struct gathered gathered;
     uint32_t dirty;       /* first book in which something may cross, BOOK_NONE = none */
@@ -144,6 +153,8 @@ match_next_us(const struct match *m)
 }
 /* Begins to listen to a symbol: asks for its snapshot. */
 void match_watch(struct match *m, code_t symbol, int64_t now_us, struct outbox *out);
+/* How the house trades in a symbol; to be said before any order of it comes. */
+void match_set_venue(struct match *m, code_t symbol, enum venue venue);
 /* A frame of this peer could not be read: its session is lost. */
 void match_unreadable(struct match *m, uint32_t peer, int64_t now_us, struct outbox *out);
 

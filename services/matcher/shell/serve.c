@@ -18,6 +18,7 @@
 #include "host/metrics.h"
 #include "matcher/core/match.h"
 #include "matcher/shell/market.h"
+#include "matcher/shell/venues.h"
 #include "wire/bus.h"
 
 #define TIME_MS     100
@@ -347,6 +348,7 @@ core_open(struct serve *s)
     CHECK(s->memory != MAP_FAILED);
     (void)madvise(s->memory, s->memory_size, MADV_HUGEPAGE); /* a hint */
     s->match = match_init(&limits, s->memory);
+    CHECK(venues_set(s->match, c->venues) == OK);
     struct out *slots = calloc(OUTS_MAX, sizeof *slots);
     void *lists = aligned_alloc(16, LISTS_BYTES);
     s->said = calloc(limits.ledgers_max, sizeof *s->said);
@@ -391,6 +393,10 @@ serve_start(struct host *h, const void *config, void **state)
     const struct matcher_config *c = config;
     if (stale_fills_of(c->stale_fills) > STALE_GO_ON) {
         log_line(LOG_ERROR, "bad_setting", "stale_fills=%s known=hold,flag,go_on", c->stale_fills);
+        return ERR_INTERNAL;
+    }
+    if (venues_set(NULL, c->venues) != OK) {
+        log_line(LOG_ERROR, "bad_setting", "venues=%s known=first,participant,off", c->venues);
         return ERR_INTERNAL;
     }
     struct serve *s = calloc(1, sizeof *s);
