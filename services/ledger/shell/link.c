@@ -103,8 +103,10 @@ static void
 send_pull(struct link *k, uint32_t order)
 {
     const struct ledger *core = k->links->o.ledger;
-    const struct order_pull pull = {.order_id = core->orders[order].id,
-                                    .symbol = core->symbols[core->orders[order].symbol].code};
+    const struct ledger_order *o = &core->orders[order];
+    const struct order_pull pull = {.order_id = o->id,
+                                    .symbol = core->symbols[o->symbol].code,
+                                    .latency_us = o->cancel_latency_us};
     bus_put(k->bus, 0, MSG_order_pull, 0, &pull);
 }
 
@@ -220,6 +222,9 @@ on_msg(void *arg, const struct bus_in *in)
         if (!l->o.on_report(l->o.arg, in->frame->sender, &m))
             session_begin(k, "a report could not be taken");
         break;
+    case MSG_order_explained:
+        l->o.on_explained(l->o.arg, &m);
+        break;
     default:
         log_msg("link_unexpected", &m);
     }
@@ -273,13 +278,27 @@ links_turn(struct links *l)
             send_some(&l->links[i]);
 }
 
+static const code_t *
+symbol_of(const struct msg *m)
+{
+    switch ((int)m->type) {
+    case MSG_order_work:
+        return &m->order_work.symbol;
+    case MSG_order_pull:
+        return &m->order_pull.symbol;
+    case MSG_order_trim:
+        return &m->order_trim.symbol;
+    case MSG_order_explain:
+        return &m->order_explain.symbol;
+    default:
+        CHECK(false); /* nothing else is for a matcher */
+    }
+}
+
 void
 links_send(struct links *l, const struct msg *m)
 {
-    CHECK(m->type == MSG_order_work || m->type == MSG_order_pull);
-    const code_t *symbol =
-        m->type == MSG_order_work ? &m->order_work.symbol : &m->order_pull.symbol;
-    struct link *k = link_of(l, symbol);
+    struct link *k = link_of(l, symbol_of(m));
     if (k->state == LINK_WORKING)
         bus_put(k->bus, 0, m->type, m->corr, &m->frame);
 }

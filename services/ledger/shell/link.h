@@ -31,14 +31,16 @@ struct links_options {
     void *arg;
     /* False: it could not be taken; the session is begun anew. */
     bool (*on_report)(void *arg, code_t matcher, struct msg *report);
+    void (*on_explained)(void *arg, struct msg *said);
 };
 
 /* Opens the sockets and says hello. NULL, logged, when an endpoint makes no sense. */
 struct links *links_open(const struct links_options *o);
 void links_close(struct links **l);
 
-/* An order_work or order_pull of the core. Dropped when the session is not WORKING: the next one
- * sends all open orders and pending pulls. */
+/* An order_work, order_pull, order_trim or order_explain of the core. Dropped when the session is
+ * not WORKING: the next one sends all open orders and pending pulls, and who waits for the answer
+ * to another asks again. */
 void links_send(struct links *l, const struct msg *m);
 /* Takes no more reports until told otherwise; meanwhile silence is no fault. */
 void links_pause(struct links *l, bool paused);

@@ -5,219 +5,12 @@
  */
 #include "ledger/shell/query.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/metrics.h"
-#include "host/pg.h"
+#include "ledger/shell/query_parts.h"
 #include "ledger/shell/rows.h"
-
-#define PAGE_ROWS     100 /* when the request does not say */
-#define PAGE_ROWS_MAX 500
-
-struct question {
-    struct query *query;
-    uint32_t peer;
-    struct msg cmd;
-    code_t source;
-    uint16_t shard;
-    uint64_t seq; /* what the tables must know first; 0 = nothing */
-    bool has_order;
-    struct order order; /* a look-up's first half */
-};
-
-struct query {
-    struct query_options o;
-    struct pg *pg;
-    struct question *ring;
-    uint32_t head, asked, waiting; /* [head, +asked) is sent, [.., +waiting) is not */
-    union {
-        struct order orders[PAGE_ROWS_MAX];
-        struct trade trades[PAGE_ROWS_MAX];
-        struct balance_change changes[PAGE_ROWS_MAX];
-    } page;
-    struct metric *m_asked, *m_waiting;
-};
-
-/* ---- Statements --------------------------------------------------------------------------- */
-
-/* Absent filters are 0 or ''. One row more than the page tells whether there is another page. */
-static const char order_list_where[] =
-    "WHERE t.account_id = $1 AND t.order_id < $2 AND ($3 = '' OR t.symbol = $3) "
-    "AND ($4 = 0 OR t.status = $4) AND t.created_us >= $5 AND t.created_us < $6 "
-    "ORDER BY t.order_id DESC LIMIT $7";
-static const Oid order_list_types[] = {PG_INT8, PG_INT8, PG_TEXT, PG_INT2,
-                                       PG_INT8, PG_INT8, PG_INT4};
-
-static const char trade_list_where[] =
-    "WHERE t.account_id = $1 AND t.trade_id < $2 AND ($3 = '' OR t.symbol = $3) "
-    "AND t.time_us >= $4 AND t.time_us < $5 ORDER BY t.trade_id DESC LIMIT $6";
-static const Oid trade_list_types[] = {PG_INT8, PG_INT8, PG_TEXT, PG_INT8, PG_INT8, PG_INT4};
-
-static const char order_trades_where[] =
-    "WHERE t.account_id = $1 AND t.order_id = $2 AND t.trade_id < $3 "
-    "AND t.time_us >= $4 AND t.time_us < $5 ORDER BY t.trade_id DESC LIMIT $6";
-static const Oid order_trades_types[] = {PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT4};
-
-static const char change_list_where[] =
-    "WHERE t.account_id = $1 AND t.wallet = $2 AND t.change_id < $3 "
-    "ORDER BY t.change_id DESC LIMIT $4";
-static const Oid change_list_types[] = {PG_INT8, PG_INT2, PG_INT8, PG_INT4};
-
-static const char order_by_id_where[] = "WHERE t.account_id = $1 AND t.order_id = $2";
-static const Oid order_by_id_types[] = {PG_INT8, PG_INT8};
-
-/*
- * The index has the ids that clients chose. One that the gateway made ("scrip-...") is looked for
- * among the account's latest orders only.
- */
-#define ORDER_OF_CLIENT                                                                            \
-    "coalesce((SELECT max(o.order_id) FROM ledger.\"order\" AS o WHERE o.account_id = $1 "         \
-    "AND o.client_order_id = $2 AND NOT o.id_was_made), "                                          \
-    "(SELECT max(n.order_id) FROM (SELECT m.order_id, m.client_order_id "                          \
-    "FROM ledger.\"order\" AS m WHERE m.account_id = $1 AND $2 LIKE 'scrip-%' "                    \
-    "ORDER BY m.order_id DESC LIMIT 10000) AS n WHERE n.client_order_id = $2))"
-
-static const char order_by_client_where[] =
-    "WHERE t.account_id = $1 AND t.order_id = " ORDER_OF_CLIENT;
-static const Oid order_by_client_types[] = {PG_INT8, PG_TEXT};
-
-static const char fills_by_id_where[] =
-    "WHERE t.account_id = $1 AND t.order_id = $2 ORDER BY t.trade_id DESC LIMIT 500";
-
-static const char fills_by_client_where[] =
-    "WHERE t.account_id = $1 AND t.order_id = " ORDER_OF_CLIENT
-    " ORDER BY t.trade_id DESC LIMIT 500";
-
-static void
-prepare(struct query *q, const char *name, enum table table, const char *from, const char *where,
-        int count, const Oid *types)
-{
-    char list[ROWS_SQL_BYTES], sql[2 * ROWS_SQL_BYTES];
-    rows_select_list(table, "t", list);
-    int length = snprintf(sql, sizeof sql, "SELECT %s FROM %s AS t %s", list, from, where);
-    CHECK(length > 0 && (size_t)length < sizeof sql);
-    pg_prepare(q->pg, name, sql, count, types);
-}
-
-#define PREPARE(q, name, table, from)                                                              \
-    prepare(q, #name, table, from, name##_where, (int)(sizeof name##_types / sizeof(Oid)),         \
-            name##_types)
-
-static void
-prepare_all(struct query *q)
-{
-    PREPARE(q, order_list, TABLE_ORDER, "ledger.\"order\"");
-    PREPARE(q, trade_list, TABLE_TRADE, "ledger.trade");
-    PREPARE(q, order_trades, TABLE_TRADE, "ledger.trade");
-    PREPARE(q, change_list, TABLE_CHANGE, "ledger.balance_change");
-    PREPARE(q, order_by_id, TABLE_ORDER, "ledger.\"order\"");
-    PREPARE(q, order_by_client, TABLE_ORDER, "ledger.\"order\"");
-    prepare(q, "fills_by_id", TABLE_TRADE, "ledger.trade", fills_by_id_where, 2, order_by_id_types);
-    prepare(q, "fills_by_client", TABLE_TRADE, "ledger.trade", fills_by_client_where, 2,
-            order_by_client_types);
-}
-
-/* ---- Asking ------------------------------------------------------------------------------- */
-
-/* Text parameters, numbers printed. */
-struct values {
-    const char *at[8];
-    char text[8][24];
-    int count;
-};
-
-static void
-value_number(struct values *v, int64_t n)
-{
-    snprintf(v->text[v->count], sizeof v->text[0], "%lld", (long long)n);
-    v->at[v->count] = v->text[v->count];
-    v->count++;
-}
-
-static void
-value_text(struct values *v, const char *text)
-{
-    v->at[v->count++] = text;
-}
-
-static int64_t
-or_last(uint64_t n)
-{
-    return n == 0 ? INT64_MAX : (int64_t)n;
-}
-
-static uint32_t
-page_rows(uint32_t limit)
-{
-    return limit == 0 ? PAGE_ROWS : limit;
-}
-
-static bool
-send_order_list(struct question *k, pg_answer *answer)
-{
-    const struct order_list *ask = &k->cmd.order_list;
-    struct values v = {0};
-    value_number(&v, (int64_t)ask->account_id);
-    value_number(&v, or_last(ask->cursor));
-    value_text(&v, ask->symbol.text);
-    value_number(&v, ask->status);
-    value_number(&v, ask->from_us);
-    value_number(&v, or_last((uint64_t)ask->to_us));
-    value_number(&v, page_rows(ask->limit) + 1);
-    return pg_send_prepared(k->query->pg, "order_list", v.count, v.at, NULL, NULL, true, answer, k);
-}
-
-static bool
-send_trade_list(struct question *k, pg_answer *answer)
-{
-    const struct trade_list *ask = &k->cmd.trade_list;
-    struct values v = {0};
-    value_number(&v, (int64_t)ask->account_id);
-    if (ask->order_id != 0)
-        value_number(&v, (int64_t)ask->order_id);
-    value_number(&v, or_last(ask->cursor));
-    if (ask->order_id == 0)
-        value_text(&v, ask->symbol.text);
-    value_number(&v, ask->from_us);
-    value_number(&v, or_last((uint64_t)ask->to_us));
-    value_number(&v, page_rows(ask->limit) + 1);
-    const char *name = ask->order_id != 0 ? "order_trades" : "trade_list";
-    return pg_send_prepared(k->query->pg, name, v.count, v.at, NULL, NULL, true, answer, k);
-}
-
-static bool
-send_change_list(struct question *k, pg_answer *answer)
-{
-    const struct balance_history *ask = &k->cmd.balance_history;
-    struct values v = {0};
-    value_number(&v, (int64_t)ask->account_id);
-    value_number(&v, ask->trading_type);
-    value_number(&v, or_last(ask->cursor));
-    value_number(&v, page_rows(ask->limit) + 1);
-    return pg_send_prepared(k->query->pg, "change_list", v.count, v.at, NULL, NULL, true, answer,
-                            k);
-}
-
-/* What a look-up names: the account, and the order by one of its ids. */
-struct named {
-    uint64_t account_id, order_id;
-    const cid_t *client_order_id;
-};
-
-static struct named
-named_by(const struct msg *cmd)
-{
-    if (cmd->type == MSG_order_place)
-        return (struct named){cmd->order_place.account_id, 0, &cmd->order_place.client_order_id};
-    if (cmd->type == MSG_order_cancel)
-        return (struct named){cmd->order_cancel.account_id, cmd->order_cancel.order_id,
-                              &cmd->order_cancel.client_order_id};
-    CHECK(cmd->type == MSG_order_get);
-    return (struct named){cmd->order_get.account_id, cmd->order_get.order_id,
-                          &cmd->order_get.client_order_id};
-}
 
 /* ---- Answers ------------------------------------------------------------------------------ */
 
@@ -331,62 +124,120 @@ order_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
     k->order = row.order;
 }
 
-/* The second half: fills, newest first from the index, oldest first for the reader. */
+static void
+story_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct question *k = arg;
+    if (outcome != PG_ROWS || PQntuples(result) == 0)
+        return; /* an order that filled at once has none */
+    int column = 0;
+    struct story_row row;
+    rows_get_story(result, 0, &column, &row);
+    k->story = row.story;
+}
+
+/* Newest first from the index, oldest first for the reader. */
+static uint32_t
+take_fills(struct query *q, const PGresult *result)
+{
+    uint32_t count = (uint32_t)PQntuples(result);
+    for (uint32_t i = 0; i < count; i++) {
+        int column = 0;
+        struct trade_row row;
+        rows_get_trade(result, (int)(count - 1 - i), &column, &row);
+        q->page.trades[i] = row.trade;
+    }
+    return count;
+}
+
+static void
+found(struct question *k, uint32_t fills)
+{
+    struct query *q = k->query;
+    const struct order_view view = {
+        .order = k->order, .fills = q->page.trades, .fills_count = fills};
+    const struct order_story told = {
+        .order = k->order, .fills = q->page.trades, .fills_count = fills, .story = k->story};
+    if (k->cmd.type == MSG_order_why)
+        q->o.on_story(q->o.arg, k->peer, &k->cmd, k->has_order ? &told : NULL);
+    else
+        q->o.on_found(q->o.arg, k->peer, &k->cmd, k->source, k->has_order ? &view : NULL);
+}
+
+/* The last answer of a look-up. */
 static void
 fills_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct question *k = arg;
-    struct query *q = k->query;
-    if (outcome != PG_ROWS) {
-        refuse(k, outcome == PG_LOST ? ERR_LEDGER_UNAVAILABLE : ERR_INTERNAL);
-    } else if (!k->has_order) {
-        q->o.on_found(q->o.arg, k->peer, &k->cmd, k->source, NULL);
-    } else {
-        uint32_t count = (uint32_t)PQntuples(result);
-        for (uint32_t i = 0; i < count; i++) {
-            int column = 0;
-            struct trade_row row;
-            rows_get_trade(result, (int)(count - 1 - i), &column, &row);
-            q->page.trades[i] = row.trade;
-        }
-        const struct order_view view = {
-            .order = k->order, .fills = q->page.trades, .fills_count = count};
-        q->o.on_found(q->o.arg, k->peer, &k->cmd, k->source, &view);
-    }
-    question_done(q);
-}
-
-static bool
-send_look_up(struct question *k)
-{
-    struct named by = named_by(&k->cmd);
-    struct values v = {0};
-    value_number(&v, (int64_t)by.account_id);
-    if (by.order_id != 0)
-        value_number(&v, (int64_t)by.order_id);
+    if (outcome == PG_ROWS)
+        found(k, take_fills(k->query, result));
     else
-        value_text(&v, by.client_order_id->text);
-    bool by_id = by.order_id != 0;
-    return pg_send_prepared(k->query->pg, by_id ? "order_by_id" : "order_by_client", v.count, v.at,
-                            NULL, NULL, true, order_answer, k) &&
-           pg_send_prepared(k->query->pg, by_id ? "fills_by_id" : "fills_by_client", v.count, v.at,
-                            NULL, NULL, true, fills_answer, k);
+        refuse(k, outcome == PG_LOST ? ERR_LEDGER_UNAVAILABLE : ERR_INTERNAL);
+    question_done(k->query);
 }
 
+/* The next order of a list, from a row; false when the row is no such order. */
 static bool
-question_send(struct question *k)
+list_add(struct list_view *view, struct order orders[LIST_ORDERS], const struct order_row *row)
 {
-    switch ((int)k->cmd.type) {
-    case MSG_order_list:
-        return send_order_list(k, page_answer);
-    case MSG_trade_list:
-        return send_trade_list(k, page_answer);
-    case MSG_balance_history:
-        return send_change_list(k, page_answer);
-    default:
-        return send_look_up(k);
-    }
+    const struct order *o = &row->order;
+    struct list *list = &view->list;
+    if (o->list_id == 0 || row->leg != view->orders_count)
+        return false;
+    if (view->orders_count == 0)
+        *list = (struct list){.list_id = o->list_id,
+                              .contingency = row->contingency,
+                              .status = o->status == ORDER_STATUS_REJECTED ? LIST_STATUS_REJECT
+                                                                           : LIST_STATUS_ALL_DONE,
+                              .symbol = o->symbol,
+                              .created_us = o->created_us};
+    if (o->list_id != list->list_id)
+        return false;
+    if (o->updated_us > list->updated_us)
+        list->updated_us = o->updated_us;
+    orders[view->orders_count++] = *o;
+    return true;
 }
+
+/* Who places a list under the client order id of an order that heads none is told of one of no
+ * kind, which is not the same. */
+static void
+list_found(struct question *k, const PGresult *result)
+{
+    struct query *q = k->query;
+    struct list_view view = {.orders = q->page.orders};
+    bool is_list = true;
+    for (int i = 0; i < PQntuples(result) && i < LIST_ORDERS && is_list; i++) {
+        int column = 0;
+        struct order_row row;
+        rows_get_order(result, i, &column, &row);
+        is_list = list_add(&view, q->page.orders, &row);
+        if (!is_list && i == 0 && k->cmd.type == MSG_list_place) {
+            view.list.list_id = row.order.order_id;
+            q->page.orders[view.orders_count++] = row.order;
+        }
+    }
+    q->o.on_list(q->o.arg, k->peer, &k->cmd, k->source, view.orders_count == 0 ? NULL : &view);
+}
+
+static void
+list_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct question *k = arg;
+    if (outcome == PG_ROWS)
+        list_found(k, result);
+    else
+        refuse(k, outcome == PG_LOST ? ERR_LEDGER_UNAVAILABLE : ERR_INTERNAL);
+    question_done(k->query);
+}
+
+static const struct query_answers answers = {
+    .page = page_answer,
+    .order = order_answer,
+    .story = story_answer,
+    .fills = fills_answer,
+    .list = list_answer,
+};
 
 /* ---- The ring ----------------------------------------------------------------------------- */
 
@@ -403,6 +254,25 @@ limit_of(const struct msg *cmd)
     default:
         return 0;
     }
+}
+
+/* What was evicted is in the tables; fills that left the ring may only be drained yet. */
+static bool
+is_of_evicted(enum msg_type type)
+{
+    return type == MSG_order_place || type == MSG_order_replace || type == MSG_order_amend ||
+           type == MSG_order_cancel;
+}
+
+static void
+keep_wishes(struct question *k)
+{
+    if (k->cmd.type != MSG_list_place)
+        return;
+    struct list_place *list = &k->cmd.list_place;
+    CHECK(list->orders_count > 0 && list->orders_count <= LIST_ORDERS);
+    memcpy(k->wishes, list->orders, list->orders_count * sizeof list->orders[0]);
+    list->orders = k->wishes;
 }
 
 enum err
@@ -424,8 +294,8 @@ query_ask(struct query *q, uint32_t peer, const struct msg *cmd, code_t source, 
     k->cmd = *cmd;
     k->source = source;
     k->shard = (uint16_t)ledger_shard_of_cmd(cmd);
-    /* What was evicted is in the tables; fills that left the ring may only be drained yet. */
-    if (cmd->type != MSG_order_place && cmd->type != MSG_order_cancel)
+    keep_wishes(k);
+    if (!is_of_evicted(cmd->type))
         k->seq = journal_applied(q->o.journal, k->shard);
     q->waiting++;
     metric_add(q->m_asked, 1);
@@ -456,7 +326,7 @@ query_turn(struct query *q)
             project_hurry(q->o.project);
             break;
         }
-        if (!question_send(k))
+        if (!query_send(k, &answers))
             break;
         q->asked++;
         q->waiting--;
@@ -493,7 +363,7 @@ query_open(const struct query_options *o)
                                  .arg = q,
                                  .on_down = connection_down,
                              });
-    prepare_all(q);
+    query_prepare(q);
     return q;
 }
 

@@ -29,6 +29,11 @@ struct query_options {
     /* The answer to LEDGER_LOOKUP, for ledger_found(); `row` NULL when there is no such order. */
     void (*on_found)(void *arg, uint32_t peer, struct msg *cmd, code_t source,
                      const struct order_view *row);
+    /* The same for ledger_found_list() and ledger_found_story(). */
+    void (*on_list)(void *arg, uint32_t peer, struct msg *cmd, code_t source,
+                    const struct list_view *row);
+    void (*on_story)(void *arg, uint32_t peer, const struct msg *cmd,
+                     const struct order_story *row);
 };
 
 struct query *query_open(const struct query_options *o);

@@ -141,6 +141,8 @@ open_doors(struct serve *s)
         .arg = s,
         .on_page = take_page,
         .on_found = take_found,
+        .on_list = take_list,
+        .on_story = take_story,
     });
     ledger_set_matcher_away(&s->ledger, NULL, true);
     s->links = links_open(&(struct links_options){
@@ -151,6 +153,7 @@ open_doors(struct serve *s)
         .epoch = s->epoch,
         .arg = s,
         .on_report = take_report,
+        .on_explained = take_explained,
     });
     s->market = market_open(&(struct market_options){
         .loop = s->host.loop,

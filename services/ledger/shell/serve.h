@@ -84,8 +84,12 @@ void take_close(struct serve *s);
 bool take_is_crowded(const struct serve *s);
 /* For links, query and journal. */
 bool take_report(void *arg, code_t matcher, struct msg *report);
+void take_explained(void *arg, struct msg *said);
 void take_found(void *arg, uint32_t peer, struct msg *cmd, code_t source,
                 const struct order_view *row);
+void take_list(void *arg, uint32_t peer, struct msg *cmd, code_t source,
+               const struct list_view *row);
+void take_story(void *arg, uint32_t peer, const struct msg *cmd, const struct order_story *row);
 void take_page(void *arg, uint32_t peer, const struct msg *page);
 void take_reply(void *arg, uint32_t peer, const uint8_t *data, size_t length);
 void take_event(void *arg, uint64_t account_id, const uint8_t *data, size_t length);

@@ -89,6 +89,8 @@ event_account(const struct msg *m)
         return m->event_order.account_id;
     if (m->type == MSG_event_trade)
         return m->event_trade.account_id;
+    if (m->type == MSG_event_list)
+        return m->event_list.account_id;
     CHECK(m->type == MSG_event_balance);
     return m->event_balance.account_id;
 }
@@ -149,7 +151,7 @@ static enum err
 door_shut(const struct serve *s, const struct msg *cmd)
 {
     uint32_t shard = ledger_shard_of_cmd(cmd);
-    if (shard >= LEDGER_SHARDS || cmd->type == MSG_order_report)
+    if (shard >= LEDGER_SHARDS || cmd->type == MSG_order_report || cmd->type == MSG_order_explained)
         return ERR_WIRE_UNKNOWN;
     if (s->phase != PHASE_SERVING || !s->owned[shard] ||
         !journal_is_writable(s->journal, loop_steady_us(s->host.loop)))
@@ -195,6 +197,50 @@ take_found(void *arg, uint32_t peer, struct msg *cmd, code_t source, const struc
     enum ledger_outcome outcome =
         ledger_found(&s->ledger, peer, cmd, row, loop_now_us(s->host.loop), &s->out);
     carry_out(s, outcome, cmd, source);
+}
+
+void
+take_list(void *arg, uint32_t peer, struct msg *cmd, code_t source, const struct list_view *row)
+{
+    struct serve *s = arg;
+    enum err shut = door_shut(s, cmd);
+    if (shut != OK) {
+        refuse(s, peer, cmd->corr, shut, (code_t){{0}});
+        return;
+    }
+    enum ledger_outcome outcome =
+        ledger_found_list(&s->ledger, peer, cmd, row, loop_now_us(s->host.loop), &s->out);
+    carry_out(s, outcome, cmd, source);
+}
+
+void
+take_story(void *arg, uint32_t peer, const struct msg *cmd, const struct order_story *row)
+{
+    struct serve *s = arg;
+    enum err shut = door_shut(s, cmd);
+    if (shut != OK) {
+        refuse(s, peer, cmd->corr, shut, (code_t){{0}});
+        return;
+    }
+    ledger_found_story(&s->ledger, peer, cmd, row, &s->out);
+    carry_out(s, LEDGER_ANSWERED, cmd, (code_t){{0}});
+}
+
+/* What a matcher saw of an order: nothing changes, so without room it is left out and the asker
+ * asks again. */
+void
+take_explained(void *arg, struct msg *said)
+{
+    struct serve *s = arg;
+    uint32_t shard = ledger_shard_of_cmd(said);
+    if (shard >= LEDGER_SHARDS || !s->owned[shard] || !journal_has_room(s->journal) ||
+        !ledger_ready(&s->ledger, &s->out))
+        return;
+    count_command(s, said->type);
+    enum ledger_outcome outcome =
+        ledger_request(&s->ledger, 0, said, loop_now_us(s->host.loop), &s->out);
+    CHECK(outcome == LEDGER_ANSWERED);
+    carry_out(s, outcome, said, (code_t){{0}});
 }
 
 /* A report can neither be refused nor wait here; when there is no room it did not happen, and the
