@@ -206,6 +206,14 @@ lose(struct match *m, uint32_t link, struct outbox *out)
 }
 
 static void
+refuse(struct match *m, const struct msg *msg, uint16_t ledger, enum order_end end,
+       struct outbox *out)
+{
+    work_refuse(m, out, msg->order_work.order_id, ledger, msg->corr, end);
+    pair_refused(m, &msg->order_work, ledger);
+}
+
+static void
 apply_work(struct match *m, uint32_t link, const struct msg *msg, struct outbox *out)
 {
     const struct order_work *w = &msg->order_work;
@@ -218,14 +226,16 @@ apply_work(struct match *m, uint32_t link, const struct msg *msg, struct outbox 
         m->counts.works_repeated++;
         return;
     }
+    if (pair_was_refused(m, w, ledger))
+        return;
     if (!work_is_valid(w)) {
         m->counts.works_invalid++;
-        work_refuse(m, out, w->order_id, ledger, msg->corr, ORDER_END_INSUFFICIENT_LIQUIDITY);
+        refuse(m, msg, ledger, ORDER_END_INSUFFICIENT_LIQUIDITY, out);
         return;
     }
     uint32_t book = book_of(m, &w->symbol);
     if (book == BOOK_NONE) {
-        work_refuse(m, out, w->order_id, ledger, msg->corr, ORDER_END_BOOK_FULL);
+        refuse(m, msg, ledger, ORDER_END_BOOK_FULL, out);
         return;
     }
     if (m->book[book].house.state == HOUSE_UNKNOWN && m->book[book].house.asked_us == 0)
@@ -239,7 +249,7 @@ apply_work(struct match *m, uint32_t link, const struct msg *msg, struct outbox 
     if (record != RESTING_NONE)
         life_start(m, out, record);
     else if (is_new || !sync_wait(m, w, book, ledger))
-        work_refuse(m, out, w->order_id, ledger, msg->corr, ORDER_END_BOOK_FULL);
+        refuse(m, msg, ledger, ORDER_END_BOOK_FULL, out);
     else if (l->state == LINK_WORKING)
         sync_begin(m, link);
 }

@@ -9,31 +9,64 @@
 
 #define LIST_MAX 3u /* orders of a list */
 
-static bool
-belongs(const struct match *m, uint32_t a, uint32_t b)
+/* The other order of a list, which is tied to nobody; RESTING_NONE when it is not here. */
+static uint32_t
+find_other(const struct match *m, uint64_t order_id, uint64_t list_id, uint16_t ledger)
 {
-    const struct resting *at = m->books.orders.at;
-    const struct order_more *more = m->books.orders.more;
-    return at[b].has_more && at[b].ledger == at[a].ledger && more[b].list_id == more[a].list_id &&
-           more[b].pair == RESTING_NONE;
+    const struct resting_pool *p = &m->books.orders;
+    uint64_t first = order_id > LIST_MAX ? order_id - LIST_MAX + 1 : 1;
+    for (uint64_t id = first; id < order_id + LIST_MAX; id++) {
+        uint32_t found = id != order_id ? resting_find(p, id) : RESTING_NONE;
+        if (found != RESTING_NONE && p->at[found].has_more && p->at[found].ledger == ledger &&
+            p->more[found].list_id == list_id && p->more[found].pair == RESTING_NONE)
+            return found;
+    }
+    return RESTING_NONE;
 }
 
 void
 pair_find(struct match *m, uint32_t record)
 {
-    struct resting_pool *p = &m->books.orders;
-    if (p->more[record].list_id == 0)
+    const struct resting *r = &m->books.orders.at[record];
+    struct order_more *more = m->books.orders.more;
+    uint64_t list_id = more[record].list_id;
+    uint32_t other = list_id != 0 ? find_other(m, r->id, list_id, r->ledger) : RESTING_NONE;
+    if (other == RESTING_NONE)
         return;
-    uint64_t id = p->at[record].id;
-    for (uint64_t other = id > LIST_MAX ? id - LIST_MAX + 1 : 1; other < id + LIST_MAX; other++) {
-        uint32_t found = other != id ? resting_find(p, other) : RESTING_NONE;
-        if (found == RESTING_NONE || !belongs(m, record, found))
-            continue;
-        p->more[record].pair = found;
-        p->more[found].pair = record;
-        m->pairs++;
+    more[record].pair = other;
+    more[other].pair = record;
+    m->pairs++;
+}
+
+void
+pair_refused(struct match *m, const struct order_work *w, uint16_t ledger)
+{
+    if (w->list_id == 0)
+        return;
+    uint32_t other = find_other(m, w->order_id, w->list_id, ledger);
+    if (other != RESTING_NONE) {
+        life_drop(m, other);
         return;
     }
+    m->refused[m->refused_next++ % MATCH_REFUSED_MAX] =
+        (struct refused_list){.list_id = w->list_id, .ledger = ledger};
+}
+
+bool
+pair_was_refused(const struct match *m, const struct order_work *w, uint16_t ledger)
+{
+    for (uint32_t i = 0; w->list_id != 0 && i < MATCH_REFUSED_MAX; i++)
+        if (m->refused[i].list_id == w->list_id && m->refused[i].ledger == ledger)
+            return true;
+    return false;
+}
+
+void
+pair_forget_refused(struct match *m, uint16_t ledger)
+{
+    for (uint32_t i = 0; i < MATCH_REFUSED_MAX; i++)
+        if (m->refused[i].ledger == ledger)
+            m->refused[i].list_id = 0;
 }
 
 static void

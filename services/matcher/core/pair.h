@@ -18,6 +18,12 @@ void pair_find(struct match *m, uint32_t record);
 void pair_arrive(struct match *m, uint32_t record);
 /* Something decisive happened to an order: the other one of its pair is gone. */
 void pair_decided(struct match *m, uint32_t record);
+/* An order of a pair could not be taken: the other one is gone, whether it is here or comes yet. */
+void pair_refused(struct match *m, const struct order_work *w, uint16_t ledger);
+/* Whether the other one of this new order's pair was refused. */
+bool pair_was_refused(const struct match *m, const struct order_work *w, uint16_t ledger);
+/* A ledger's session is over: what was refused in it may be sent again. */
+void pair_forget_refused(struct match *m, uint16_t ledger);
 /* An order goes away; the other one, if there is one, stays and is alone. */
 void pair_untie(struct match *m, uint32_t record);
 /* NULL, or what is wrong. Looks at everything. */

@@ -6,6 +6,7 @@
 #include "matcher/core/sync.h"
 
 #include "matcher/core/life.h"
+#include "matcher/core/pair.h"
 #include "matcher/core/report.h"
 #include "matcher/core/work.h"
 
@@ -167,5 +168,6 @@ sync_drop(struct match *m, uint32_t link)
         if (p->at[i].id != 0 && p->at[i].ledger == link)
             life_drop(m, i);
     timer_drop_errands(&m->timers, (uint16_t)link);
+    pair_forget_refused(m, (uint16_t)link);
     l->has_orders = false;
 }

@@ -217,8 +217,9 @@ work_end(struct match *m, struct outbox *out)
     enum order_end end = ORDER_END_NONE;
     uint64_t rank = 0;
     bool is_stale = is_withdrawn(m, &m->book[w->book]);
+    bool is_lost = w->taker.is_prevented || m->gathered.prevented > 0;
     if (w->taker.is_done)
-        end = w->taker.is_prevented ? ORDER_END_SELF_TRADE : ORDER_END_COMPLETE;
+        end = is_lost ? ORDER_END_SELF_TRADE : ORDER_END_COMPLETE;
     else if (w->type == ORDER_TYPE_MARKET)
         end = is_stale ? ORDER_END_MARKET_STALE : ORDER_END_INSUFFICIENT_LIQUIDITY;
     else if (w->type == ORDER_TYPE_LIMIT && w->in_force == TIME_IN_FORCE_IOC)
