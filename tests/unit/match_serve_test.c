@@ -182,7 +182,8 @@ stage_open(void)
                                        .serve_endpoint = t.endpoints[2],
                                        .stale_fills = "hold",
                                        .stories_max = 100,
-                                       .symbols_max = 10};
+                                       .symbols_max = 10,
+                                       .venues = ""};
     t.host = (struct host){t.loop, "matcher", "matcher-0"};
     cr_assert_eq(serve_start(&t.host, &t.config, &t.matcher), OK);
     cr_assert_not_null(serve_not_ready(t.matcher), "it waits for the first snapshots");

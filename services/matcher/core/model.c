@@ -71,7 +71,7 @@ model_joined(struct books *s, struct book *b, uint32_t order)
         s->levels_more[r->level] = (struct level_more){0, QUEUE_NONE};
     if (r->model == FILL_MODEL_queue)
         queue_enter(s, b, order);
-    level->models |= BIT(r->model) & 15u;
+    level->models = (level->models | BIT(r->model)) & 15u;
     story_joined(s, b, order);
 }
 
