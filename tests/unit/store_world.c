@@ -68,6 +68,58 @@ work(const struct order_work *w)
     report(&r);
 }
 
+static const struct story the_story = {.arrived_us = WORLD_ARRIVED_US, .printed = {5}};
+
+static void
+pull(const struct order_pull *p)
+{
+    world.pulls++;
+    const struct order_report r = {.order_id = p->order_id,
+                                   .end = ORDER_END_CLIENT_CANCEL,
+                                   .was_pulled = true,
+                                   .stories = &the_story,
+                                   .stories_count = 1};
+    if (!world.is_silent)
+        report(&r);
+}
+
+static void
+trim(const struct order_trim *t)
+{
+    world.trims++;
+    const struct order_report r = {
+        .order_id = t->order_id, .was_trimmed = true, .trimmed_to = t->quantity};
+    report(&r);
+}
+
+static void
+explain(const struct order_explain *e, uint64_t corr)
+{
+    world.explains++;
+    struct story now = the_story;
+    now.waiting_for = WAITING_FOR_PRICE;
+    const struct order_explained said = {
+        .order_id = e->order_id, .stories = &now, .stories_count = 1};
+    bus_put(matcher, ledger_peer, MSG_order_explained, corr, &said);
+}
+
+void
+world_fill(const struct order *o)
+{
+    const struct match_fill fill = {
+        .price = o->price,
+        .quantity = {o->quantity.v - o->executed_quantity.v},
+        .is_maker = true,
+        .evidence = {.source = LIQUIDITY_TRADE, .sequence = 10, .price = o->price}};
+    const struct order_report r = {.order_id = o->order_id,
+                                   .fills = &fill,
+                                   .fills_count = 1,
+                                   .end = ORDER_END_COMPLETE,
+                                   .stories = &the_story,
+                                   .stories_count = 1};
+    report(&r);
+}
+
 static void
 hello(const struct bus_in *in)
 {
@@ -90,18 +142,25 @@ on_link(void *arg, const struct bus_in *in)
         hello(in);
     if (in->frame->epoch != link_epoch || in->frame->session != link_session)
         return;
-    if (in->msg->type == MSG_link_synced) {
+    switch ((int)in->msg->type) {
+    case MSG_link_synced:
         world.synced++;
         loop_stop(world.loop);
-    } else if (in->msg->type == MSG_order_work) {
+        break;
+    case MSG_order_work:
         work(&in->msg->order_work);
-    } else if (in->msg->type == MSG_order_pull) {
-        world.pulls++;
-        const struct order_report r = {.order_id = in->msg->order_pull.order_id,
-                                       .end = ORDER_END_CLIENT_CANCEL,
-                                       .was_pulled = true};
-        if (!world.is_silent)
-            report(&r);
+        break;
+    case MSG_order_pull:
+        pull(&in->msg->order_pull);
+        break;
+    case MSG_order_trim:
+        trim(&in->msg->order_trim);
+        break;
+    case MSG_order_explain:
+        explain(&in->msg->order_explain, in->msg->corr);
+        break;
+    default:
+        break;
     }
 }
 
@@ -163,6 +222,14 @@ keep_lists(void)
         keep(lists.balances, answer.account_view.balances, answer.account_view.balances_count,
              sizeof lists.balances[0]);
         answer.account_view.balances = lists.balances;
+    } else if (answer.type == MSG_order_story) {
+        keep(lists.trades, answer.order_story.fills, answer.order_story.fills_count,
+             sizeof lists.trades[0]);
+        answer.order_story.fills = lists.trades;
+    } else if (answer.type == MSG_list_view) {
+        keep(lists.orders, answer.list_view.orders, answer.list_view.orders_count,
+             sizeof lists.orders[0]);
+        answer.list_view.orders = lists.orders;
     } else if (answer.type == MSG_balance_changes) {
         keep(lists.changes, answer.balance_changes.changes, answer.balance_changes.changes_count,
              sizeof lists.changes[0]);
@@ -195,8 +262,9 @@ on_resend(void *arg)
 static void
 on_event(void *arg, const struct bus_in *in)
 {
-    (void)arg, (void)in;
+    (void)arg;
     world.events++;
+    world.list_events += in->msg->type == MSG_event_list;
 }
 
 static void

@@ -2,7 +2,8 @@
  * store_world.h - a world for ledger processes: a gateway, a matcher and a market in the test.
  *
  * The matcher keeps to the link's protocol, fills market orders at once at the market's price and
- * rests limit orders; the gateway resends until it is answered, as real ones do.
+ * rests all others, until world_fill(); it has one story for all that rested. The gateway resends
+ * until it is answered, as real ones do.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -20,7 +21,8 @@ struct world {
     struct loop *loop;
     uint32_t works, pulls, sessions, synced; /* what the matcher has heard */
     uint64_t epoch;                          /* of the last hello */
-    uint32_t events;                         /* heard by the follower */
+    uint32_t trims, explains;                /* likewise */
+    uint32_t events, list_events;            /* heard by the follower */
     bool is_silent; /* the matcher answers nothing: orders stay as they are */
 };
 
@@ -49,6 +51,10 @@ const struct msg *world_ask_once(struct msg *request);
 void world_send(const struct msg *request);
 /* The matcher forgets the session and says link_lost. */
 void world_lose_link(void);
+/* The matcher fills an order that rests, whole, at its limit. */
+void world_fill(const struct order *o);
+/* The story it has: it arrived at this time. */
+#define WORLD_ARRIVED_US 777
 /* Counts events of an account from now on. */
 void world_follow(uint64_t account_id);
 
