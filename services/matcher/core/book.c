@@ -310,6 +310,13 @@ house_told(struct books *s, struct book *b, enum side side, uint32_t i, int64_t 
                   (struct spent){SPENT_DISPLAY, side, s->houses[i].price, used, time_us});
 }
 
+/* Whether a quantity is worth more than an int64 holds; without the division. */
+static bool
+is_too_much(int64_t price, int64_t quantity)
+{
+    return (__int128)price * quantity >= ((__int128)INT64_MAX + 1) * DECIMAL_ONE;
+}
+
 void
 book_show(struct books *s, struct book *b, enum side side, const struct house_level *shown)
 {
@@ -319,8 +326,7 @@ book_show(struct books *s, struct book *b, enum side side, const struct house_le
         used = spent_displayed(&b->spent, side, shown->price, shown->time_us);
     if (i != LADDER_NONE && s->shown[i] != s->houses[i].left)
         house_told(s, b, side, i, shown->time_us);
-    int64_t quote;
-    bool is_gone = shown->left <= 0 || decimal_mul_floor(shown->price, shown->left, &quote) != OK;
+    bool is_gone = shown->left <= 0 || is_too_much(shown->price, shown->left);
     if (is_gone) {
         if (i != LADDER_NONE)
             house_free(s, b, side, i);
