@@ -50,6 +50,15 @@ publish_depth(uint64_t sequence, const struct level *ask)
 }
 
 static void
+publish_trade(uint64_t sequence, const struct level *print)
+{
+    struct md_trade trade = {.symbol = code_of(SYMBOL), .sequence = sequence};
+    trade.trade = (struct public_trade){
+        .trade_id = sequence, .price = print->price, .quantity = print->quantity};
+    bus_publish(t.publish, "t." SYMBOL ".", MSG_md_trade, 0, &trade);
+}
+
+static void
 on_question(void *arg, const struct bus_in *in)
 {
     (void)arg;
@@ -241,5 +250,58 @@ Test(match_serve, heals_a_gap_and_serves_two_ledgers)
     loop_run(t.loop);
     cr_assert_gt(one->report.rank, two->report.rank);
     cr_assert(one->readies == 2 && two->readies == 1);
+    stage_close();
+}
+
+/* A STOP_LOSS_LIMIT takes its latency, is armed, set off by a trade, rests and is filled; one that
+ * expires and a pull wake the loop by themselves. */
+Test(match_serve, wakes_when_something_is_due)
+{
+    struct player *l = &t.ledgers[0];
+    stage_open();
+    while (!t.is_followed)
+        loop_run(t.loop);
+    begin_session(l);
+    const int64_t latency_us = 20000, sent_us = loop_steady_us(t.loop);
+    struct order_work work = {.order_id = 1,
+                              .account_id = 1,
+                              .symbol = code_of(SYMBOL),
+                              .side = SIDE_BUY,
+                              .type = ORDER_TYPE_STOP_LOSS_LIMIT,
+                              .time_in_force = TIME_IN_FORCE_GTC,
+                              .price = {100 * DECIMAL_ONE},
+                              .quantity = {DECIMAL_ONE},
+                              .stop_price = {102 * DECIMAL_ONE},
+                              .time_us = loop_now_us(t.loop),
+                              .latency_us = (uint32_t)latency_us};
+    bus_put(l->bus, 0, MSG_order_work, 1, &work);
+    loop_run(t.loop);
+    cr_assert(l->report.order_id == 1 && l->report.rank > 0);
+    cr_assert_geq(loop_steady_us(t.loop) - sent_us, latency_us - 1000);
+    publish_trade(11, &ask_102);
+    loop_run(t.loop);
+    cr_assert(l->report.triggered_us > 0 && l->report.rank > 0 && l->report.fills_count == 0);
+    publish_depth(12, &ask_100);
+    loop_run(t.loop);
+    cr_assert(l->report.end == ORDER_END_COMPLETE && l->fill.is_maker);
+
+    work.order_id = 2;
+    work.type = ORDER_TYPE_LIMIT;
+    work.price = (price_t){90 * DECIMAL_ONE};
+    work.latency_us = 0;
+    work.time_in_force = TIME_IN_FORCE_GTD;
+    work.expire_us = loop_now_us(t.loop) + 30000;
+    bus_put(l->bus, 0, MSG_order_work, 2, &work);
+    loop_run(t.loop);
+    cr_assert(l->report.order_id == 2 && l->report.rank > 0);
+    loop_run(t.loop);
+    cr_assert(l->report.order_id == 2 && l->report.end == ORDER_END_GTD_REACHED);
+
+    send_order(l, TIME_IN_FORCE_GTC, 90); /* order 1: it is gone, so its id is free */
+    loop_run(t.loop);
+    const struct order_pull pull = {.order_id = 1, .symbol = code_of(SYMBOL), .latency_us = 10000};
+    bus_put(l->bus, 0, MSG_order_pull, 3, &pull);
+    loop_run(t.loop);
+    cr_assert(l->report.was_pulled && l->report.end == ORDER_END_CLIENT_CANCEL);
     stage_close();
 }
