@@ -39,7 +39,7 @@ struct world {
     struct record *records;
     uint32_t records_count;
     int64_t now_us;
-    uint64_t next_id, changed, answered, looked_up, pending_started, pairs_ended, replaced, amended;
+    uint64_t next_id, changed, looked_up, pending_started, pairs_ended;
 };
 
 static const struct ledger_limits limits = {.accounts_max = 64,
@@ -150,14 +150,6 @@ look_up(struct world *w, struct msg *cmd)
         found = tables_find_list(&w->tables, cmd->list_place.account_id, 0,
                                  &cmd->list_place.orders[0].client_order_id, &list);
         return ledger_found_list(&w->ledger, 1, cmd, found ? &list : NULL, w->now_us, &w->out);
-    case MSG_list_get:
-        tables_project(&w->tables, &w->ledger);
-        found = tables_find_list(&w->tables, cmd->list_get.account_id, cmd->list_get.list_id, NULL,
-                                 &list);
-        return ledger_found_list(&w->ledger, 1, cmd, found ? &list : NULL, w->now_us, &w->out);
-    case MSG_order_why:
-        ledger_found_story(&w->ledger, 1, cmd, NULL, &w->out);
-        return LEDGER_ANSWERED;
     case MSG_order_place:
         found = tables_find(&w->tables, cmd->order_place.account_id, 0,
                             &cmd->order_place.client_order_id, &view);
@@ -189,7 +181,6 @@ run(struct world *w, struct msg *cmd)
     if (outcome == LEDGER_CHANGED)
         record_keep(w, cmd);
     w->changed += outcome == LEDGER_CHANGED;
-    w->answered += outcome == LEDGER_ANSWERED;
     outbox_clear(&w->out);
     books_must_balance(w, name);
     return outcome;
@@ -309,7 +300,7 @@ replace(struct world *w)
     to->account_id = owner(w, old);
     to->cancel_order_id = chance(w, 950) ? old->id : old->id + 1000000;
     to->mode = (enum replace_mode)draw(w, 3);
-    w->replaced += run(w, &cmd) == LEDGER_CHANGED;
+    run(w, &cmd);
 }
 
 static void
@@ -429,11 +420,10 @@ report(struct world *w)
     const struct ledger_order *o = any_open(w);
     if (o == NULL)
         return;
-    bool is_stop = o->type >= ORDER_TYPE_STOP_LOSS;
     bool is_pair = o->contingency != CONTINGENCY_NONE;
     bool was_pending = o->first_dependent != LEDGER_NONE;
     r->order_id = o->id;
-    if (is_stop && o->triggered_us == 0)
+    if (o->type >= ORDER_TYPE_STOP_LOSS && o->triggered_us == 0)
         report_armed(w, o, r, fills);
     else
         report_working(w, o, r, fills);
@@ -452,7 +442,6 @@ report(struct world *w)
     bool changed = run(w, &cmd) == LEDGER_CHANGED;
     w->pairs_ended += changed && is_pair && is_end;
     w->pending_started += changed && was_pending && r->end == ORDER_END_COMPLETE;
-    w->amended += changed && r->trimmed_to.v != 0;
 }
 
 /* ---- Everything else ---------------------------------------------------------------------- */
@@ -474,18 +463,12 @@ ask(struct world *w)
     } else if (o->list_id != 0 && chance(w, 400)) {
         cmd.type = MSG_list_cancel;
         cmd.list_cancel = (struct list_cancel){who, o->list_id};
-    } else if (o->list_id != 0 && chance(w, 400)) {
-        cmd.type = MSG_list_get;
-        cmd.list_get = (struct list_get){who, o->list_id};
-    } else if (chance(w, 300)) {
+    } else if (chance(w, 900)) {
         cmd.type = MSG_order_why;
         cmd.order_why = (struct order_why){who, o->id};
-    } else if (chance(w, 100)) {
+    } else {
         cmd.type = MSG_order_cancel_all;
         cmd.order_cancel_all.account_id = who;
-    } else {
-        cmd.type = MSG_list_open_list;
-        cmd.list_open_list.account_id = who;
     }
     run(w, &cmd);
 }
@@ -577,17 +560,26 @@ replay_must_agree(struct world *w)
         }
     }
     cr_assert_eq(digest(&w->ledger), before, "replaying the journal gives another state");
-    books_must_balance(w, "replay");
+}
+
+static void
+world_free(struct world *w)
+{
+    bytes_free(&w->journal);
+    free(w->records);
+    free(w->out.slots);
+    free(w->out.lists.bytes);
+    free(w->memory);
+    tables_free(&w->tables);
+    free(w);
 }
 
 Test(ledger_life, books_hold_and_every_way_leads_to_the_same_state)
 {
     const char *chosen = getenv("SCRIP_SEED");
-    uint64_t seed = chosen == NULL ? 20261121 : strtoull(chosen, NULL, 10);
-    printf("seed %llu\n", (unsigned long long)seed);
     struct world *w = calloc(1, sizeof(*w));
     cr_assert_not_null(w);
-    w->random = seed;
+    w->random = chosen == NULL ? 20261121 : strtoull(chosen, NULL, 10);
     w->now_us = 1700000000000000;
     outbox_init(&w->out, calloc(OUT_SLOTS, sizeof(struct out)), OUT_SLOTS, malloc(LEDGER_OUT_BYTES),
                 LEDGER_OUT_BYTES);
@@ -601,23 +593,7 @@ Test(ledger_life, books_hold_and_every_way_leads_to_the_same_state)
         step(w, i);
     end_everything(w);
     replay_must_agree(w);
-    printf("changed %llu answered %llu looked up %llu, pending started %llu, pairs ended %llu, "
-           "replaced %llu, amended %llu\n",
-           (unsigned long long)w->changed, (unsigned long long)w->answered,
-           (unsigned long long)w->looked_up, (unsigned long long)w->pending_started,
-           (unsigned long long)w->pairs_ended, (unsigned long long)w->replaced,
-           (unsigned long long)w->amended);
     /* That the test is about something: */
-    cr_expect_gt(w->changed, STEPS / 4);
-    cr_expect_gt(w->pending_started, 100);
-    cr_expect_gt(w->pairs_ended, 300);
-    cr_expect_gt(w->replaced, 300);
-    cr_expect_gt(w->amended, 50);
-    bytes_free(&w->journal);
-    free(w->records);
-    free(w->out.slots);
-    free(w->out.lists.bytes);
-    free(w->memory);
-    tables_free(&w->tables);
-    free(w);
+    cr_expect(w->changed > STEPS / 4 && w->pending_started > 100 && w->pairs_ended > 300);
+    world_free(w);
 }

@@ -102,6 +102,8 @@ static enum err
 admit_special_counts(const struct admission *m, const struct order_place *cmd, struct refused *why)
 {
     const struct symbol_rules *r = &m->symbol->rules;
+    if (!kind_is_stop(cmd->type) && cmd->iceberg_quantity.v == 0)
+        return OK;
     const struct {
         bool is_one;
         uint32_t limit, symbol;
@@ -242,6 +244,8 @@ start_price(price_t last, const struct order_place *cmd)
     __extension__ __int128 start = last.v;
     if (cmd->stop_price.v > 0 && buys == (cmd->stop_price.v > start))
         start = cmd->stop_price.v;
+    if (cmd->trailing_delta == 0)
+        return (price_t){(int64_t)start};
     if (buys)
         start = (start * (10000 + cmd->trailing_delta) + 9999) / 10000;
     else
@@ -331,8 +335,9 @@ enrich_fill(const struct admission *m, struct order_place *cmd)
 {
     const struct fill_rules *fill = &m->account->settings[TRADING_TYPE_spot - 1].fill;
     uint64_t sequence = m->l->shards[m->account->shard].order_sequence + 1 + m->with->before;
-    const struct fill_draw draw =
-        fill_rules_draw(fill, (uint64_t)m->account->shard << 47 | sequence);
+    struct fill_draw draw = {.latency_us = 0};
+    if (fill->latency_us != 0 || fill->latency_spread_us != 0 || fill->reject_bps != 0)
+        draw = fill_rules_draw(fill, (uint64_t)m->account->shard << 47 | sequence);
     cmd->fill_preset = fill->fill_preset;
     if (cmd->fill_model == FILL_MODEL_NONE)
         cmd->fill_model = fill->fill_model;

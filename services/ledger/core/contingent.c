@@ -31,7 +31,7 @@ contingent_orders(enum contingency c)
 }
 
 struct ledger_order *
-contingent_partner(const struct ledger *l, const struct ledger_order *o)
+contingent_find_partner(const struct ledger *l, const struct ledger_order *o)
 {
     uint64_t other = 0;
     if (o->contingency == CONTINGENCY_OCO)

@@ -18,8 +18,13 @@
 
 /* How many orders a list of this kind has. */
 uint32_t contingent_orders(enum contingency c);
+struct ledger_order *contingent_find_partner(const struct ledger *l, const struct ledger_order *o);
 /* The other live order of its pair; NULL when there is none (any more). */
-struct ledger_order *contingent_partner(const struct ledger *l, const struct ledger_order *o);
+static inline struct ledger_order *
+contingent_partner(const struct ledger *l, const struct ledger_order *o)
+{
+    return o->contingency == CONTINGENCY_NONE ? NULL : contingent_find_partner(l, o);
+}
 /* The order that was to replace it and still waits; NULL when there is none. */
 struct ledger_order *contingent_replacement(const struct ledger *l, const struct ledger_order *o);
 

@@ -70,7 +70,10 @@ shape_range(const struct order_place *cmd, struct refused *why)
 {
     struct shape_amount all[AMOUNTS];
     shape_amounts(cmd, all);
+    uint64_t bits = 0;
     for (uint32_t i = 0; i < AMOUNTS; i++)
+        bits |= (uint64_t)all[i].amount;
+    for (uint32_t i = 0; bits > AMOUNT_MAX && i < AMOUNTS; i++)
         if (all[i].amount > AMOUNT_MAX)
             return shape_refuse(ERR_NUMBER_RANGE, all[i].field, "it is too large", why);
     if (cmd->trailing_delta >= BASIS_POINTS)
@@ -78,7 +81,7 @@ shape_range(const struct order_place *cmd, struct refused *why)
     if (cmd->callback_rate.v % BASIS_POINT != 0 || cmd->callback_rate.v >= DECIMAL_ONE)
         return shape_refuse(ERR_NUMBER_RANGE, "callback_rate",
                             "whole basis points, 0.0001 to 0.9999", why);
-    for (uint32_t i = 0; i < AMOUNTS; i++)
+    for (uint32_t i = 0; bits > AMOUNT_MAX && i < AMOUNTS; i++)
         if (all[i].amount < 0) /* 0 is absent */
             return shape_refuse(ERR_NUMBER_NOT_POSITIVE, all[i].field, "it is below zero", why);
     return OK;
@@ -118,6 +121,9 @@ shape_is_canonical(const struct order_place *cmd)
 static enum err
 shape_clash_trigger(const struct order_place *cmd, struct refused *why)
 {
+    if (cmd->stop_price.v == 0 && cmd->trailing_delta == 0 && cmd->callback_rate.v == 0 &&
+        cmd->activation_price.v == 0 && cmd->trigger_source == TRIGGER_SOURCE_NONE)
+        return OK;
     const struct {
         bool is_set;
         const char *field;
