@@ -50,13 +50,45 @@ def say(text):
     print(text, flush=True)
 
 
-def settle(name, ratio, aim, unit, raw, sentence):
+def data(*names):
+    """Paths of recordings under SCRIP_DATA; None, loudly, when one of them is not there."""
+    folder = os.environ.get("SCRIP_DATA")
+    if folder is None:
+        say("  SKIPPED: SCRIP_DATA, the folder of recordings, is not set")
+        return None
+    paths = [os.path.join(folder, name) for name in names]
+    for path in paths:
+        if not os.path.isfile(path):
+            say("  SKIPPED: there is no %s" % path)
+            return None
+    return paths
+
+
+def write_between(path, name, text):
+    """Puts `text` between the lines `<!-- name: begin -->` and `<!-- name: end -->` of a page."""
+    begin, end = "<!-- %s: begin -->\n" % name, "<!-- %s: end -->\n" % name
+    try:
+        with open(path, encoding="utf-8") as file:
+            page = file.read()
+    except OSError as error:
+        raise Failed("%s cannot be read: %s" % (path, error.strerror)) from error
+    if page.count(begin) != 1 or page.count(end) != 1 or page.find(begin) > page.find(end):
+        raise Failed("%s has no lines '%s' and '%s'" % (path, begin.strip(), end.strip()))
+    head, rest = page.split(begin)
+    page = head + begin + text + end + rest.split(end)[1]
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        file.write(page)
+    os.rename(path + ".new", path)
+    say("  -> %s" % path)
+
+
+def settle(name, ratio, aim, unit, raw, sentence, runs=RUNS):
     """Prints the figure and writes its file."""
     machine = {"processors": os.cpu_count(), "load_1m": os.getloadavg()[0]}
     os.makedirs(OUT, exist_ok=True)
     path = os.path.join(OUT, name + ".json")
     figure = {"name": name, "ratio": round(ratio, 4) if ratio is not None else None, "aim": aim,
-              "unit": unit, "runs": RUNS, "raw": raw, "machine": machine}
+              "unit": unit, "runs": runs, "raw": raw, "machine": machine}
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(figure, file, indent=1)
         file.write("\n")

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""run - measures what is named, or all: e2e, journal, match, tick.
+"""run - measures what is named, or all: e2e, journal, match, realism, sensitivity, tick.
+
+What follows a name and is none is for that measurement: `realism FILE`.
 
 Prints each figure as a ratio with the medians it comes from and writes BENCH/NAME.json with
 `name`, `ratio` (bigger is better), `aim`, `unit` and the raw figures. The exit status is 0
@@ -13,20 +15,25 @@ import traceback
 
 from figures import Failed, say
 
-NAMES = ("e2e", "journal", "match", "tick")
+NAMES = ("e2e", "journal", "match", "realism", "sensitivity", "tick")
+WITH_WORDS = ("realism", "sensitivity")
 
 
 def main():
-    names = sys.argv[1:] or NAMES
-    for name in names:
-        if name not in NAMES:
-            print("bench: there is no '%s'; there are %s" % (name, ", ".join(NAMES)),
+    asked = []
+    for word in sys.argv[1:] or NAMES:
+        if word in NAMES:
+            asked.append((word, []))
+        elif asked and asked[-1][0] in WITH_WORDS:
+            asked[-1][1].append(word)
+        else:
+            print("bench: there is no '%s'; there are %s" % (word, ", ".join(NAMES)),
                   file=sys.stderr)
             return 2
-    for name in names:
+    for name, words in asked:
         say("== %s" % name)
         try:
-            importlib.import_module(name).main()
+            importlib.import_module(name).main(*words)
         except Failed as failure:
             say("%s could not be measured: %s" % (name, failure))
         except Exception:  # one that breaks must not take the others with it

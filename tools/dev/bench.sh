@@ -8,12 +8,20 @@
 bench_usage() {
     cat <<'TXT'
 usage: ./scrip bench [e2e] [journal] [match] [tick]
+                     [realism [FILE] [--write PAGE]] [sensitivity [SEED] [--write PAGE]]
 
 Measures what is named, or everything: at least five runs each, medians, one ratio. Writes
 var/bench/NAME.json with name, ratio (bigger is better), aim, unit and the raw figures. Needs no
 root when everything is installed, starts its own servers and stops them, and exits 0 whatever
 the figures are.
 
+  realism      what the fill models make of the real orders of FILE, order-by-order messages in
+               LOBSTER's format; without FILE those under SCRIP_DATA/l3
+  sensitivity  the same orders under each preset of fill rules, in the market recorded under
+               SCRIP_DATA/l2_raw, or in the synthetic one
+  --write      puts the table between its markers in PAGE, such as docs/fills.md
+
+  SCRIP_DATA        folder of recorded market data for `realism` and `sensitivity`
   SCRIP_BENCH       folder of recorded order streams for `match` (its own generator without)
   SCRIP_BENCH_RUNS  runs of each measurement, at least 5
 TXT
