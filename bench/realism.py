@@ -54,8 +54,14 @@ def error(share):
 
 def table(figure):
     """The models' figures, and the matrices of what was and what the model said."""
-    lines = ["| orders | depth | model | right | fills it says that were | fills that it says | "
-             "exact instant | time error, median | p90 |", "|---|---|---|--:|--:|--:|--:|--:|--:|"]
+    base = [percent(figure["event"]["queue"][key]["base"]) for key, _ in SETS]
+    lines = ["Hard: an order whose price came to be the best while it stood, and at whose price "
+             "something was displayed when it came. \"Never filled\" alone would be right in %s of "
+             "all orders and %s of the hard ones. Precision and recall are of being filled at all; "
+             "the time error is a share of the order's life, of orders really filled whole." %
+             tuple(base), "",
+             "| orders | depth | model | right | precision | recall | exact instant | "
+             "time error, median | p90 |", "|---|---|---|--:|--:|--:|--:|--:|--:|"]
     for key, which in SETS:
         for view, depth in VIEWS:
             for model in MODELS:
@@ -64,8 +70,8 @@ def table(figure):
                     which, row["orders"], depth, model, percent(row["right"]),
                     percent(row["precision"]), percent(row["recall"]),
                     percent(row["exact"], 1), error(row["error_p50"]), error(row["error_p90"])))
-    lines += ["", "| orders | depth | model | none: none, part, full | part: none, part, full | "
-              "full: none, part, full |", "|---|---|---|--:|--:|--:|"]
+    lines += ["", "The model said none, part, full of orders that were really", "",
+              "| orders | depth | model | not filled | filled in part | filled whole |", "|---|---|---|--:|--:|--:|"]
     for key, which in SETS:
         for view, depth in VIEWS:
             for model in MODELS:
