@@ -70,8 +70,9 @@ def table(figure):
                     which, row["orders"], depth, model, percent(row["right"]),
                     percent(row["precision"]), percent(row["recall"]),
                     percent(row["exact"], 1), error(row["error_p50"]), error(row["error_p90"])))
-    lines += ["", "The model said none, part, full of orders that were really", "",
-              "| orders | depth | model | not filled | filled in part | filled whole |", "|---|---|---|--:|--:|--:|"]
+    lines += ["", "What the model said (none, part, full) of the orders that were really:", "",
+              "| orders | depth | model | not filled | filled in part | filled whole |",
+              "|---|---|---|--:|--:|--:|"]
     for key, which in SETS:
         for view, depth in VIEWS:
             for model in MODELS:
