@@ -177,7 +177,7 @@ price_of(const struct world *w, const struct kept *k)
                : k->work.trigger_source != TRIGGER_SOURCE_BID_ASK
                    ? TRIGGER_LAST
                    : (k->work.side == SIDE_SELL ? TRIGGER_BID : TRIGGER_ASK);
-    return w->match->triggers.feeds[feed].price;
+    return w->match->triggers.prices[0].price[feed];
 }
 
 static bool

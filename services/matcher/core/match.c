@@ -122,7 +122,7 @@ match_watch(struct match *m, code_t symbol, int64_t now_us, struct outbox *out)
 static void
 tell_prices(struct match *m, const struct book *b)
 {
-    const struct trigger_prices *known = &m->triggers.feeds[b->number * TRIGGER_FEEDS];
+    const struct trigger_prices *known = &m->triggers.prices[b->number];
     int64_t bid = b->sides[SIDE_BUY - 1].house.best_key;
     int64_t ask = b->sides[SIDE_SELL - 1].house.best_key;
     const int64_t now[TRIGGER_FEEDS] = {
@@ -131,8 +131,8 @@ tell_prices(struct match *m, const struct book *b)
         [TRIGGER_ASK] = ask != LADDER_NO_KEY ? ladder_price(SIDE_SELL, ask) : 0,
         [TRIGGER_MARK] = b->house.mark.v};
     for (uint32_t i = 0; i < TRIGGER_FEEDS; i++)
-        if (known[i].price != now[i])
-            trigger_price(m, b->number, (enum trigger_feed)i, now[i], b->house.sequence);
+        if (known->price[i] != now[i])
+            trigger_price(m, b->number, (enum trigger_feed)i, now[i]);
 }
 
 void

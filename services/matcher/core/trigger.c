@@ -39,18 +39,19 @@ trail_way(enum side side)
 
 /* A price met the stop of an order: it is set off, or begins to trail. */
 static void
-set_off(struct match *m, uint32_t record, const struct trigger_prices *f)
+set_off(struct match *m, uint32_t record, int64_t price)
 {
     struct order_more *more = &m->books.orders.more[record];
     more->is_untold = true;
     if (more->trailing_delta > 0 && !more->is_tracking) {
         more->is_tracking = true;
-        more->trail_extreme = f->price;
+        more->trail_extreme = price;
         return;
     }
     more->is_triggered = true;
     m->counts.triggered++;
-    story_triggered(&m->books, record, f->price, f->sequence);
+    const struct book *b = &m->book[m->books.orders.at[record].book];
+    story_triggered(&m->books, record, price, b->house.sequence);
 }
 
 /* Takes all orders of a level off their arms; what they trail from stays with them. */
@@ -60,15 +61,15 @@ level_fire(struct match *m, uint32_t i, struct chain *fired)
     struct triggers *t = &m->triggers;
     struct trigger_level *l = &t->levels[i];
     struct resting_pool *p = &m->books.orders;
-    struct trigger_prices *f = &t->feeds[l->watch / TRIGGER_WAYS];
+    uint32_t feed = feed_of_watch(l->watch);
     for (uint32_t o = l->orders.head; o != RESTING_NONE; o = p->at[o].next) {
         p->more[o].level = TRIGGER_NONE;
         p->at[o].state = RESTING_READY;
         if (l->group != TRIGGER_NONE)
             p->more[o].trail_extreme = l->price;
-        set_off(m, o, f);
+        set_off(m, o, price_at(t, feed));
     }
-    f->armed -= l->count;
+    *armed_at(t, feed) -= l->count;
     t->armed -= l->count;
     chain_join(p->at, fired, &l->orders);
     trigger_level_remove(t, i);
@@ -199,17 +200,15 @@ watch_groups(struct match *m, struct trigger_watch *w, enum trigger_way way, int
 }
 
 void
-trigger_price(struct match *m, uint32_t book, enum trigger_feed feed, int64_t price,
-              uint64_t sequence)
+trigger_price(struct match *m, uint32_t book, enum trigger_feed feed, int64_t price)
 {
     struct triggers *t = &m->triggers;
-    struct trigger_prices *f = &t->feeds[book * TRIGGER_FEEDS + (uint32_t)feed];
-    f->price = price;
-    f->sequence = sequence;
-    if (f->armed == 0 || price <= 0)
+    uint32_t number = book * TRIGGER_FEEDS + (uint32_t)feed;
+    t->prices[book].price[feed] = price;
+    if (t->prices[book].armed[feed] == 0 || price <= 0)
         return;
     for (int way = 0; way < TRIGGER_WAYS; way++) {
-        struct trigger_watch *w = &f->watches[way];
+        struct trigger_watch *w = watch_of(t, number * TRIGGER_WAYS + (uint32_t)way);
         struct chain fired;
         chain_init(&fired);
         int64_t key = key_of((enum trigger_way)way, price);
@@ -259,7 +258,7 @@ link_in(struct match *m, uint32_t record, uint32_t watch, uint32_t group, int64_
     l->count++;
     m->books.orders.more[record].level = i;
     m->books.orders.at[record].state = RESTING_ARMED;
-    t->feeds[watch / TRIGGER_WAYS].armed++;
+    ++*armed_at(t, feed_of_watch(watch));
     t->armed++;
     return true;
 }
@@ -291,18 +290,18 @@ trail(struct match *m, uint32_t record, uint32_t watch)
 
 /* An order that trails already; `p` is the price now, 0 = not known. */
 static enum trigger_armed
-arm_trailing(struct match *m, uint32_t record, const struct trigger_prices *f, uint32_t feed)
+arm_trailing(struct match *m, uint32_t record, uint32_t feed)
 {
+    int64_t price = price_at(&m->triggers, feed);
     struct order_more *more = &m->books.orders.more[record];
     enum trigger_way way = trail_way((enum side)m->books.orders.at[record].side);
-    if (f->price > 0 && more->trail_extreme > 0) {
-        if (!meets(way, f->price, more->trail_extreme)) {
-            more->trail_extreme = f->price;
+    if (price > 0 && more->trail_extreme > 0) {
+        if (!meets(way, price, more->trail_extreme)) {
+            more->trail_extreme = price;
             more->is_untold = true;
         }
-        if (meets(way, f->price,
-                  trigger_fire_price(way, more->trail_extreme, more->trailing_delta))) {
-            set_off(m, record, f);
+        if (meets(way, price, trigger_fire_price(way, more->trail_extreme, more->trailing_delta))) {
+            set_off(m, record, price);
             return TRIGGER_MET;
         }
     }
@@ -319,16 +318,16 @@ trigger_arm(struct match *m, uint32_t record)
     const struct resting *r = &m->books.orders.at[record];
     struct order_more *more = &m->books.orders.more[record];
     uint32_t feed = trigger_feed_number(m, record);
-    const struct trigger_prices *f = &m->triggers.feeds[feed];
+    int64_t price = price_at(&m->triggers, feed);
     enum trigger_way way = stop_way((enum side)r->side, (enum order_type)more->type);
     if (more->trailing_delta > 0 && more->stop_price == 0)
         more->is_tracking = true;
-    if (!more->is_tracking && f->price > 0 && meets(way, f->price, more->stop_price))
-        set_off(m, record, f);
+    if (!more->is_tracking && price > 0 && meets(way, price, more->stop_price))
+        set_off(m, record, price);
     if (more->is_triggered)
         return TRIGGER_MET;
     if (more->is_tracking)
-        return arm_trailing(m, record, f, feed);
+        return arm_trailing(m, record, feed);
     uint32_t watch = feed * TRIGGER_WAYS + (uint32_t)way;
     return link_in(m, record, watch, TRIGGER_NONE, more->stop_price) ? TRIGGER_ARMED : TRIGGER_FULL;
 }
@@ -341,7 +340,7 @@ trigger_unlink(struct match *m, uint32_t record)
     struct trigger_level *l = &t->levels[more->level];
     more->trail_extreme = trigger_extreme(m, record);
     chain_remove(m->books.orders.at, &l->orders, record);
-    t->feeds[l->watch / TRIGGER_WAYS].armed--;
+    --*armed_at(t, feed_of_watch(l->watch));
     t->armed--;
     if (--l->count == 0)
         trigger_level_remove(t, more->level);

@@ -62,15 +62,15 @@ struct trigger_watch {
     int64_t fires, extends;
 };
 
+/* The prices of a book: one cache line, which is all that a tick looks at where nobody waits. */
 struct trigger_prices {
-    int64_t price; /* 0 = not known */
-    uint64_t sequence;
-    uint32_t armed;
-    struct trigger_watch watches[TRIGGER_WAYS];
-};
+    int64_t price[TRIGGER_FEEDS]; /* 0 = not known */
+    uint32_t armed[TRIGGER_FEEDS];
+} __attribute__((aligned(64)));
 
 struct triggers {
-    struct trigger_prices *feeds; /* by book * TRIGGER_FEEDS + feed */
+    struct trigger_prices *prices; /* by book */
+    struct trigger_watch *watches; /* by (book * TRIGGER_FEEDS + feed) * TRIGGER_WAYS + way */
     struct ladder_nodes nodes;
     struct trigger_level *levels;
     struct trigger_group *groups;
@@ -87,12 +87,9 @@ size_t triggers_bytes(uint32_t levels_max, uint32_t books_max);
 /* Borrows zeroed memory of triggers_bytes(), aligned to 64. */
 void triggers_init(struct triggers *t, uint32_t levels_max, uint32_t books_max, void *zeroed);
 
-/*
- * A price of a book is now this, as the market's message `sequence` says; 0 = it is not known any
- * more. What it sets off, or lets begin to trail, moves to m->ready. Nothing is told here.
- */
-void trigger_price(struct match *m, uint32_t book, enum trigger_feed feed, int64_t price,
-                   uint64_t sequence);
+/* A price of a book is now this; 0 = it is not known any more. What it sets off, or lets begin to
+ * trail, moves to m->ready. Nothing is told here. */
+void trigger_price(struct match *m, uint32_t book, enum trigger_feed feed, int64_t price);
 /* Tells the extremes that moved by a tenth of their delta; false when the outbox is full. */
 bool trigger_tell(struct match *m, struct outbox *out);
 
@@ -110,8 +107,6 @@ MUST_USE enum trigger_armed trigger_arm(struct match *m, uint32_t record);
 void trigger_unlink(struct match *m, uint32_t record);
 /* The extreme of a trailing order, armed or not; 0 = none yet. */
 int64_t trigger_extreme(const struct match *m, uint32_t record);
-/* The price that an order looks at. */
-const struct trigger_prices *trigger_prices_of(const struct match *m, uint32_t record);
 /* NULL, or what is wrong. Looks at everything. */
 const char *triggers_check(const struct match *m);
 

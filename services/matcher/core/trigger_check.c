@@ -47,13 +47,14 @@ check_ladder(const struct match *m, const struct ladder *ladder, uint32_t watch,
 
 /* A price that is known has set off all it meets. */
 static const char *
-check_met(const struct match *m, const struct trigger_prices *f, uint32_t watch)
+check_met(const struct match *m, uint32_t watch)
 {
-    const struct trigger_watch *w = &f->watches[watch % TRIGGER_WAYS];
-    int64_t key = key_of(way_of(watch), f->price);
-    if (f->price > 0 && w->stops.best_key >= key)
+    const struct trigger_watch *w = &m->triggers.watches[watch];
+    int64_t price = price_at(&m->triggers, feed_of_watch(watch));
+    int64_t key = key_of(way_of(watch), price);
+    if (price > 0 && w->stops.best_key >= key)
         return "triggers: an order is armed whose price is met";
-    for (uint32_t g = w->groups; g != TRIGGER_NONE && f->price > 0; g = m->triggers.groups[g].next)
+    for (uint32_t g = w->groups; g != TRIGGER_NONE && price > 0; g = m->triggers.groups[g].next)
         if (trigger_group_fires(&m->triggers, &m->triggers.groups[g]) >= key)
             return "triggers: an order trails whose price is met";
     return NULL;
@@ -66,18 +67,17 @@ triggers_check(const struct match *m)
     uint32_t armed = 0;
     const char *wrong = NULL;
     for (uint32_t i = 0; i < m->books_count * TRIGGER_FEEDS && wrong == NULL; i++) {
-        const struct trigger_prices *f = &t->feeds[i];
         uint32_t here = 0;
         for (uint32_t way = 0; way < TRIGGER_WAYS && wrong == NULL; way++) {
             uint32_t watch = i * TRIGGER_WAYS + way;
-            wrong = check_ladder(m, &f->watches[way].stops, watch, TRIGGER_NONE, &here);
-            for (uint32_t g = f->watches[way].groups; g != TRIGGER_NONE && wrong == NULL;
+            wrong = check_ladder(m, &t->watches[watch].stops, watch, TRIGGER_NONE, &here);
+            for (uint32_t g = t->watches[watch].groups; g != TRIGGER_NONE && wrong == NULL;
                  g = t->groups[g].next)
                 wrong = check_ladder(m, &t->groups[g].extremes, watch, g, &here);
             if (wrong == NULL)
-                wrong = check_met(m, f, watch);
+                wrong = check_met(m, watch);
         }
-        if (wrong == NULL && here != f->armed)
+        if (wrong == NULL && here != t->prices[i / TRIGGER_FEEDS].armed[i % TRIGGER_FEEDS])
             wrong = "triggers: the number of a feed's armed orders is wrong";
         armed += here;
     }

@@ -49,7 +49,26 @@ way_of(uint32_t watch)
 static inline struct trigger_watch *
 watch_of(struct triggers *t, uint32_t watch)
 {
-    return &t->feeds[watch / TRIGGER_WAYS].watches[watch % TRIGGER_WAYS];
+    return &t->watches[watch];
+}
+
+/* Number of a book's feed, from that of a watch. */
+static inline uint32_t
+feed_of_watch(uint32_t watch)
+{
+    return watch / TRIGGER_WAYS;
+}
+
+static inline int64_t
+price_at(const struct triggers *t, uint32_t feed)
+{
+    return t->prices[feed / TRIGGER_FEEDS].price[feed % TRIGGER_FEEDS];
+}
+
+static inline uint32_t *
+armed_at(struct triggers *t, uint32_t feed)
+{
+    return &t->prices[feed / TRIGGER_FEEDS].armed[feed % TRIGGER_FEEDS];
 }
 
 /* The price at which an order fires that trails from this extreme. */

@@ -7,6 +7,8 @@
 #include "matcher/core/match.h"
 #include "matcher/core/trigger_parts.h"
 
+#define WATCHES (TRIGGER_FEEDS * TRIGGER_WAYS) /* of a book */
+
 static size_t
 lines(size_t bytes)
 {
@@ -22,15 +24,15 @@ groups_max(uint32_t levels_max)
 static uint32_t
 nodes_max(uint32_t levels_max, uint32_t books_max)
 {
-    return ladder_nodes_for(levels_max,
-                            books_max * TRIGGER_FEEDS * TRIGGER_WAYS + groups_max(levels_max));
+    return ladder_nodes_for(levels_max, books_max * WATCHES + groups_max(levels_max));
 }
 
 size_t
 triggers_bytes(uint32_t levels_max, uint32_t books_max)
 {
     return lines((size_t)nodes_max(levels_max, books_max) * sizeof(struct ladder_node)) +
-           lines((size_t)books_max * TRIGGER_FEEDS * sizeof(struct trigger_prices)) +
+           lines((size_t)books_max * sizeof(struct trigger_prices)) +
+           lines((size_t)books_max * WATCHES * sizeof(struct trigger_watch)) +
            lines((size_t)levels_max * sizeof(struct trigger_level)) +
            lines((size_t)groups_max(levels_max) * sizeof(struct trigger_group));
 }
@@ -57,14 +59,15 @@ triggers_init(struct triggers *t, uint32_t levels_max, uint32_t books_max, void 
                            .told_to = RESTING_NONE};
     ladder_nodes_init(&t->nodes, (struct ladder_node *)(void *)at, nodes);
     at += lines((size_t)nodes * sizeof(struct ladder_node));
-    t->feeds = (struct trigger_prices *)(void *)at;
-    at += lines((size_t)books_max * TRIGGER_FEEDS * sizeof(struct trigger_prices));
+    t->prices = (struct trigger_prices *)(void *)at;
+    at += lines((size_t)books_max * sizeof(struct trigger_prices));
+    t->watches = (struct trigger_watch *)(void *)at;
+    at += lines((size_t)books_max * WATCHES * sizeof(struct trigger_watch));
     t->levels = (struct trigger_level *)(void *)at;
     at += lines((size_t)levels_max * sizeof(struct trigger_level));
     t->groups = (struct trigger_group *)(void *)at;
-    for (uint32_t i = 0; i < books_max * TRIGGER_FEEDS; i++)
-        for (int way = 0; way < TRIGGER_WAYS; way++)
-            watch_init(&t->feeds[i].watches[way]);
+    for (uint32_t i = 0; i < books_max * WATCHES; i++)
+        watch_init(&t->watches[i]);
 }
 
 /* ---- Which feed, which price ----------------------------------------------------------------- */
@@ -109,12 +112,6 @@ trigger_feed_number(const struct match *m, uint32_t record)
     const struct order_more *more = &m->books.orders.more[record];
     return r->book * TRIGGER_FEEDS +
            (uint32_t)feed_of((enum trigger_source)more->source, (enum side)r->side);
-}
-
-const struct trigger_prices *
-trigger_prices_of(const struct match *m, uint32_t record)
-{
-    return &m->triggers.feeds[trigger_feed_number(m, record)];
 }
 
 /* ---- Groups --------------------------------------------------------------------------------- */
