@@ -33,6 +33,17 @@ void json_write_text(struct bytes *out, const char *text);
  */
 MUST_USE enum err json_read_body(const char *text, size_t length, const struct msg_layout *l,
                                  void *body, struct arena *lists, code_t *field);
+/* What is wrong with one item of a list: OK when nothing is. */
+struct json_fault {
+    enum err error;
+    code_t field;
+};
+/* As json_read_body and json_check_body, for a body with one list of which each item is judged by
+ * itself: what is wrong in item i, REQ included, is told in faults[i] (there are as many as the
+ * list has items at most), and refuses neither the body nor the others. */
+MUST_USE enum err json_read_items(const char *text, size_t length, const struct msg_layout *l,
+                                  void *body, struct arena *lists, struct json_fault *faults,
+                                  code_t *field);
 /* Sets one IN field from text, as a query or path parameter gives it (already %-decoded). */
 MUST_USE enum err json_read_field(const char *name, const char *value, const struct msg_layout *l,
                                   void *body, code_t *field);

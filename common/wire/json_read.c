@@ -242,6 +242,12 @@ name_field(code_t *field, const char *name)
     memcpy(field->text, name, strnlen(name, CODE_BYTES - 1));
 }
 
+/* Where a list's items go, and (NULL: to whoever reads) what is wrong in them. */
+struct items_room {
+    struct arena *lists;
+    struct json_fault *faults;
+};
+
 /* "orders[1].price" */
 static void
 name_item_field(code_t *field, const char *list, size_t i, const char *inner)
@@ -252,10 +258,19 @@ name_item_field(code_t *field, const char *list, size_t i, const char *inner)
 }
 
 static enum err read_members(struct json_object *object, const struct msg_layout *l, void *body,
-                             struct arena *lists, code_t *field);
+                             struct items_room room, code_t *field);
 
 static enum err
-read_list(const struct msg_field *f, struct json_object *value, void *body, struct arena *lists,
+read_item(struct json_object *item, const struct msg_layout *l, void *body, code_t *field)
+{
+    const struct items_room none = {NULL, NULL};
+    if (!json_object_is_type(item, json_type_object))
+        return ERR_FIELD_TYPE;
+    return read_members(item, l, body, none, field);
+}
+
+static enum err
+read_list(const struct msg_field *f, struct json_object *value, void *body, struct items_room room,
           code_t *field)
 {
     name_field(field, f->name);
@@ -264,15 +279,18 @@ read_list(const struct msg_field *f, struct json_object *value, void *body, stru
     size_t count = json_object_array_length(value);
     if (count > f->max)
         return ERR_FIELD_TOO_LONG;
-    uint8_t *items = lists == NULL ? NULL : arena_take(lists, count, f->items->size);
+    uint8_t *items = room.lists == NULL ? NULL : arena_take(room.lists, count, f->items->size);
     if (items == NULL)
         return ERR_FIELD_TOO_LONG;
     for (size_t i = 0; i < count; i++) {
-        struct json_object *item = json_object_array_get_idx(value, i);
+        uint8_t *at = items + i * f->items->size;
         code_t inner = {{0}};
-        enum err e = ERR_FIELD_TYPE;
-        if (json_object_is_type(item, json_type_object))
-            e = read_members(item, f->items, items + i * f->items->size, NULL, &inner);
+        enum err e = read_item(json_object_array_get_idx(value, i), f->items, at, &inner);
+        if (room.faults != NULL) {
+            room.faults[i].error = e != OK ? e : json_check_body(f->items, at, &inner);
+            room.faults[i].field = inner;
+            continue;
+        }
         if (e != OK) {
             name_item_field(field, f->name, i, inner.text);
             return e;
@@ -285,7 +303,7 @@ read_list(const struct msg_field *f, struct json_object *value, void *body, stru
 /* Of several refusals the one whose row stands first in errors.def is the answer. */
 static enum err
 read_members(struct json_object *object, const struct msg_layout *l, void *body,
-             struct arena *lists, code_t *field)
+             struct items_room room, code_t *field)
 {
     enum err first = OK;
     json_object_object_foreach(object, key, value)
@@ -294,7 +312,7 @@ read_members(struct json_object *object, const struct msg_layout *l, void *body,
         const struct msg_field *f = msg_field_by_name(l, key);
         bool is_list = f != NULL && f->kind == KIND_LIST && is_clients(f);
         enum err e =
-            is_list ? read_list(f, value, body, lists, &at) : read_member(l, key, value, body);
+            is_list ? read_list(f, value, body, room, &at) : read_member(l, key, value, body);
         if (!is_list)
             name_field(&at, key);
         if (e != OK && (first == OK || e < first)) {
@@ -305,9 +323,9 @@ read_members(struct json_object *object, const struct msg_layout *l, void *body,
     return first;
 }
 
-enum err
-json_read_body(const char *text, size_t length, const struct msg_layout *l, void *body,
-               struct arena *lists, code_t *field)
+static enum err
+read_text(const char *text, size_t length, const struct msg_layout *l, void *body,
+          struct items_room room, code_t *field)
 {
     *field = (code_t){{0}};
     bool repeated;
@@ -316,13 +334,21 @@ json_read_body(const char *text, size_t length, const struct msg_layout *l, void
         json_object_put(object);
         return ERR_BODY_NOT_JSON;
     }
-    enum err e = read_members(object, l, body, lists, field);
+    enum err e = read_members(object, l, body, room, field);
     if (repeated && (e == OK || e > ERR_FIELD_REPEATED)) {
         e = ERR_FIELD_REPEATED;
         json_scan_repeated(text, length, field);
     }
     json_object_put(object);
     return e;
+}
+
+enum err
+json_read_body(const char *text, size_t length, const struct msg_layout *l, void *body,
+               struct arena *lists, code_t *field)
+{
+    const struct items_room room = {lists, NULL};
+    return read_text(text, length, l, body, room, field);
 }
 
 enum err
@@ -373,4 +399,18 @@ json_check_body(const struct msg_layout *l, const void *body, code_t *field)
         }
     }
     return OK;
+}
+
+enum err
+json_read_items(const char *text, size_t length, const struct msg_layout *l, void *body,
+                struct arena *lists, struct json_fault *faults, code_t *field)
+{
+    const struct items_room room = {lists, faults};
+    enum err e = read_text(text, length, l, body, room, field);
+    for (uint32_t i = 0; e == OK && i < l->field_count; i++)
+        if (l->fields[i].kind == KIND_LIST && msg_list_count(&l->fields[i], body) == 0) {
+            name_field(field, l->fields[i].name);
+            e = ERR_FIELD_MISSING;
+        }
+    return e;
 }

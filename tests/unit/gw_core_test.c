@@ -175,6 +175,21 @@ Test(limit, a_burst_then_the_rate)
     cr_assert(limit_take(&limit, 1, ten_a_second, now_us + 9000000, &retry));
 }
 
+Test(limit, many_at_once_are_taken_together_or_not_at_all)
+{
+    uint32_t retry = 0;
+    int64_t now_us = 5000000;
+    cr_assert(limit_take_many(&limit, 1, ten_a_second, 2, now_us, &retry));
+    cr_assert_not(limit_take_many(&limit, 1, ten_a_second, 2, now_us, &retry));
+    cr_assert(limit_take(&limit, 1, ten_a_second, now_us, &retry), "the third was left");
+    /* More than the bucket ever holds: once it is full, and the rest is owed. */
+    cr_assert_not(limit_take_many(&limit, 1, ten_a_second, 23, now_us + 200000, &retry));
+    cr_assert(limit_take_many(&limit, 1, ten_a_second, 23, now_us + 300000, &retry));
+    cr_assert_not(limit_take(&limit, 1, ten_a_second, now_us + 2300000, &retry));
+    cr_assert_eq(retry, 1);
+    cr_assert(limit_take(&limit, 1, ten_a_second, now_us + 2400000, &retry));
+}
+
 Test(limit, the_key_unused_for_longest_is_forgotten)
 {
     uint32_t retry = 0;

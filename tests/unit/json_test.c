@@ -471,3 +471,47 @@ Test(json, a_list_of_orders_is_read_and_what_is_wrong_is_named_with_its_place)
     cr_assert_eq(m.orders[1].trailing_delta, 25);
     cr_assert_eq(m.orders[1].type, ORDER_TYPE_STOP_LOSS);
 }
+
+Test(json, each_item_of_a_basket_is_judged_by_itself)
+{
+    uint8_t room[4096] __attribute__((aligned(16)));
+    struct arena arena;
+    struct json_fault faults[50];
+    struct order_basket b = {.orders_count = 0};
+    code_t field;
+    const struct msg_layout *l = msg_record_at(MSG_RECORD_order_basket);
+    const char *text = "{\"client_order_id\":\"b\",\"orders\":["
+                       "{\"symbol\":\"A\",\"side\":\"BUY\",\"type\":\"MARKET\",\"quantity\":1},"
+                       "{\"symbol\":\"A\",\"side\":\"HOLD\"},{\"symbol\":\"A\",\"side\":\"BUY\"},"
+                       "7,{\"hold\":1}]}";
+    static const struct json_fault wanted[] = {{OK, {""}},
+                                               {ERR_CHOICE_UNKNOWN, {"side"}},
+                                               {ERR_FIELD_MISSING, {"type"}},
+                                               {ERR_FIELD_TYPE, {""}},
+                                               {ERR_FIELD_UNKNOWN, {"hold"}}};
+    arena_init(&arena, room, sizeof room);
+    cr_assert_eq(json_read_items(text, strlen(text), l, &b, &arena, faults, &field), OK);
+    cr_assert_eq(b.orders_count, 5);
+    cr_assert_str_eq(b.client_order_id.text, "b");
+    cr_assert_eq(b.orders[0].quantity.v, DECIMAL_ONE);
+    for (size_t i = 0; i < 5; i++) {
+        cr_assert_eq(faults[i].error, wanted[i].error, "%zu: %s", i, err_name(faults[i].error));
+        cr_assert_str_eq(faults[i].field.text, wanted[i].field.text);
+    }
+    static const struct {
+        const char *text;
+        enum err err;
+    } bad[] = {{"{\"orders\":[]}", ERR_FIELD_MISSING},
+               {"{}", ERR_FIELD_MISSING},
+               {"{\"orders\":7}", ERR_FIELD_TYPE},
+               {"{\"orders\":[{}],\"symbol\":\"A\"}", ERR_FIELD_UNKNOWN},
+               {"{\"orders\":[{\"side\":\"BUY\",\"side\":\"BUY\"}]}", ERR_FIELD_REPEATED},
+               {"{\"orders\":[{},]}", ERR_BODY_NOT_JSON}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct order_basket none = {.orders_count = 0};
+        arena_reset(&arena);
+        enum err e =
+            json_read_items(bad[i].text, strlen(bad[i].text), l, &none, &arena, faults, &field);
+        cr_assert_eq(e, bad[i].err, "%s: %s", bad[i].text, err_name(e));
+    }
+}

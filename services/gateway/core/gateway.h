@@ -32,7 +32,7 @@
 #include "base/err.h"
 #include "base/map.h"
 
-#define GW_PACKED_MAX  512
+#define GW_PACKED_MAX  1024
 #define GW_SERVERS_MAX 72 /* 64 ledger groups at most, market data, the bridge */
 #define GW_NONE        UINT32_MAX
 

@@ -87,18 +87,26 @@ bucket_of(struct limit *l, uint64_t key)
 }
 
 bool
-limit_take(struct limit *l, uint64_t key, struct limit_rate rate, int64_t now_us,
-           uint32_t *retry_after_seconds)
+limit_take_many(struct limit *l, uint64_t key, struct limit_rate rate, uint32_t count,
+                int64_t now_us, uint32_t *retry_after_seconds)
 {
     CHECK(key != 0 && rate.token_us > 0 && rate.tokens_max > 0);
+    int64_t needed = count < rate.tokens_max ? count : rate.tokens_max;
     struct limit_bucket *b = bucket_of(l, key);
     int64_t full_us = b->full_us > now_us ? b->full_us : now_us;
-    int64_t ahead_us = full_us + rate.token_us - now_us;
+    int64_t ahead_us = full_us + rate.token_us * needed - now_us;
     int64_t over_us = ahead_us - rate.token_us * rate.tokens_max;
     if (over_us > 0) {
         *retry_after_seconds = (uint32_t)((over_us + 999999) / 1000000);
         return false;
     }
-    b->full_us = full_us + rate.token_us;
+    b->full_us = full_us + rate.token_us * count;
     return true;
+}
+
+bool
+limit_take(struct limit *l, uint64_t key, struct limit_rate rate, int64_t now_us,
+           uint32_t *retry_after_seconds)
+{
+    return limit_take_many(l, key, rate, 1, now_us, retry_after_seconds);
 }

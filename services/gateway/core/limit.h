@@ -39,7 +39,11 @@ struct limit_rate {
 size_t limit_bytes(uint32_t max);
 /* Borrows `bytes`, of limit_bytes(max). */
 void limit_init(struct limit *l, uint32_t max, void *bytes);
-/* Takes one token of a key (not 0). Otherwise false and when one is there again. */
+/* Takes `count` tokens of a key (not 0): all that the bucket holds are enough for more than that,
+ * and the rest is owed. Otherwise false and when they are there. */
+bool limit_take_many(struct limit *l, uint64_t key, struct limit_rate rate, uint32_t count,
+                     int64_t now_us, uint32_t *retry_after_seconds);
+/* Takes one. */
 bool limit_take(struct limit *l, uint64_t key, struct limit_rate rate, int64_t now_us,
                 uint32_t *retry_after_seconds);
 

@@ -78,6 +78,24 @@ error_write(struct bytes *out, const struct refused *why, uint64_t corr,
     add_text(out, "}}");
 }
 
+/* When to come back: in a second where nobody knows better, and not at all where it is no use. */
+static uint32_t
+retry_after(const struct refused *why)
+{
+    int status = err_http(why->error);
+    bool may_retry = status == 503 || status == 429;
+    return may_retry && why->retry_after_seconds == 0 ? 1 : why->retry_after_seconds;
+}
+
+void
+refusal_write(struct bytes *out, const struct refused *why, uint64_t corr,
+              const cid_t *client_order_id)
+{
+    struct refused w = *why;
+    w.retry_after_seconds = retry_after(why);
+    error_write(out, &w, corr, w.error == ERR_OUTCOME_UNKNOWN ? client_order_id : NULL);
+}
+
 static void
 request_free(struct shell *s, struct request *r)
 {
@@ -91,6 +109,7 @@ request_free(struct shell *s, struct request *r)
         else
             s->requests[r->next].prev = r->prev;
     }
+    basket_drop(&r->basket);
     r->in_use = false;
     r->generation = (r->generation + 1) & INT32_MAX;
     r->next = s->requests_free;
@@ -151,21 +170,18 @@ void
 answer_refused(struct shell *s, struct request *r, const struct refused *why)
 {
     struct bytes text = s->text;
-    struct refused w = *why;
-    int status = err_http(w.error);
+    int status = err_http(why->error);
     bool may_retry = status == 503 || status == 429;
-    if (may_retry && w.retry_after_seconds == 0)
-        w.retry_after_seconds = 1;
     s->text = (struct bytes){0};
     bytes_clear(&text);
-    error_write(&text, &w, r->corr, w.error == ERR_OUTCOME_UNKNOWN ? &r->client_order_id : NULL);
+    refusal_write(&text, why, r->corr, &r->client_order_id);
     if (status >= 500)
         log_corr(status == 500 ? LOG_WARN : LOG_DEBUG, r->corr, "request_failed",
-                 "error=%s path=%s", err_name(w.error), r->route == NULL ? "" : r->route->path);
+                 "error=%s path=%s", err_name(why->error), r->route == NULL ? "" : r->route->path);
     struct http_reply reply = {.status = status,
                                .body = (const char *)text.data,
                                .length = text.length,
-                               .retry_after_seconds = may_retry ? w.retry_after_seconds : 0,
+                               .retry_after_seconds = may_retry ? retry_after(why) : 0,
                                .allow = r->allow[0] == 0 ? NULL : r->allow,
                                .authenticate = status == 401};
     answer_send(s, r, &reply);

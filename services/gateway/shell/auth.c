@@ -176,7 +176,7 @@ static enum err
 account_open_send(struct shell *s, const struct token_holder *holder, uint64_t corr, uint64_t owner)
 {
     struct account_open body = {.account_id = holder->account_id, .user_id = holder->user_id};
-    return call_send(s, call_ledger_of(s, holder->account_id), MSG_account_open, corr, owner,
+    return call_send(s, call_ledger_of(s, holder->account_id), MSG_account_open, corr, owner, true,
                      &body);
 }
 

@@ -40,11 +40,9 @@ call_ledger_of(const struct shell *s, uint64_t account_id)
 
 enum err
 call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr, uint64_t owner,
-          const void *body)
+          bool matters, const void *body)
 {
-    const struct msg_layout *l = msg_layout(type);
-    /* Cancels are journaled as what they cause. */
-    bool mutates = l->effect[0] == 'M' || type == MSG_order_cancel || type == MSG_order_cancel_all;
+    bool mutates = matters || msg_layout(type)->effect[0] == 'M';
     bytes_clear(&s->packed);
     msg_pack_body(&s->packed, type, corr, body);
     enum err e = gw_start(&s->gw, loop_steady_us(s->loop), server, corr, owner, mutates,
@@ -73,6 +71,7 @@ deliver(struct shell *s, uint64_t owner, const struct msg *m, enum err e)
         metric_add(s->late, 1);
         return;
     }
+    r->part = (uint32_t)owner >> REQUEST_PART_SHIFT;
     r->on_answer(s, r, m, e);
 }
 

@@ -33,6 +33,7 @@ static const struct own_body own_bodies[] = {
     {"me", NULL, "user", NULL},
     {"ping", NULL, "nothing", NULL},
     {"ticker", NULL, "ticker_answer", NULL},
+    {"basket", "basket_request", "basket_answer", NULL},
 };
 
 static const char own_schemas[] =
@@ -57,6 +58,16 @@ static const char own_schemas[] =
     "\"ticker_answer\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/md_ticker\"},"
     "{\"type\":\"object\",\"properties\":{\"tickers\":{\"type\":\"array\",\"items\":{\"$ref\":"
     "\"#/components/schemas/md_ticker\"}}}}]},"
+    "\"basket_request\":{\"type\":\"object\",\"additionalProperties\":false,"
+    "\"required\":[\"orders\"],\"properties\":{\"client_order_id\":{\"type\":\"string\","
+    "\"maxLength\":33,\"description\":\"Begins the ids of the orders that give none: ID-1, ID-2 "
+    "and "
+    "so on. Only orders with ids are safe to send again.\"},"
+    "\"orders\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"$ref\":"
+    "\"#/components/schemas/order_place_request\"}}}},"
+    "\"basket_answer\":{\"type\":\"object\",\"required\":[\"results\"],\"properties\":{\"results\":"
+    "{\"type\":\"array\",\"description\":\"In the order of the orders.\",\"items\":{\"oneOf\":["
+    "{\"$ref\":\"#/components/schemas/order_view\"},{\"$ref\":\"#/components/schemas/error\"}]}}}},"
     "\"error\":{\"type\":\"object\",\"required\":[\"error\"],\"properties\":{\"error\":{"
     "\"type\":\"object\",\"required\":[\"code\",\"message\",\"correlation_id\"],\"properties\":{"
     "\"message\":{\"type\":\"string\"},\"field\":{\"type\":\"string\"},"
@@ -72,7 +83,17 @@ static const char order_examples[] =
     "\"quote_order_quantity\":\"100\"}},"
     "\"limit\":{\"summary\":\"Rest at a price, safe to send again\",\"value\":{"
     "\"symbol\":\"BTCUSDT\",\"side\":\"SELL\",\"type\":\"LIMIT\",\"time_in_force\":\"GTC\","
-    "\"quantity\":\"0.01\",\"price\":\"120000.00\",\"client_order_id\":\"my-order-1\"}}}";
+    "\"quantity\":\"0.01\",\"price\":\"120000.00\",\"client_order_id\":\"my-order-1\"}},"
+    "\"stop\":{\"summary\":\"Sell at the market once the price has fallen\",\"value\":{"
+    "\"symbol\":\"BTCUSDT\",\"side\":\"SELL\",\"type\":\"STOP_LOSS\",\"quantity\":\"0.01\","
+    "\"stop_price\":\"60000.00\"}}}";
+
+static const char list_examples[] =
+    ",\"examples\":{\"oco\":{\"summary\":\"A profit or a loss, whichever comes first\",\"value\":{"
+    "\"contingency\":\"OCO\",\"symbol\":\"BTCUSDT\",\"orders\":["
+    "{\"side\":\"SELL\",\"type\":\"LIMIT_MAKER\",\"quantity\":\"0.01\",\"price\":\"120000.00\"},"
+    "{\"side\":\"SELL\",\"type\":\"STOP_LOSS\",\"quantity\":\"0.01\","
+    "\"stop_price\":\"60000.00\"}]}}}";
 
 /* ---- Small writing ----------------------------------------------------------------------- */
 
@@ -177,8 +198,14 @@ kind_write(struct bytes *out, const struct msg_field *f, bool is_input)
         add(out, "]");
         break;
     case KIND_LIST:
-        add(out, "\"type\":\"array\",\"items\":");
-        add_ref(out, f->items->name, "");
+        add(out, "\"type\":\"array\",");
+        if (is_input) {
+            char most[32];
+            snprintf(most, sizeof most, "\"minItems\":1,\"maxItems\":%u,", f->max);
+            add(out, most);
+        }
+        add(out, "\"items\":");
+        add_ref(out, f->items->name, is_input ? "_request" : "");
         break;
     }
 }
@@ -212,11 +239,29 @@ answer_schema(struct bytes *out, const struct msg_layout *l)
     add(out, "}}");
 }
 
-/* What a request's body may hold. */
-static void
-request_schema(struct bytes *out, const struct route *r)
+/* Whether a client says it in the body of this route: of a record of it, where `l` is not the
+ * route's own layout. */
+static bool
+is_in_body(const struct route *r, const struct msg_layout *l, const struct msg_field *f)
 {
-    const struct msg_layout *l = r->layout;
+    if (l != r->layout)
+        return (f->flags & MSG_FLAG_IN) != 0;
+    return route_takes(r, f) && !route_in_path(r, f->name);
+}
+
+/* An order of a list may leave out what the list says for it. */
+static bool
+is_needed(const struct route *r, const struct msg_layout *l, const struct msg_field *f)
+{
+    bool is_said_above = l != r->layout && msg_field_by_name(r->layout, f->name) != NULL;
+    bool is_required = (f->flags & MSG_FLAG_REQ) != 0 || f->kind == KIND_LIST;
+    return is_in_body(r, l, f) && is_required && !is_said_above;
+}
+
+/* What a request's body may hold, or a record in it. */
+static void
+request_schema(struct bytes *out, const struct route *r, const struct msg_layout *l)
+{
     bool is_first = true, is_first_needed = true;
     char name[64];
     snprintf(name, sizeof name, "%s_request", l->name);
@@ -224,7 +269,7 @@ request_schema(struct bytes *out, const struct route *r)
     add(out, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
     for (uint32_t i = 0; i < l->field_count; i++) {
         const struct msg_field *f = &l->fields[i];
-        if ((f->flags & MSG_FLAG_IN) == 0 || route_in_path(r, f->name))
+        if (!is_in_body(r, l, f))
             continue;
         add_comma(out, &is_first);
         add_name(out, f->name);
@@ -232,15 +277,24 @@ request_schema(struct bytes *out, const struct route *r)
     }
     add(out, "}");
     for (uint32_t i = 0; i < l->field_count; i++) {
-        const struct msg_field *f = &l->fields[i];
-        bool is_needed = (f->flags & MSG_FLAG_IN) != 0 && (f->flags & MSG_FLAG_REQ) != 0;
-        if (!is_needed || route_in_path(r, f->name))
+        if (!is_needed(r, l, &l->fields[i]))
             continue;
         add(out, is_first_needed ? ",\"required\":[" : ",");
         is_first_needed = false;
-        json_write_text(out, f->name);
+        json_write_text(out, l->fields[i].name);
     }
     add(out, is_first_needed ? "}" : "]}");
+}
+
+/* A message's body with the records of its lists; each is in one message only. */
+static void
+request_schemas(struct bytes *out, const struct route *r)
+{
+    request_schema(out, r, r->layout);
+    if (r->fill.orders != NULL) {
+        add(out, ",");
+        request_schema(out, r, r->fill.orders->items);
+    }
 }
 
 static void
@@ -278,14 +332,13 @@ layout_holds(const struct msg_layout *l, const struct msg_layout *record)
     return false;
 }
 
-/* Whether a client ever sees the record: in an answer, or in a body it sends. */
+/* Whether a client ever sees the record in an answer. */
 static bool
-record_is_used(const struct routes *routes, const struct msg_layout *record)
+record_is_answered(const struct routes *routes, const struct msg_layout *record)
 {
     const struct route *r;
     for (uint32_t i = 0; (r = route_at(routes, i)) != NULL; i++)
-        if (r->to != TO_OWN && (layout_holds(msg_layout(r->answer), record) ||
-                                (has_body(r) && layout_holds(r->layout, record))))
+        if (r->to != TO_OWN && layout_holds(msg_layout(r->answer), record))
             return true;
     return false;
 }
@@ -309,7 +362,7 @@ schemas_write(struct bytes *out, const struct routes *routes)
     const struct route *r;
     add(out, "\"schemas\":{");
     for (uint32_t i = 0; (l = msg_record_at(i)) != NULL; i++) {
-        if (!record_is_used(routes, l))
+        if (!record_is_answered(routes, l))
             continue;
         answer_schema(out, l);
         add(out, ",");
@@ -324,7 +377,7 @@ schemas_write(struct bytes *out, const struct routes *routes)
             add(out, ",");
         }
         if (has_body(r) && !is_written(routes, i, r, true)) {
-            request_schema(out, r);
+            request_schemas(out, r);
             add(out, ",");
         }
     }
@@ -358,7 +411,7 @@ parameters_write(struct bytes *out, const struct route *r)
     for (uint32_t i = 0; r->layout != NULL && i < r->layout->field_count; i++) {
         const struct msg_field *f = &r->layout->fields[i];
         bool in_path = route_in_path(r, f->name);
-        if ((f->flags & MSG_FLAG_IN) != 0 && (in_path || route_takes_query(r, f->name)))
+        if (in_path || route_takes_query(r, f))
             parameter_write(out, f, in_path, &is_first);
     }
     if (r->to == TO_OWN && strcmp(r->own_name, "ticker") == 0)
@@ -387,7 +440,19 @@ body_write(struct bytes *out, const struct route *r)
     add_ref(out, is_own ? own->request : r->layout->name, is_own ? "" : "_request");
     if (r->to != TO_OWN && r->request == MSG_order_place)
         add(out, order_examples);
+    if (r->to != TO_OWN && r->request == MSG_list_place)
+        add(out, list_examples);
     add(out, "}}}");
+}
+
+static void
+responses_write_known(struct bytes *out, const char *schema)
+{
+    add(out,
+        "\"200\":{\"description\":\"It was there already: the same client order id and body.\","
+        "\"content\":{\"application/json\":{\"schema\":");
+    add_ref(out, schema, "");
+    add(out, "}}},");
 }
 
 static void
@@ -402,9 +467,7 @@ responses_write(struct bytes *out, const struct route *r)
     snprintf(status, sizeof status, "%d", is_sign_up ? 201 : r->status);
     add(out, ",\"responses\":{");
     if (r->status == 201)
-        add(out, "\"200\":{\"description\":\"The order was there already: the same client order id "
-                 "and body.\",\"content\":{\"application/json\":{\"schema\":{\"$ref\":"
-                 "\"#/components/schemas/order_view\"}}}},");
+        responses_write_known(out, schema);
     add_name(out, status);
     add(out, "{\"description\":\"Done.\"");
     if (schema != NULL) {

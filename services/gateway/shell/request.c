@@ -16,13 +16,14 @@
 uint64_t
 request_handle(const struct request *r)
 {
+    _Static_assert(1000000 < 1 << REQUEST_PART_SHIFT, "calls_max has room below the part");
     return (uint64_t)r->generation << 32 | (r->index + 1);
 }
 
 struct request *
 request_find(struct shell *s, uint64_t handle)
 {
-    uint32_t index = (uint32_t)handle - 1;
+    uint32_t index = ((uint32_t)handle & ((1u << REQUEST_PART_SHIFT) - 1)) - 1;
     if (index >= (uint32_t)s->config->calls_max)
         return NULL;
     struct request *r = &s->requests[index];
@@ -123,6 +124,18 @@ token_check(struct shell *s, struct request *r, const struct http1_head *head)
                          loop_now_us(s->loop), &r->who);
 }
 
+enum err
+request_rate(struct shell *s, const struct request *r, uint32_t count, uint32_t *retry)
+{
+    const struct gateway_config *c = s->config;
+    struct limit_rate rate = {(1000000 + c->account_requests_per_second - 1) /
+                                  c->account_requests_per_second,
+                              c->account_requests_burst};
+    bool ok = limit_take_many(&s->by_account, r->who.account_id, rate, count,
+                              loop_steady_us(s->loop), retry);
+    return ok ? OK : ERR_RATE_LIMITED;
+}
+
 /* OK, or RATE_LIMITED and when to come back. */
 static enum err
 rate_check(struct shell *s, const struct request *r, uint64_t address_key, uint32_t *retry)
@@ -145,15 +158,22 @@ rate_check(struct shell *s, const struct request *r, uint64_t address_key, uint3
         e = ERR_LOGIN_LIMITED;
         break;
     }
-    case RATE_ACCOUNT_RATE: {
-        struct limit_rate rate = {(1000000 + c->account_requests_per_second - 1) /
-                                      c->account_requests_per_second,
-                                  c->account_requests_burst};
-        ok = limit_take(&s->by_account, r->who.account_id, rate, now_us, retry);
-        break;
-    }
+    case RATE_ACCOUNT_RATE:
+        return request_rate(s, r, 1, retry);
     }
     return ok ? OK : e;
+}
+
+/* An id for an order of a list that has none. */
+static void
+order_fill(const struct request *r, uint8_t *order, uint32_t number)
+{
+    const struct route_fill *f = &r->route->fill;
+    if (order[f->order_client_order_id] != 0)
+        return;
+    snprintf((char *)order + f->order_client_order_id, CID_BYTES, "scrip-%016" PRIx64 "-%u",
+             r->corr, number);
+    *(bool *)(order + f->order_id_was_made) = true;
 }
 
 /* What the client may not say itself. */
@@ -172,6 +192,21 @@ body_fill(const struct request *r, void *body)
         snprintf((char *)at + f->client_order_id, CID_BYTES, "scrip-%016" PRIx64, r->corr);
         *(bool *)(at + f->id_was_made) = true;
     }
+    for (uint32_t i = 0; f->orders != NULL && i < msg_list_count(f->orders, body); i++)
+        order_fill(r, (uint8_t *)msg_list(f->orders, body) + i * f->orders->items->size, i + 1);
+}
+
+/* The client's name for what it asked, for the case that its outcome is not known: of a list its
+ * first order's. */
+static const cid_t *
+client_order_id_of(const struct route *route, const void *body)
+{
+    const struct route_fill *f = &route->fill;
+    if (f->client_order_id != NO_FIELD)
+        return (const cid_t *)((const uint8_t *)body + f->client_order_id);
+    if (f->orders == NULL || msg_list_count(f->orders, body) == 0)
+        return NULL;
+    return (const cid_t *)((const uint8_t *)msg_list(f->orders, body) + f->order_client_order_id);
 }
 
 static void
@@ -186,9 +221,9 @@ on_ask_answer(struct shell *s, struct request *r, const struct msg *m, enum err 
         answer_error(s, r, ERR_INTERNAL);
     } else {
         const struct msg_layout *l = msg_layout(m->type);
-        bool was_known = m->type == MSG_order_view && m->order_view.was_known;
-        /* All members of the union start at the same place. */
-        answer_body(s, r, was_known ? 200 : r->route->status, l, &m->frame);
+        const uint8_t *body = msg_body_const(m);
+        bool was_known = r->route->was_known != NO_FIELD && body[r->route->was_known];
+        answer_body(s, r, was_known ? 200 : r->route->status, l, body);
     }
 }
 
@@ -208,7 +243,8 @@ request_ask(struct shell *s, struct request *r, const struct http_request *h)
     struct msg body; /* as wide as any message */
     code_t field;
     const struct route *route = r->route;
-    enum err e = route_read(route, h, &body.frame, &field);
+    arena_reset(&s->lists);
+    enum err e = route_read(route, h, &s->lists, &body.frame, &field);
     if (e == OK && !filter_known(s, route, &body.frame)) {
         e = ERR_SYMBOL_UNKNOWN;
         field = code_of("symbol");
@@ -218,14 +254,15 @@ request_ask(struct shell *s, struct request *r, const struct http_request *h)
         return;
     }
     body_fill(r, &body.frame);
-    if (route->fill.client_order_id != NO_FIELD)
-        memcpy(&r->client_order_id, (uint8_t *)&body.frame + route->fill.client_order_id,
-               sizeof r->client_order_id);
+    const cid_t *name = client_order_id_of(route, &body.frame);
+    if (name != NULL)
+        r->client_order_id = *name;
     uint32_t server = route->to == TO_LEDGER   ? call_ledger_of(s, r->who.account_id)
                       : route->to == TO_MARKET ? s->market_server
                                                : s->bridge_server;
     r->on_answer = on_ask_answer;
-    e = call_send(s, server, route->request, r->corr, request_handle(r), &body.frame);
+    e = call_send(s, server, route->request, r->corr, request_handle(r), route->mutates,
+                  &body.frame);
     if (e != OK)
         answer_error(s, r, e);
 }

@@ -63,6 +63,99 @@ fill_of(const struct msg_layout *l, const char *name)
     return NO_FIELD;
 }
 
+/* Whether something of a list's records is the client's to say. */
+static bool
+list_is_clients(const struct msg_field *f)
+{
+    for (uint32_t i = 0; f->kind == KIND_LIST && i < f->items->field_count; i++)
+        if ((f->items->fields[i].flags & MSG_FLAG_IN) != 0)
+            return true;
+    return false;
+}
+
+static const struct msg_field *
+orders_of(const struct msg_layout *l)
+{
+    for (uint32_t i = 0; i < l->field_count; i++)
+        if (list_is_clients(&l->fields[i]))
+            return &l->fields[i];
+    return NULL;
+}
+
+/* The most a field takes when it is packed, its tag included. */
+static size_t
+field_bytes(const struct msg_field *f)
+{
+    switch ((enum msg_kind)f->kind) {
+    case KIND_BOOL:
+    case KIND_TRI:
+        return 2;
+    case KIND_U32:
+    case KIND_ERR:
+    case KIND_ENUM:
+        return 6;
+    case KIND_U64:
+    case KIND_I64:
+    case KIND_ID:
+    case KIND_TIME:
+    case KIND_MONEY:
+    case KIND_PRICE:
+    case KIND_QTY:
+    case KIND_RATE:
+        return 10;
+    case KIND_CODE:
+        return 2 + CODE_BYTES;
+    case KIND_CID:
+        return 2 + CID_BYTES;
+    case KIND_TEXT:
+        return 3 + TEXT_BYTES;
+    case KIND_RECORD:
+    case KIND_LIST:
+        break;
+    }
+    return 4;
+}
+
+/* The most of a message or record that the gateway ever fills in: HID fields are the ledger's but
+ * for its own, the ids. */
+static size_t
+packed_bytes(const struct msg_layout *l)
+{
+    size_t bytes = 32;
+    for (uint32_t i = 0; i < l->field_count; i++) {
+        const struct msg_field *f = &l->fields[i];
+        bool is_filled = f->kind == KIND_ID || f->kind == KIND_U64 || f->kind == KIND_BOOL;
+        if ((f->flags & MSG_FLAG_HID) != 0 && !is_filled)
+            continue;
+        bytes += field_bytes(f);
+        if (f->kind == KIND_LIST)
+            bytes += f->max * packed_bytes(f->items);
+    }
+    return bytes;
+}
+
+static struct route_fill
+fill_find(const struct msg_layout *l)
+{
+    struct route_fill fill = {
+        .account_id = fill_of(l, "account_id"),
+        .changed_by = fill_of(l, "changed_by"),
+        .command_id = fill_of(l, "command_id"),
+        .client_order_id = fill_of(l, "client_order_id"),
+        .id_was_made = fill_of(l, "id_was_made"),
+        .symbol = fill_of(l, "symbol"),
+        .orders = orders_of(l),
+    };
+    if (fill.orders != NULL) {
+        fill.order_symbol = fill_of(fill.orders->items, "symbol");
+        fill.order_client_order_id = fill_of(fill.orders->items, "client_order_id");
+        fill.order_id_was_made = fill_of(fill.orders->items, "id_was_made");
+        CHECK(fill.order_symbol != NO_FIELD && fill.order_client_order_id != NO_FIELD &&
+              fill.order_id_was_made != NO_FIELD && fill.symbol != NO_FIELD);
+    }
+    return fill;
+}
+
 static void
 route_prepare(struct route *r)
 {
@@ -80,17 +173,12 @@ route_prepare(struct route *r)
         return;
     r->layout = msg_layout(r->request);
     CHECK(r->layout != NULL && msg_layout(r->answer) != NULL);
-    r->fill = (struct route_fill){
-        .account_id = fill_of(r->layout, "account_id"),
-        .changed_by = fill_of(r->layout, "changed_by"),
-        .command_id = fill_of(r->layout, "command_id"),
-        .client_order_id = fill_of(r->layout, "client_order_id"),
-        .id_was_made = fill_of(r->layout, "id_was_made"),
-        .symbol = fill_of(r->layout, "symbol"),
-    };
+    CHECK(packed_bytes(r->layout) <= GW_PACKED_MAX); /* so no request is too large for its place */
+    r->fill = fill_find(r->layout);
+    r->was_known = fill_of(msg_layout(r->answer), "was_known");
     uint32_t in = 0, names = 0;
     for (uint32_t i = 0; i < r->layout->field_count; i++)
-        in += (r->layout->fields[i].flags & MSG_FLAG_IN) != 0;
+        in += route_takes(r, &r->layout->fields[i]);
     for (uint32_t i = 0; i < r->part_count; i++)
         names += r->parts[i].is_name;
     r->needs_body = in > names;
@@ -192,13 +280,20 @@ route_in_path(const struct route *r, const char *name)
 }
 
 bool
-route_takes_query(const struct route *r, const char *name)
+route_takes(const struct route *r, const struct msg_field *f)
 {
-    if ((route_takes_body(r) && r->needs_body) || route_in_path(r, name))
+    if (strcmp(f->name, "order_id") == 0 && route_in_path(r, "client_order_id"))
         return false;
-    if (strcmp(name, "order_id") == 0)
-        return !route_in_path(r, "client_order_id");
-    return strcmp(name, "client_order_id") != 0 || !route_in_path(r, "order_id");
+    if (strcmp(f->name, "client_order_id") == 0 && route_in_path(r, "order_id"))
+        return false;
+    return (f->flags & MSG_FLAG_IN) != 0 || list_is_clients(f);
+}
+
+bool
+route_takes_query(const struct route *r, const struct msg_field *f)
+{
+    bool is_elsewhere = (route_takes_body(r) && r->needs_body) || route_in_path(r, f->name);
+    return !is_elsewhere && f->kind != KIND_LIST && route_takes(r, f);
 }
 
 /* One parameter, by name. */
@@ -211,25 +306,27 @@ field_read(const struct route *route, struct http1_text name, struct http1_text 
         return ERR_FIELD_UNKNOWN;
     *field = code_of("");
     memcpy(field->text, key, strlen(key));
-    if (is_query && !route_takes_query(route, key))
+    const struct msg_field *f = msg_field_by_name(route->layout, key);
+    if (is_query && (f == NULL || !route_takes_query(route, f)))
         return ERR_FIELD_UNKNOWN;
     if (!http1_decode(value, is_query, text, sizeof text))
         return value.length >= sizeof text ? ERR_FIELD_TOO_LONG : ERR_FIELD_TYPE;
     return json_read_field(key, text, route->layout, body, field);
 }
 
-/* What the path says of an enum such as the trading type, the body may repeat and not deny. */
+/* What the path says, such as the trading type, the body may repeat and not deny. */
 static bool
-enum_clashes(const struct route *route, struct http1_text name, const void *body, const void *said)
+path_clashes(const struct route *route, struct http1_text name, const void *body, const void *said)
 {
     char key[CODE_BYTES] = "";
     if (name.length >= sizeof key)
         return false;
     memcpy(key, name.at, name.length);
     const struct msg_field *f = msg_field_by_name(route->layout, key);
-    return f != NULL && f->kind == KIND_ENUM && !msg_field_zero(f, said) &&
-           memcmp((const uint8_t *)said + f->offset, (const uint8_t *)body + f->offset, f->width) !=
-               0;
+    if (f == NULL || msg_field_zero(f, said))
+        return false;
+    const char *was = (const char *)said + f->offset, *is = (const char *)body + f->offset;
+    return f->width == 1 ? strcmp(was, is) != 0 : memcmp(was, is, f->width) != 0;
 }
 
 static enum err
@@ -248,7 +345,7 @@ path_read(const struct route *route, struct http1_text path, void *body, code_t 
         bool is_trading_type = strncmp(p->text, "trading_type}", 13) == 0;
         if (e != OK)
             return is_trading_type ? ERR_TRADING_TYPE_INVALID : e;
-        if (enum_clashes(route, name, body, msg_body(&before))) {
+        if (path_clashes(route, name, body, msg_body(&before))) {
             *field = (code_t){{0}};
             memcpy(field->text, name.at, name.length); /* the clash knows it: it fits */
             return ERR_FIELDS_CLASH;
@@ -296,17 +393,50 @@ missing_reason(const struct route *route, const struct http_request *h, code_t f
     return ERR_FIELD_MISSING;
 }
 
+/* A body is read by its message alone; what this path does not ask is unknown to it as well. */
+static enum err
+body_read(const struct route *route, const struct http_request *h, struct arena *lists, void *body,
+          code_t *field)
+{
+    const struct msg_layout *l = route->layout;
+    enum err e = json_read_body(h->body, h->body_length, l, body, lists, field);
+    for (uint32_t i = 0; e == OK && i < l->field_count; i++) {
+        const struct msg_field *f = &l->fields[i];
+        if (!msg_field_zero(f, body) && !route_takes(route, f)) {
+            *field = code_of("");
+            memcpy(field->text, f->name, strnlen(f->name, CODE_BYTES - 1));
+            e = ERR_FIELD_UNKNOWN;
+        }
+    }
+    return e;
+}
+
+static void
+orders_take_symbol(const struct route *route, void *body)
+{
+    const struct route_fill *f = &route->fill;
+    uint8_t *items = f->orders == NULL ? NULL : (uint8_t *)msg_list(f->orders, body);
+    uint32_t count = f->orders == NULL ? 0 : msg_list_count(f->orders, body);
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *symbol = items + i * f->orders->items->size + f->order_symbol;
+        if (*symbol == 0)
+            memcpy(symbol, (uint8_t *)body + f->symbol, sizeof(code_t));
+    }
+}
+
 enum err
-route_read(const struct route *route, const struct http_request *h, void *body, code_t *field)
+route_read(const struct route *route, const struct http_request *h, struct arena *lists, void *body,
+           code_t *field)
 {
     const struct msg_layout *l = route->layout;
     memset(body, 0, l->size);
     *field = code_of("");
     if (route_takes_body(route) && (h->body_length > 0 || route->needs_body)) {
         /* Before the path, so that a body cannot replace what the path says unnoticed. */
-        enum err e = json_read_body(h->body, h->body_length, l, body, NULL, field);
+        enum err e = body_read(route, h, lists, body, field);
         if (e != OK)
             return e;
+        orders_take_symbol(route, body);
     }
     enum err e = path_read(route, h->head->path, body, field);
     if (e == OK)

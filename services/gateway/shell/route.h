@@ -6,6 +6,7 @@
 #ifndef SCRIP_GATEWAY_SHELL_ROUTE_H
 #define SCRIP_GATEWAY_SHELL_ROUTE_H
 
+#include "base/arena.h"
 #include "base/msg.h"
 #include "gateway/shell/http.h"
 
@@ -30,6 +31,9 @@ struct route_part {
 struct route_fill {
     uint32_t account_id, changed_by, command_id, client_order_id, id_was_made;
     uint32_t symbol; /* not filled in: a list's filter, known or refused */
+    /* Orders within the message, and where they stand in one of them; NULL when it has none. */
+    const struct msg_field *orders;
+    uint32_t order_symbol, order_client_order_id, order_id_was_made;
 };
 
 struct route {
@@ -45,8 +49,9 @@ struct route {
     const char *own_name;
     /* the others: */
     enum msg_type request, answer;
-    bool mutates;
-    bool needs_body; /* of a POST or PUT: its message has more than the path gives */
+    bool mutates;       /* its outcome matters: see call_send() */
+    uint32_t was_known; /* of the answer: nothing new came of it; NO_FIELD when it has no such */
+    bool needs_body;    /* of a POST or PUT: its message has more than the path gives */
     const struct msg_layout *layout;
     struct route_fill fill;
 
@@ -68,12 +73,15 @@ MUST_USE enum err route_find(const struct routes *r, enum http1_method method,
 bool route_takes_body(const struct route *r);
 /* Whether the path names a field: {order_id}. */
 bool route_in_path(const struct route *r, const char *name);
-/* Whether a field is taken from the query: not where there is a body, and where the path names an
- * order by one of its ids, the other is not asked. */
-bool route_takes_query(const struct route *r, const char *name);
-/* Fills a message's body (zeroed here) from path, query and JSON. On refusal names the field. */
-MUST_USE enum err route_read(const struct route *route, const struct http_request *h, void *body,
-                             code_t *field);
+/* Whether a client sets a field at all, a list of records included. Where the path names an order
+ * by one of its ids, the other is not asked. */
+bool route_takes(const struct route *r, const struct msg_field *f);
+/* Whether it is taken from the query: not what the path gives, and not where there is a body. */
+bool route_takes_query(const struct route *r, const struct msg_field *f);
+/* Fills a message's body (zeroed here) from path, query and JSON. The orders of a list that name no
+ * symbol get the list's. Lists go into `lists`. On refusal names the field. */
+MUST_USE enum err route_read(const struct route *route, const struct http_request *h,
+                             struct arena *lists, void *body, code_t *field);
 /* What a client may put in place of a refused value; "" when there is nothing to say. */
 text_t route_hint(const struct msg_layout *l, enum err e, code_t field);
 

@@ -17,6 +17,9 @@
 
 #define TICK_MS 20
 
+/* Room for the lists of one request: 50 orders of a basket. */
+#define LISTS_BYTES (64 * sizeof(struct order_wish))
+
 static void *
 room(struct shell *s, int place, size_t bytes)
 {
@@ -40,6 +43,7 @@ cores_init(struct shell *s)
     limit_init(&s->by_account, keys, room(s, 3, limit_bytes(keys)));
     limit_init(&s->by_name, keys, room(s, 4, limit_bytes(keys)));
     s->requests = room(s, 5, o.calls_max * sizeof *s->requests);
+    arena_init(&s->lists, room(s, 7, LISTS_BYTES), LISTS_BYTES);
     for (uint32_t i = 0; i < o.calls_max; i++) {
         s->requests[i].index = i;
         s->requests[i].next = i + 1 < o.calls_max ? i + 1 : GW_NONE;
@@ -200,6 +204,8 @@ shell_stop(void *state)
     bytes_free(&s->openapi);
     free(s->symbols);
     bytes_free(&s->text);
+    for (uint32_t i = 0; i < (uint32_t)s->config->calls_max; i++)
+        basket_drop(&s->requests[i].basket);
     for (size_t i = 0; i < sizeof s->memory / sizeof s->memory[0]; i++)
         free(s->memory[i]);
     free(s);

@@ -10,6 +10,7 @@
 #ifndef SCRIP_GATEWAY_SHELL_SHELL_H
 #define SCRIP_GATEWAY_SHELL_SHELL_H
 
+#include "base/arena.h"
 #include "gateway/core/gateway.h"
 #include "gateway/core/limit.h"
 #include "gateway/core/stream.h"
@@ -32,6 +33,11 @@ struct shell;
 struct market_cache;
 struct ws;
 struct request;
+struct basket;
+
+/* A request's handle has its place in the lower bits of its lower half. Above them stands which of
+ * several messages of one request is meant. */
+#define REQUEST_PART_SHIFT 24
 
 /* An answer of another service, or (msg NULL) why there is none. */
 typedef void request_answer(struct shell *s, struct request *r, const struct msg *msg, enum err e);
@@ -49,7 +55,9 @@ struct request {
     char allow[32];      /* of a method that is not allowed */
     enum err late_error; /* the answer at the deadline */
     request_answer *on_answer;
-    uint32_t next, prev; /* queued ones by deadline; next also links the free ones */
+    uint32_t part;         /* of several messages the one that is answered */
+    struct basket *basket; /* owned; of one that waits for its orders */
+    uint32_t next, prev;   /* queued ones by deadline; next also links the free ones */
 };
 
 struct shell {
@@ -71,6 +79,7 @@ struct shell {
     uint32_t ledger_count, market_server, bridge_server;
     struct bus *market;
     struct bytes packed;
+    struct arena lists; /* of the request that is being read */
 
     /* Own parts. */
     struct limit by_address, by_login, by_account, by_name;
@@ -97,6 +106,9 @@ struct shell {
 /* ---- Requests ---- */
 
 uint64_t request_handle(const struct request *r);
+/* Takes `count` requests more of what the account may ask; RATE_LIMITED and when to come back. */
+MUST_USE enum err request_rate(struct shell *s, const struct request *r, uint32_t count,
+                               uint32_t *retry_after_seconds);
 /* NULL when it was answered already, and for owners of other kinds. */
 struct request *request_find(struct shell *s, uint64_t handle);
 /* Gives a request a deadline of its own, when nobody else keeps one for it. */
@@ -114,6 +126,10 @@ void answer_body(struct shell *s, struct request *r, int status, const struct ms
 void answer_refused(struct shell *s, struct request *r, const struct refused *why);
 void answer_error(struct shell *s, struct request *r, enum err e);
 void answer_field(struct shell *s, struct request *r, enum err e, code_t field, text_t detail);
+/* Appends the error object of a refusal as it is answered: with the client order id where the
+ * outcome is unknown, and a time where it is worth trying again. */
+void refusal_write(struct bytes *out, const struct refused *why, uint64_t corr,
+                   const cid_t *client_order_id);
 /* Appends the error object, for the stream too. */
 void error_write(struct bytes *out, const struct refused *why, uint64_t corr,
                  const cid_t *client_order_id);
@@ -124,9 +140,11 @@ void error_write(struct bytes *out, const struct refused *why, uint64_t corr,
 MUST_USE enum err call_open(struct shell *s);
 void call_close(struct shell *s);
 uint32_t call_ledger_of(const struct shell *s, uint64_t account_id);
-/* Sends a request's message. On refusal nothing was sent. */
+/* Sends a request's message. On refusal nothing was sent. What MUTATES, and what the caller says
+ * `matters`, such as a cancel, which is journaled as what it causes, is not given up while its
+ * outcome may still be told. */
 MUST_USE enum err call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr,
-                            uint64_t owner, const void *body);
+                            uint64_t owner, bool matters, const void *body);
 /* Resends and gives up what is due. */
 void call_tick(struct shell *s);
 
@@ -138,6 +156,11 @@ void call_tick(struct shell *s);
 #include "gateway/routes.def"
 #undef OWN
 #undef ASK
+
+/* ---- Baskets ---- */
+
+/* Frees what a request's orders are waited for with; NULL is none. */
+void basket_drop(struct basket **b);
 
 /* ---- Symbols ---- */
 

@@ -19,8 +19,8 @@ symbols_tick(struct shell *s)
         return;
     struct md_symbols_get body = {0};
     s->symbols_at_us = now_us + (s->symbol_count == 0 ? AGAIN_US : ASK_US);
-    enum err e =
-        call_send(s, s->market_server, MSG_md_symbols_get, corr_new(s), SYMBOLS_OWNER, &body);
+    enum err e = call_send(s, s->market_server, MSG_md_symbols_get, corr_new(s), SYMBOLS_OWNER,
+                           false, &body);
     (void)e; /* away or busy: asked again when its time comes */
 }
 

@@ -137,8 +137,8 @@ question_ask(struct ws_conn *c, enum ws_question question, bool from_now)
     struct event_resume resume = {.account_id = c->who.account_id, .after = c->cursor.last};
     struct account_get get = {.account_id = c->who.account_id};
     gw_forget(&s->gw, c->question_corr);
-    enum err e = from_now ? call_send(s, server, MSG_account_get, corr, owner, &get)
-                          : call_send(s, server, MSG_event_resume, corr, owner, &resume);
+    enum err e = from_now ? call_send(s, server, MSG_account_get, corr, owner, false, &get)
+                          : call_send(s, server, MSG_event_resume, corr, owner, false, &resume);
     c->question = e == OK ? question : WS_ASK_NONE;
     c->question_corr = e == OK ? corr : 0;
     c->ask_at_us = e == OK ? 0 : loop_steady_us(s->loop) + ASK_AGAIN_US;
@@ -266,48 +266,27 @@ ws_op_tick(struct ws_conn *c)
 
 /* ---- Events ------------------------------------------------------------------------------ */
 
-static const struct msg_layout *
-record_layout(const char *name)
-{
-    const struct msg_layout *l;
-    for (uint32_t i = 0; (l = msg_record_at(i)) != NULL; i++)
-        if (strcmp(l->name, name) == 0)
-            return l;
-    return NULL;
-}
-
-/* An account event's number and text; NULL for other messages. */
+/* An account event's number and text; NULL for other messages. What happened to what is in its one
+ * record, which names it. */
 static struct note *
 event_note(struct ws *w, const struct msg *m, uint64_t *sequence)
 {
-    const char *name;
-    const void *record;
-    struct bytes *out = &w->text;
-    switch ((int)m->type) {
-    case MSG_event_order:
-        *sequence = m->event_order.sequence;
-        name = "order";
-        record = &m->event_order.order;
-        break;
-    case MSG_event_trade:
-        *sequence = m->event_trade.sequence;
-        name = "trade";
-        record = &m->event_trade.trade;
-        break;
-    case MSG_event_balance:
-        *sequence = m->event_balance.sequence;
-        name = "balance";
-        record = &m->event_balance.balance;
-        break;
-    default:
+    const struct msg_layout *l = msg_layout(m->type);
+    if (strncmp(l->name, "event_", 6) != 0)
         return NULL;
-    }
+    const struct msg_field *number = msg_field_by_name(l, "sequence");
+    const struct msg_field *part = msg_field_by_tag(l, 3);
+    if (number == NULL || part == NULL || part->kind != KIND_RECORD)
+        return NULL;
+    struct bytes *out = &w->text;
+    const uint8_t *body = msg_body_const(m);
     char head[80];
+    memcpy(sequence, body + number->offset, sizeof *sequence);
     bytes_clear(out);
-    snprintf(head, sizeof head, "{\"event\":\"%s\",\"sequence\":%" PRIu64 ",\"data\":", name,
-             *sequence);
+    snprintf(head, sizeof head,
+             "{\"event\":\"%s\",\"sequence\":%" PRIu64 ",\"data\":", part->items->name, *sequence);
     add_text(out, head);
-    json_write_body(out, record_layout(name), record);
+    json_write_body(out, part->items, body + part->offset);
     add_text(out, "}");
     return note_new((const char *)out->data, out->length);
 }
