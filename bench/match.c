@@ -1,13 +1,15 @@
 /*
- * match.c - how fast the matching core is: ns per operation, p99 and memory per resting order.
+ * match.c - how fast the matching core is: ns per operation, its spread, memory per resting order.
  *
  *   match [RUNS]
  *
  * The streams of flow.h with 100, ten thousand and a million orders resting, through the book
  * alone (what other engines' figures cover) and through the whole core: messages in, reports with
- * evidence out. Every run's trades are checked against the stream's answer. SCRIP_BENCH may name
- * a folder with d100.flow, d10k.flow and d1m.flow; otherwise the same streams are made here.
- * Prints one JSON object.
+ * evidence out. Each one operation after the other, and again in batches of AHEAD operations that
+ * are looked at ahead (books_ahead()), as when a frame brought them together. The ratio takes the
+ * first. Every run's trades are checked against the stream's answer. SCRIP_BENCH may name a folder
+ * with d100.flow, d10k.flow and d1m.flow; otherwise the same streams are made here. Prints one
+ * JSON object.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -26,19 +28,23 @@
 #define TICK     1000000 /* 0.01 */
 #define LOT      100000  /* 0.001 */
 #define RUNS_MAX 50
-#define AIM_NS   60 /* per operation with ten thousand orders resting */
+#define AIM      1.5 /* times as fast as CppTrader */
+#define AHEAD    BOOKS_AHEAD_MAX
 
 struct stream {
     const char *name;
     uint64_t depth;
     uint32_t mean;
     uint64_t hash; /* of the published stream with this seed */
+    /* ns an operation on the machine where docs/decisions/ has them from: of CppTrader, and of the
+     * fastest of the engines that check what they are told */
+    double cpptrader_ns, fastest_ns;
 };
 
 static const struct stream streams[] = {
-    {"d100", 100, 10, UINT64_C(0x2263ad90bae08360)},
-    {"d10k", 10000, 100, UINT64_C(0xeab853c238ae8ddb)},
-    {"d1m", 1000000, 1000, UINT64_C(0x2f690b2f4d6a9d06)},
+    {"d100", 100, 10, UINT64_C(0x2263ad90bae08360), 59, 30},
+    {"d10k", 10000, 100, UINT64_C(0xeab853c238ae8ddb), 85, 38},
+    {"d1m", 1000000, 1000, UINT64_C(0x2f690b2f4d6a9d06), 378, 243},
 };
 
 /* The engine under measurement and what it said. */
@@ -51,9 +57,26 @@ struct engine {
     uint64_t hash, trades;
 };
 
+typedef void engine_op(struct engine *e, const struct flow_op *op);
+
+/* The ways to run a stream. */
+struct way {
+    const char *name;
+    bool is_core, is_ahead;
+};
+
+static const struct way ways[] = {
+    {"book_ns", false, false},
+    {"book_ahead_ns", false, true},
+    {"core_ns", true, false},
+    {"core_ahead_ns", true, true},
+};
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
+
 struct result {
-    double book_ns[RUNS_MAX], core_ns[RUNS_MAX];
-    double book_p99_ns, bytes_per_order;
+    double ns[WAYS][RUNS_MAX];
+    double bytes_per_order;
+    double p50_ns, p99_ns, max_ns; /* of single operations in the book */
     bool is_right;
 };
 
@@ -79,7 +102,7 @@ book_op(struct engine *e, const struct flow_op *op)
     struct books *s = &e->match->books;
     struct book *b = &e->match->book[0];
     if (op->kind == FLOW_CANCEL) {
-        uint32_t record = resting_find(&s->orders, op->id);
+        uint32_t record = resting_seek(&s->orders, op->id);
         CHECK(record != RESTING_NONE);
         book_unlink(s, b, record);
         resting_free(&s->orders, record);
@@ -195,22 +218,42 @@ engine_close(struct engine *e)
     munmap(e->memory, e->size);
 }
 
-typedef void engine_op(struct engine *e, const struct flow_op *op);
+static void
+run_batch(struct engine *e, const struct flow_op *ops, uint32_t count, engine_op *op)
+{
+    struct book_ahead soon[AHEAD];
+    bool is_deep = books_are_deep(&e->match->books);
+    for (uint32_t i = 0; i < count && is_deep; i++)
+        soon[i] = (struct book_ahead){.id = ops[i].id,
+                                      .book = ops[i].kind != FLOW_CANCEL ? e->match->book : NULL,
+                                      .side = ops[i].side == FLOW_BUY ? SIDE_BUY : SIDE_SELL,
+                                      .price = (int64_t)ops[i].price * TICK};
+    if (is_deep)
+        books_ahead(&e->match->books, soon, count);
+    for (uint32_t i = 0; i < count; i++)
+        op(e, &ops[i]);
+}
 
 /* ns per operation of the measured part. */
 static double
-run(const struct flow *f, engine_op *op, struct result *r)
+run(const struct flow *f, const struct way *way, struct result *r)
 {
     struct engine e;
+    engine_op *op = way->is_core ? core_op : book_op;
     engine_open(&e, f->id_max);
-    uint64_t before = anonymous_bytes();
+    uint64_t before = anonymous_bytes(), end = f->preload + f->count;
     for (uint64_t i = 0; i < f->preload; i++)
         op(&e, &f->ops[i]);
     r->bytes_per_order = (double)(anonymous_bytes() - before) / (double)f->preload;
-    uint64_t start = now_ns();
-    for (uint64_t i = f->preload; i < f->preload + f->count; i++)
-        op(&e, &f->ops[i]);
-    uint64_t took = now_ns() - start;
+    int64_t start = now_ns();
+    if (way->is_ahead) {
+        for (uint64_t i = f->preload; i < end; i += AHEAD)
+            run_batch(&e, &f->ops[i], end - i < AHEAD ? (uint32_t)(end - i) : AHEAD, op);
+    } else {
+        for (uint64_t i = f->preload; i < end; i++)
+            op(&e, &f->ops[i]);
+    }
+    int64_t took = now_ns() - start;
     r->is_right = r->is_right && e.hash == f->hash && e.trades == f->trades &&
                   e.match->book[0].orders == f->resting && match_check(e.match) == NULL;
     engine_close(&e);
@@ -225,8 +268,8 @@ compare(const void *a, const void *b)
 }
 
 /* The clock itself costs as much as an operation: its own median is taken off. */
-static double
-p99(const struct flow *f)
+static void
+measure_spread(const struct flow *f, struct result *r)
 {
     struct engine e;
     uint32_t *took = calloc(f->count, sizeof(*took)), clock[1001];
@@ -235,20 +278,23 @@ p99(const struct flow *f)
     for (uint64_t i = 0; i < f->preload; i++)
         book_op(&e, &f->ops[i]);
     for (int i = 0; i < 1001; i++) {
-        uint64_t start = now_ns();
+        int64_t start = now_ns();
         clock[i] = (uint32_t)(now_ns() - start);
     }
     for (uint64_t i = 0; i < f->count; i++) {
-        uint64_t start = now_ns();
+        int64_t start = now_ns();
         book_op(&e, &f->ops[f->preload + i]);
         took[i] = (uint32_t)(now_ns() - start);
     }
     qsort(clock, 1001, sizeof(*clock), compare);
+    for (uint64_t i = 0; i < f->count; i++)
+        took[i] -= took[i] < clock[500] ? took[i] : clock[500];
     qsort(took, f->count, sizeof(*took), compare);
-    uint32_t value = took[f->count * 99 / 100];
+    r->p50_ns = took[f->count / 2];
+    r->p99_ns = took[f->count * 99 / 100];
+    r->max_ns = took[f->count - 1];
     free(took);
     engine_close(&e);
-    return value > clock[500] ? value - clock[500] : 0;
 }
 
 static int
@@ -280,6 +326,32 @@ stream_open(struct flow *f, const struct stream *s)
         fprintf(stderr, "match: the stream %s is not the published one\n", s->name);
 }
 
+static void
+measure(const struct flow *f, long runs, struct result *r)
+{
+    *r = (struct result){.is_right = true};
+    /* By turns, so that what else the machine does falls on all of them. */
+    for (long k = 0; k < runs; k++)
+        for (size_t w = 0; w < WAYS; w++)
+            r->ns[w][k] = run(f, &ways[w], r);
+    measure_spread(f, r);
+}
+
+static void
+print_stream(const struct stream *s, struct result *r, long runs)
+{
+    printf("\"%s\":{\"resting\":%llu,", s->name, (unsigned long long)s->depth);
+    for (size_t w = 0; w < WAYS; w++)
+        printf("\"%s\":%.1f,", ways[w].name, median(r->ns[w], runs));
+    printf("\"book_p50_ns\":%.0f,\"book_p99_ns\":%.0f,\"book_max_ns\":%.0f,"
+           "\"cpptrader_ns\":%.0f,\"fastest_ns\":%.0f,",
+           r->p50_ns, r->p99_ns, r->max_ns, s->cpptrader_ns, s->fastest_ns);
+    /* Pages are too large a measure for small books. */
+    if (s->depth >= 100000)
+        printf("\"bytes_per_order\":%.0f,", r->bytes_per_order);
+    printf("\"trades_right\":%s}", r->is_right ? "true" : "false");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -289,37 +361,23 @@ main(int argc, char **argv)
         fprintf(stderr, "RUNS is 1 to %d\n", RUNS_MAX);
         return 2;
     }
-    double at_10k = 0;
+    double ratio = 1e9;
     bool all_right = true;
-    char raw[4096];
-    int length = 0;
+    printf("{\"name\":\"match\",\"aim\":%.1f,\"unit\":\"CppTrader's ns per operation over "
+           "ours, at the depth where that is least\",\"raw\":{",
+           AIM);
     for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
+        static struct result r;
         struct flow f;
-        struct result r = {.is_right = true};
         stream_open(&f, &streams[i]);
-        for (long k = 0; k < runs; k++) {
-            r.core_ns[k] = run(&f, core_op, &r);
-            r.book_ns[k] = run(&f, book_op, &r);
-        }
-        r.book_p99_ns = p99(&f);
-        double book = median(r.book_ns, runs), core = median(r.core_ns, runs);
-        if (strcmp(streams[i].name, "d10k") == 0)
-            at_10k = book;
+        measure(&f, runs, &r);
+        printf("%s", i > 0 ? "," : "");
+        print_stream(&streams[i], &r, runs);
+        double here = streams[i].cpptrader_ns / median(r.ns[0], runs);
+        ratio = here < ratio ? here : ratio;
         all_right = all_right && r.is_right;
-        length += snprintf(raw + length, sizeof(raw) - (size_t)length,
-                           "%s\"%s\":{\"resting\":%llu,\"book_ns\":%.1f,\"book_p99_ns\":%.0f,"
-                           "\"core_ns\":%.1f,\"trades_right\":%s",
-                           i > 0 ? "," : "", streams[i].name, (unsigned long long)streams[i].depth,
-                           book, r.book_p99_ns, core, r.is_right ? "true" : "false");
-        /* Pages are too large a measure for small books. */
-        if (streams[i].depth >= 100000)
-            length += snprintf(raw + length, sizeof(raw) - (size_t)length,
-                               ",\"bytes_per_order\":%.0f", r.bytes_per_order);
-        length += snprintf(raw + length, sizeof(raw) - (size_t)length, "}");
         flow_free(&f);
     }
-    printf("{\"name\":\"match\",\"ratio\":%.4f,\"aim\":1,\"unit\":\"%d ns over ns per operation "
-           "with 10,000 orders resting\",\"raw\":{%s}}\n",
-           AIM_NS / at_10k, AIM_NS, raw);
+    printf("},\"ratio\":%.4f}\n", ratio);
     return all_right ? 0 : 3;
 }

@@ -510,8 +510,13 @@ Test(take, empty_levels_make_way)
 Test(take, looking_ahead_changes_nothing)
 {
     rest(1, OTHER, SIDE_BUY, 100, 1);
-    const uint64_t ids[] = {1, 2, UINT64_MAX, 0};
-    books_ahead(&books, ids, 4);
+    const struct book_ahead soon[] = {{.id = 1},
+                                      {.id = UINT64_MAX},
+                                      {0},
+                                      {2, &book, SIDE_BUY, P(100)},
+                                      {3, &book, SIDE_SELL, P(7)}};
+    books_ahead(&books, soon, 5);
+    cr_assert(!books_are_deep(&books));
     for (uint64_t id = 0; id < 100; id++) {
         resting_ahead(&books.orders, id);
         cr_assert_lt(resting_ahead_record(&books.orders, id), 1000);

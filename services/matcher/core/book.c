@@ -9,8 +9,6 @@
 #include "matcher/core/level.h"
 #include "matcher/core/model.h"
 
-#define AHEAD_MIN 65536 /* orders; fewer are in the caches anyway */
-
 static size_t
 lines(size_t bytes)
 {
@@ -77,14 +75,6 @@ books_init(struct books *s, const struct books_limits *l, void *zeroed)
     s->passed.level = LEVEL_NONE;
 }
 
-uint64_t
-books_next_rank(struct books *s)
-{
-    uint64_t now = s->now_us > 0 ? (uint64_t)s->now_us : 0;
-    s->last_rank = now > s->last_rank ? now : s->last_rank + 1;
-    return s->last_rank;
-}
-
 void
 book_open(struct book *b, code_t symbol, uint32_t number)
 {
@@ -116,24 +106,34 @@ place_of(const struct books *s, const struct price_level *level, uint64_t rank, 
     return after;
 }
 
-void
-books_ahead(const struct books *s, const uint64_t *ids, uint32_t count)
+/* The second step: the order's record, and for a new one the level it will join. */
+static void
+ahead_records(const struct books *s, const struct book_ahead *soon, uint32_t count,
+              uint32_t *records, uint32_t *levels)
 {
-    uint32_t record[BOOKS_AHEAD_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        records[i] = resting_ahead_record(&s->orders, soon[i].id);
+        levels[i] = soon[i].book != NULL ? level_ahead(s, soon[i].book, soon[i].side, soon[i].price)
+                                         : LEVEL_NONE;
+    }
+}
+
+void
+books_ahead(const struct books *s, const struct book_ahead *soon, uint32_t count)
+{
+    uint32_t records[BOOKS_AHEAD_MAX], levels[BOOKS_AHEAD_MAX];
     const struct resting *at = s->orders.at;
-    if (s->orders.used < AHEAD_MIN)
-        return;
     CHECK(count <= BOOKS_AHEAD_MAX);
     for (uint32_t i = 0; i < count; i++)
-        resting_ahead(&s->orders, ids[i]);
-    for (uint32_t i = 0; i < count; i++)
-        record[i] = resting_ahead_record(&s->orders, ids[i]);
+        resting_ahead(&s->orders, soon[i].id);
+    ahead_records(s, soon, count, records, levels);
     for (uint32_t i = 0; i < count; i++) {
-        const struct resting *r = &at[record[i]];
-        uint32_t before = r->prev < s->orders.max ? r->prev : record[i];
-        uint32_t after = r->next < s->orders.max ? r->next : record[i];
-        __builtin_prefetch(&at[before], 1);
-        __builtin_prefetch(&at[after], 1);
+        const struct resting *r = &at[records[i]];
+        bool is_new = levels[i] != LEVEL_NONE;
+        uint32_t before = is_new ? s->levels[levels[i]].tail : r->prev;
+        uint32_t after = is_new ? before : r->next;
+        __builtin_prefetch(&at[before < s->orders.max ? before : 0], 1);
+        __builtin_prefetch(&at[after < s->orders.max ? after : 0], 1);
         __builtin_prefetch(&s->levels[r->level < s->levels_fresh ? r->level : 0], 1);
     }
 }

@@ -21,8 +21,9 @@
 
 #define LEVEL_NONE       UINT32_MAX
 #define BOOK_NONE        UINT32_MAX
-#define BOOKS_AHEAD_MAX  32 /* orders that are looked at ahead together */
-#define BOOK_RECENT_BITS 14 /* price levels remembered for a quick find, all books together */
+#define BOOKS_AHEAD_MAX  32    /* orders that are looked at ahead together */
+#define BOOKS_AHEAD_MIN  65536 /* orders; fewer lie in the caches anyway */
+#define BOOK_RECENT_BITS 14    /* price levels remembered for a quick find, all books together */
 
 /* Users' orders at one price. One that runs out of orders stays in its ladder for a while, in the
  * list of its side's empty levels: prices come back, and it is then found at once. The best level
@@ -170,7 +171,13 @@ book_side(struct book *b, enum side side)
 }
 
 /* The next rank: the time, or one more than the greatest there was. */
-uint64_t books_next_rank(struct books *s);
+static inline uint64_t
+books_next_rank(struct books *s)
+{
+    uint64_t now = s->now_us > 0 ? (uint64_t)s->now_us : 0;
+    s->last_rank = now > s->last_rank ? now : s->last_rank + 1;
+    return s->last_rank;
+}
 
 /* What is left of an order as a whole: of an iceberg with what is hidden. */
 static inline int64_t
@@ -180,9 +187,23 @@ book_left(const struct books *s, uint32_t order)
     return r->quantity + (r->has_more ? s->orders.more[order].hidden : 0);
 }
 
-/* These orders will be pulled or placed soon: fetches what that reads into the processor's caches,
- * all at once instead of one after the other. A hint; does nothing while there are few orders. */
-void books_ahead(const struct books *s, const uint64_t *ids, uint32_t count);
+/* An order that will be placed or pulled soon. */
+struct book_ahead {
+    uint64_t id;
+    const struct book *book; /* where it is new; NULL = it is there already */
+    enum side side;
+    int64_t price;
+};
+
+/* Whether looking ahead is worth its time. */
+static inline bool
+books_are_deep(const struct books *s)
+{
+    return s->orders.used >= BOOKS_AHEAD_MIN;
+}
+/* Fetches what these will read into the processor's caches, all at once instead of one after the
+ * other. A hint: it changes nothing. */
+void books_ahead(const struct books *s, const struct book_ahead *soon, uint32_t count);
 
 /*
  * Links an order that is in no list into its level, by rank. `hint` is an order already linked

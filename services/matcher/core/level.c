@@ -34,6 +34,14 @@ level_find(const struct books *s, struct book *b, enum side side, int64_t price)
 }
 
 uint32_t
+level_ahead(const struct books *s, const struct book *b, enum side side, int64_t price)
+{
+    uint32_t level = *recent_of(s, level_owner(b, side), price);
+    __builtin_prefetch(&s->levels[level], 1);
+    return level;
+}
+
+uint32_t
 level_new(struct books *s, struct book *b, enum side side, int64_t price)
 {
     if (s->levels_used == s->levels_max)

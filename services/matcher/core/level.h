@@ -20,6 +20,8 @@ level_owner(const struct book *b, enum side side)
 
 /* LEVEL_NONE when there is none; it may be an empty one. */
 uint32_t level_find(const struct books *s, struct book *b, enum side side, int64_t price);
+/* Fetches the level that was found for this price lately, or another, and gives its number. */
+uint32_t level_ahead(const struct books *s, const struct book *b, enum side side, int64_t price);
 /* A level without orders in its ladder, or LEVEL_NONE when there is no room. */
 uint32_t level_new(struct books *s, struct book *b, enum side side, int64_t price);
 /* The last order of a level is gone. */

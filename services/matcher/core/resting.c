@@ -89,15 +89,18 @@ same(const uint32_t *words, uint32_t word)
     return (uint32_t)halves[0] | (uint32_t)(halves[0] >> 32);
 }
 
-static uint32_t
-index_find(const struct resting_pool *p, const struct resting_index *x, uint64_t id, uint32_t hash)
+static inline uint32_t
+index_find(const struct resting_pool *p, const struct resting_index *x, uint64_t id, uint32_t hash,
+           uint32_t *place)
 {
     for (uint32_t l = home_of(x, hash);; l = (l + 1) & x->mask) {
         const struct index_line *line = &x->lines[l];
         for (uint32_t bits = same(line->hash, hash); bits != 0; bits &= bits - 1) {
-            uint32_t record = line->record[__builtin_ctz(bits)];
-            if (record != 0 && p->at[record - 1].id == id)
+            uint32_t i = (uint32_t)__builtin_ctz(bits), record = line->record[i];
+            if (record != 0 && p->at[record - 1].id == id) {
+                *place = l * INDEX_LINE + i;
                 return record - 1;
+            }
         }
         if (x->passed[l] == 0)
             return RESTING_NONE;
@@ -173,14 +176,27 @@ index_move(struct resting_pool *p)
 
 /* ---- The pool ------------------------------------------------------------------------------- */
 
+static inline uint32_t
+find(const struct resting_pool *p, uint64_t id, uint32_t *place)
+{
+    uint32_t hash = hash_of(id);
+    uint32_t record = index_find(p, &p->index, id, hash, place);
+    if (record == RESTING_NONE && p->old.used > 0)
+        record = index_find(p, &p->old, id, hash, place);
+    return record;
+}
+
 uint32_t
 resting_find(const struct resting_pool *p, uint64_t id)
 {
-    uint32_t hash = hash_of(id);
-    uint32_t record = index_find(p, &p->index, id, hash);
-    if (record == RESTING_NONE && p->old.used > 0)
-        record = index_find(p, &p->old, id, hash);
-    return record;
+    uint32_t place;
+    return find(p, id, &place);
+}
+
+uint32_t
+resting_seek(struct resting_pool *p, uint64_t id)
+{
+    return find(p, id, &p->sought_at);
 }
 
 void
@@ -194,9 +210,10 @@ resting_ahead_record(const struct resting_pool *p, uint64_t id)
 {
     uint32_t hash = hash_of(id);
     const struct index_line *line = &p->index.lines[home_of(&p->index, hash)];
-    uint32_t place = (uint32_t)__builtin_ctz(same(line->hash, hash) | 1u << (INDEX_LINE - 1));
-    uint32_t number = line->record[place];
-    uint32_t record = number > 0 ? number - 1 : 0;
+    uint32_t bits = same(line->hash, hash);
+    uint32_t number = line->record[__builtin_ctz(bits | 1u << (INDEX_LINE - 1))];
+    /* A new order, and the few that lie in a later line, get the first record: it does no harm. */
+    uint32_t record = bits != 0 && number != 0 ? number - 1 : 0;
     __builtin_prefetch(&p->at[record], 1);
     return record;
 }
@@ -247,9 +264,14 @@ void
 resting_free(struct resting_pool *p, uint32_t record)
 {
     struct resting *r = &p->at[record];
-    uint32_t hash = hash_of(r->id);
-    bool is_new = index_remove(&p->index, hash, record);
-    CHECK(is_new || (p->old.used > 0 && index_remove(&p->old, hash, record)));
+    uint32_t line = p->sought_at / INDEX_LINE, i = p->sought_at % INDEX_LINE;
+    if (line <= p->index.mask && p->index.lines[line].record[i] == record + 1) {
+        index_empty(&p->index, line, i);
+    } else {
+        uint32_t hash = hash_of(r->id);
+        bool is_new = index_remove(&p->index, hash, record);
+        CHECK(is_new || (p->old.used > 0 && index_remove(&p->old, hash, record)));
+    }
     r->id = 0;
     r->next = p->free;
     p->free = record;

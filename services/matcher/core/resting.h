@@ -98,6 +98,7 @@ struct resting_pool {
     struct resting_index index;
     struct resting_index old; /* what is not yet moved from it: while used > 0 */
     uint32_t moved;           /* lines of `old` from here on */
+    uint32_t sought_at;       /* place in `index` of the order sought last */
     uint32_t free, fresh, max, used;
     struct resting_index rooms[2]; /* for the tables, by turns; the first for one of full size */
 };
@@ -116,6 +117,8 @@ uint32_t resting_ahead_record(const struct resting_pool *p, uint64_t id);
 
 /* RESTING_NONE when there is no such order. */
 uint32_t resting_find(const struct resting_pool *p, uint64_t id);
+/* The same, for an order that may be freed next: its place in the index is remembered. */
+uint32_t resting_seek(struct resting_pool *p, uint64_t id);
 /* A record with this id, which must be new, and all else zero. RESTING_NONE when full. */
 uint32_t resting_new(struct resting_pool *p, uint64_t id);
 /* Clears and marks as set what only some orders need. */
