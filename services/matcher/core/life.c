@@ -321,8 +321,8 @@ life_pull(struct match *m, struct outbox *out, const struct errand *e)
     life_end(m, out, record, e->corr, ORDER_END_CLIENT_CANCEL)->was_pulled = true;
 }
 
-/* Lowers an order to this quantity as a whole; false when no less than that is filled, or it never
- * had as much. */
+/* Lowers an order to this quantity as a whole; false when no less than that is filled, or it has no
+ * more than that. */
 static bool
 trim(struct match *m, uint32_t record, int64_t quantity)
 {
@@ -330,7 +330,7 @@ trim(struct match *m, uint32_t record, int64_t quantity)
     int64_t *total = r->has_more ? &m->books.orders.more[record].total : &r->total;
     bool is_in_book = r->state == RESTING_IN_BOOK;
     int64_t left = is_in_book ? book_left(&m->books, record) : r->quantity;
-    if (quantity > *total || left <= *total - quantity)
+    if (quantity >= *total || left <= *total - quantity)
         return false;
     left -= *total - quantity;
     *total = quantity;

@@ -283,12 +283,14 @@ tell_take(struct match *m, struct outbox *out, const struct fill *f, int64_t lef
     tell_resting(m, out, b, &f->maker, &fill);
 }
 
-/* What self-trade prevention took off the taker belongs to its next report. */
+/* What self-trade prevention took off the taker belongs to its next report. A buyer by quote amount
+ * asked for no quantity of which it could be a part. */
 static void
 gather_prevented(struct match *m)
 {
     struct work *w = &m->work;
-    m->gathered.prevented += w->taker.prevented - w->prevented;
+    if (w->total > 0)
+        m->gathered.prevented += w->taker.prevented - w->prevented;
     w->prevented = w->taker.prevented;
 }
 
