@@ -21,8 +21,9 @@ struct binance_room {
 
 /*
  * Takes @trade, @aggTrade, @bookTicker, @depth (diffs), @markPrice, partial depth and REST
- * snapshots, spot and futures, times in ms or us. MD_EVENT_NONE for well-formed messages of other kinds. Refuses with
- * LINE_INVALID whatever is malformed, lacks a field, or holds more levels than there is room for.
+ * snapshots, spot and futures, times in ms or us. MD_EVENT_NONE for well-formed messages of other
+ * kinds. Refuses with LINE_INVALID whatever is malformed, lacks a field, or holds more levels than
+ * there is room for.
  */
 MUST_USE enum err binance_line(const char *line, size_t length, const struct binance_room *room,
                                struct md_event *out);
