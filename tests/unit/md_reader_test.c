@@ -151,6 +151,49 @@ Test(reader, a_file_that_was_cut_off_gives_what_it_has)
     cr_assert_eq(all[strlen(all) - 1], '!');
 }
 
+/* What comes next of a followed file: its line, or "..." when there is nothing yet. */
+static const char *
+next_of(struct reader *r)
+{
+    static char text[64];
+    const char *line;
+    size_t length;
+    enum reader_step step;
+    while ((step = reader_next(r, &line, &length)) == READER_MORE)
+        ;
+    cr_assert(step == READER_LINE || step == READER_WAIT);
+    snprintf(text, sizeof(text), "%.*s", step == READER_LINE ? (int)length : 3,
+             step == READER_LINE ? line : "...");
+    return text;
+}
+
+Test(reader, a_file_that_is_followed_has_no_end)
+{
+    char why[READER_WHY_BYTES], files[512];
+    struct reader *r;
+    write_file("done.txt", "1\n2", 3);
+    write_file("grows.txt", "", 0);
+    snprintf(files, sizeof(files), "%s,%s", path_of("done.txt"), path_of("grows.txt"));
+    cr_assert(reader_open(files, &r, why) == OK, "%s", why);
+    reader_follow(r);
+    cr_assert_str_eq(next_of(r), "1");
+    cr_assert_str_eq(next_of(r), "2", "a file before the last one has its end");
+    cr_assert_str_eq(next_of(r), "...");
+    FILE *f = fopen(path_of("grows.txt"), "a");
+    cr_assert(f != NULL);
+    setbuf(f, NULL);
+    fputs("3\nfo", f);
+    cr_assert_str_eq(next_of(r), "3");
+    cr_assert_str_eq(next_of(r), "...", "half a line is none");
+    cr_assert_str_eq(next_of(r), "...");
+    fputs("ur\n5\n", f);
+    cr_assert_str_eq(next_of(r), "four");
+    cr_assert_str_eq(next_of(r), "5");
+    cr_assert_str_eq(next_of(r), "...");
+    fclose(f);
+    reader_close(&r);
+}
+
 Test(reader, a_line_without_end_is_passed_over)
 {
     size_t length = 3 * READER_LINE_MAX;

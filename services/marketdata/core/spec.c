@@ -105,8 +105,12 @@ playback_option(struct slice name, struct slice value, struct spec *s, char *why
         s->loop = slice_is(value, "1");
         if (!s->loop && !slice_is(value, "0"))
             return refuse(why, "loop= is 1 or 0, not ", value);
+    } else if (slice_is(name, "follow")) {
+        s->follow = slice_is(value, "1");
+        if (!s->follow && !slice_is(value, "0"))
+            return refuse(why, "follow= is 1 or 0, not ", value);
     } else {
-        return refuse(why, "playback takes speed, clock, loop and symbols, not ", name);
+        return refuse(why, "playback takes speed, clock, loop, follow and symbols, not ", name);
     }
     return OK;
 }
@@ -151,6 +155,8 @@ source_read(struct slice text, struct spec *s, char *why)
         return refuse(why, "a source is synthetic or playback, not ", kind);
     }
     enum err e = options_read(text, s, why);
+    if (e == OK && s->loop && s->follow)
+        return refuse(why, "a file that is followed has no end to begin again at: ", kind);
     if (e == OK && s->kind == SPEC_SYNTHETIC && s->symbol_count == 0)
         return refuse(why, "synthetic needs symbols=: ", kind);
     return e;

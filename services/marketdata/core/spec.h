@@ -9,6 +9,7 @@
  *     synthetic   seed=N (7)    symbols=A,B (needed)    rate=N updates a second and symbol (20)
  *                 levels=N a side (20)
  *     playback    speed=N or max (1)    clock=now or kept (now)    loop=1 or 0 (0)
+ *                 follow=1 or 0 (0): the last file is still being written, its end is waited for
  *                 symbols=A (the symbol of CSV files; of a raw recording, which symbols to take)
  *
  *     playback:/data/btcusdt_*.txt.xz:speed=10:loop=1;synthetic:seed=3:symbols=ETHUSDT
@@ -36,6 +37,7 @@ struct spec {
     rate_t speed;                 /* playback: 0 = as fast as it goes */
     bool clock_now;               /* playback: times are shifted so that it begins now */
     bool loop;                    /* playback */
+    bool follow;                  /* playback: more may be written to the last file */
     uint64_t seed;                /* synthetic */
     uint32_t rate;                /* synthetic: updates a second and symbol */
     uint32_t levels;              /* synthetic: a side */

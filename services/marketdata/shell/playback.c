@@ -20,6 +20,7 @@
 
 #define LEVELS_MAX   5000u
 #define LOG_EVERY_US 10000000
+#define FOLLOW_MS    5
 
 enum format { FORMAT_UNKNOWN, FORMAT_RAW, FORMAT_CSV, FORMAT_NEITHER };
 
@@ -39,6 +40,8 @@ struct playback {
     struct md_event rows[CSV_EVENTS_MAX];
     uint32_t row_count, row_at;
     struct loop *loop;
+    struct loop_timer *timer; /* of a followed file: when it is looked at again */
+    struct source_env env;
 };
 
 /* A file with a thousand bad lines gets one log line every ten seconds; the metric has them all. */
@@ -184,6 +187,26 @@ take_line(struct playback *p, const char *line, size_t length, struct md_event *
     return SOURCE_MORE;
 }
 
+static void
+on_time(void *arg)
+{
+    const struct playback *p = arg;
+    p->env.on_ready(p->env.arg);
+}
+
+/* A file that is written to does not call: it is looked at again after a moment. */
+static enum source_step
+wait_for_more(struct playback *p)
+{
+    if (p->loop == NULL)
+        return SOURCE_WAIT;
+    if (p->timer == NULL)
+        p->timer = loop_timer_new(p->loop, FOLLOW_MS, 0, on_time, p);
+    else
+        loop_timer_again(p->timer, FOLLOW_MS);
+    return SOURCE_WAIT;
+}
+
 static enum source_step
 playback_next(void *self, struct md_event *out)
 {
@@ -200,6 +223,8 @@ playback_next(void *self, struct md_event *out)
         return take_line(p, line, length, out);
     case READER_MORE:
         return SOURCE_MORE;
+    case READER_WAIT:
+        return wait_for_more(p);
     case READER_LONG:
         skip(p, "the line is longer than 1 MiB");
         return SOURCE_MORE;
@@ -219,6 +244,8 @@ playback_close(void **self)
     struct playback *p = *self;
     if (p == NULL)
         return;
+    if (p->timer != NULL)
+        loop_timer_end(&p->timer);
     reader_close(&p->reader);
     free(p->room.levels);
     free(p);
@@ -242,11 +269,14 @@ playback_open(const struct spec *spec, const struct source_env *env, void **self
     p->rules_count = env->rules_count;
     p->counts = env->counts;
     p->loop = env->loop;
+    p->env = *env;
     enum err e = reader_open(spec->files, &p->reader, why);
     if (e != OK) {
         free(p);
         return e;
     }
+    if (spec->follow)
+        reader_follow(p->reader);
     p->room.levels_max = LEVELS_MAX;
     p->room.levels = calloc(2 * (size_t)LEVELS_MAX, sizeof(*p->room.levels));
     CHECK(p->room.levels != NULL);

@@ -43,6 +43,7 @@ struct reader {
     char *buffer;
     size_t begin, end;
     bool is_passing_over, is_first, next_is_first;
+    bool follows;
     char why[READER_WHY_BYTES];
 };
 
@@ -137,6 +138,19 @@ reader_close(struct reader **r)
     *r = NULL;
 }
 
+void
+reader_follow(struct reader *r)
+{
+    r->follows = true;
+}
+
+/* Whether what is there of the open file is all there is. */
+static bool
+is_followed(const struct reader *r)
+{
+    return r->follows && r->packing == PACKING_NONE && r->path_at + 1 == r->path_count;
+}
+
 /* The next file, opened; false when there is none. */
 static bool
 file_open(struct reader *r)
@@ -208,7 +222,7 @@ unpack_plain(struct reader *r, size_t room)
     memcpy(r->buffer + r->end, r->input + r->input_at, n);
     r->input_at += n;
     r->end += n;
-    r->is_unpacked = r->at_file_end && r->input_at == r->input_count;
+    r->is_unpacked = r->at_file_end && r->input_at == r->input_count && !is_followed(r);
     return true;
 }
 
@@ -323,6 +337,10 @@ reader_next(struct reader *r, const char **line, size_t *length)
         file_close(r);
         r->path_at++;
         return READER_MORE;
+    }
+    if (r->at_file_end && r->input_at == r->input_count && is_followed(r)) {
+        r->at_file_end = false; /* read again next time */
+        return READER_WAIT;
     }
     if (!work(r))
         return file_bad(r, "damaged or cut off");

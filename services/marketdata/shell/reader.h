@@ -24,6 +24,7 @@ enum reader_step {
     READER_LINE, /* *line holds the next line, without its newline */
     READER_MORE, /* worked; call again */
     READER_LONG, /* a line longer than READER_LINE_MAX was passed over */
+    READER_WAIT, /* the followed file has nothing more as yet */
     READER_BAD,  /* the rest of this file cannot be read (reader_why); the next file follows */
     READER_END,
 };
@@ -32,6 +33,9 @@ enum reader_step {
  * names no readable file. */
 MUST_USE enum err reader_open(const char *files, struct reader **out, char why[READER_WHY_BYTES]);
 void reader_close(struct reader **r);
+/* More may be written to the last file, when it is plain: its end is none, and neither is the end
+ * of a line that has no newline yet. */
+void reader_follow(struct reader *r);
 /* Lines are lent until the next call. */
 enum reader_step reader_next(struct reader *r, const char **line, size_t *length);
 /* The file that the last line came from, and whether that line was its first. */
