@@ -6,17 +6,19 @@
  * goes on once the shell has sent what is there. Nothing else may be applied in between, so that
  * to every observer a message happens at once.
  *
- * Outbox: OUT_LEDGER (link_ready, link_lost, order_report; `peer` is the ledger's) and OUT_MARKET
- * (md_snapshot_get). Reports of a taker carry the correlation id of its order_work, those that
- * answer a pull the id of the pull, makers' reports none.
+ * Outbox: OUT_LEDGER (link_ready, link_lost, order_report, order_explained; `peer` is the ledger's)
+ * and OUT_MARKET (md_snapshot_get). The first report of an order carries the correlation id of its
+ * order_work, those that answer a pull or a trim the id of that, all others none.
  *
- * - A pull of an order that is not here is not answered, only counted. Frames of a session are
- *   in order and complete, and a synced matcher has had every open order: so the report that
- *   ended this one is already under way to the ledger, in front of any answer.
+ * - A pull or a trim of an order that is not here is not answered, only counted. A session's
+ *   frames are in order and complete, and a synced matcher has had every open order: so the report
+ *   that ended this one is already under way to the ledger, in front of any answer.
  * - During a resync the ledger's orders wait outside of the books: nobody fills them. At
- *   link_synced those that had rested go back to their rank, then what crosses is matched, then
- *   those that never rested are worked, in the order they were sent.
+ *   link_synced those that had rested go back to their rank and the armed ones to their triggers,
+ *   then what crosses is matched, then the others go on their way, in the order they were sent.
  * - Ranks rise: the time in microseconds, or one more than the greatest ever given or seen.
+ * - Every order is in one place: with its ledger's resync, on its way, with its pair, armed, ready,
+ *   being worked, in a book. life.h has the picture.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
