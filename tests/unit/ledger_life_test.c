@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "random_orders.h"
 #include "scenarios/ledger_tables.h"
 #include "wire/codec.h"
 
@@ -21,7 +22,7 @@
 #define OUT_SLOTS     (LEDGER_OUT_MAX + 8)
 #define RESTART_EVERY 1009u
 #define LAST          (100 * DECIMAL_ONE)
-#define STEP          (DECIMAL_ONE / 100)
+#define STEP          ORDERS_STEP
 
 struct record {
     enum msg_type type;
@@ -30,7 +31,7 @@ struct record {
 };
 
 struct world {
-    uint64_t random;
+    struct random_orders orders;
     struct ledger ledger;
     void *memory;
     struct outbox out;
@@ -39,7 +40,7 @@ struct world {
     struct record *records;
     uint32_t records_count;
     int64_t now_us;
-    uint64_t next_id, changed, looked_up, pending_started, pairs_ended;
+    uint64_t changed, looked_up, pending_started, pairs_ended;
 };
 
 static const struct ledger_limits limits = {.accounts_max = 64,
@@ -66,14 +67,13 @@ static const struct ledger_policy policy = {
 static uint64_t
 draw(struct world *w, uint64_t below)
 {
-    w->random += UINT64_C(0x9e3779b97f4a7c15);
-    return map_mix(w->random) % below;
+    return random_draw(&w->orders, below);
 }
 
 static bool
 chance(struct world *w, uint64_t of_thousand)
 {
-    return draw(w, 1000) < of_thousand;
+    return random_chance(&w->orders, of_thousand);
 }
 
 /* ---- The world ---------------------------------------------------------------------------- */
@@ -171,7 +171,7 @@ run(struct world *w, struct msg *cmd)
 {
     const char *name = msg_layout(cmd->type)->name;
     uint32_t peer = cmd->type == MSG_order_report ? 0 : 1 + (uint32_t)draw(w, 2);
-    cmd->corr = ++w->next_id;
+    cmd->corr = ++w->orders.next_id;
     if (!ledger_ready(&w->ledger, &w->out))
         tables_project(&w->tables, &w->ledger);
     enum ledger_outcome outcome = ledger_request(&w->ledger, peer, cmd, w->now_us, &w->out);
@@ -194,78 +194,13 @@ account(struct world *w)
     return 1 + draw(w, ACCOUNTS);
 }
 
-static int64_t
-near(struct world *w, int64_t percent_from, int64_t percent_to)
-{
-    int64_t percent = percent_from + (int64_t)draw(w, (uint64_t)(percent_to - percent_from + 1));
-    return LAST * percent / 100;
-}
-
-static void
-client_id(struct world *w, struct order_wish *o)
-{
-    o->id_was_made = chance(w, 900);
-    uint64_t id = o->id_was_made ? ++w->next_id : draw(w, 500);
-    snprintf(o->client_order_id.text, sizeof(o->client_order_id.text), "%s-%llu",
-             o->id_was_made ? "made" : "own", (unsigned long long)id);
-}
-
-static struct order_wish
-wish(struct world *w, enum side side, enum order_type type, int64_t quantity)
-{
-    struct order_wish o = {
-        .symbol = code_of("BTCUSDT"), .side = side, .type = type, .quantity = {quantity}};
-    client_id(w, &o);
-    bool buys = side == SIDE_BUY;
-    bool is_take = type == ORDER_TYPE_TAKE_PROFIT || type == ORDER_TYPE_TAKE_PROFIT_LIMIT;
-    bool above = buys != is_take;
-    if (type == ORDER_TYPE_LIMIT || type == ORDER_TYPE_STOP_LOSS_LIMIT ||
-        type == ORDER_TYPE_TAKE_PROFIT_LIMIT)
-        o.price.v = near(w, 80, 120);
-    if (type == ORDER_TYPE_LIMIT_MAKER)
-        o.price.v = buys ? near(w, 80, 99) : near(w, 101, 120);
-    if (type >= ORDER_TYPE_STOP_LOSS && type <= ORDER_TYPE_TAKE_PROFIT_LIMIT) {
-        o.stop_price.v = above ? near(w, 101, 115) : near(w, 85, 99);
-        o.trailing_delta = chance(w, 200) ? 50 : 0;
-        o.trigger_source = (enum trigger_source)draw(w, 4);
-    }
-    if (type == ORDER_TYPE_TRAILING_STOP)
-        o.callback_rate.v = DECIMAL_ONE / 100;
-    if (o.price.v != 0 && type != ORDER_TYPE_LIMIT_MAKER && chance(w, 500))
-        o.time_in_force = (enum time_in_force)draw(w, 6);
-    if (o.time_in_force == TIME_IN_FORCE_GTD)
-        o.expire_us = w->now_us + 1000;
-    if (o.price.v != 0 && o.time_in_force <= TIME_IN_FORCE_GTC && chance(w, 200))
-        o.iceberg_quantity.v = quantity / 3 / STEP * STEP;
-    o.self_trade_prevention = (enum self_trade_prevention)draw(w, 6);
-    return o;
-}
-
-static int64_t
-quantity(struct world *w)
-{
-    return STEP * (3 + (int64_t)draw(w, 1000));
-}
-
-static struct order_wish
-any_wish(struct world *w)
-{
-    return wish(w, chance(w, 600) ? SIDE_BUY : SIDE_SELL, (enum order_type)(1 + draw(w, 8)),
-                quantity(w));
-}
-
-/* The fields that a wish has in common with what holds one. */
-#define COPY(tag, kind, name, flags, sentence)       to->name = from->name;
-#define COPY_PART(tag, record, name, rest, sentence) to->name = from->name;
-
 static void
 place(struct world *w)
 {
     struct msg cmd = {.type = MSG_order_place};
-    const struct order_wish o = any_wish(w), *from = &o;
-    struct order_place *to = &cmd.order_place;
-    FIELDS_order_wish(COPY, COPY_PART, COPY_PART, COPY_PART);
-    to->account_id = account(w);
+    const struct order_wish o = random_wish(&w->orders, w->now_us);
+    cmd.order_place = random_place_of(&o);
+    cmd.order_place.account_id = account(w);
     run(w, &cmd);
 }
 
@@ -294,26 +229,12 @@ replace(struct world *w)
     const struct ledger_order *old = any_open(w);
     if (old == NULL)
         return;
-    const struct order_wish o = any_wish(w), *from = &o;
-    struct order_replace *to = &cmd.order_replace;
-    FIELDS_order_wish(COPY, COPY_PART, COPY_PART, COPY_PART);
-    to->account_id = owner(w, old);
-    to->cancel_order_id = chance(w, 950) ? old->id : old->id + 1000000;
-    to->mode = (enum replace_mode)draw(w, 3);
+    const struct order_wish o = random_wish(&w->orders, w->now_us);
+    cmd.order_replace = random_replace_of(&o);
+    cmd.order_replace.account_id = owner(w, old);
+    cmd.order_replace.cancel_order_id = chance(w, 950) ? old->id : old->id + 1000000;
+    cmd.order_replace.mode = (enum replace_mode)draw(w, 3);
     run(w, &cmd);
-}
-
-static void
-pair(struct world *w, enum side side, struct order_wish out[2])
-{
-    static const enum order_type better[] = {ORDER_TYPE_LIMIT_MAKER, ORDER_TYPE_TAKE_PROFIT,
-                                             ORDER_TYPE_TAKE_PROFIT_LIMIT};
-    static const enum order_type worse[] = {ORDER_TYPE_STOP_LOSS, ORDER_TYPE_STOP_LOSS_LIMIT,
-                                            ORDER_TYPE_TRAILING_STOP};
-    uint32_t first = (uint32_t)draw(w, 2);
-    int64_t both = quantity(w);
-    out[first] = wish(w, side, better[draw(w, 3)], both);
-    out[1 - first] = wish(w, side, worse[draw(w, 3)], both);
 }
 
 static void
@@ -321,25 +242,8 @@ list(struct world *w)
 {
     struct msg cmd = {.type = MSG_list_place};
     struct order_wish orders[3];
-    enum side side = chance(w, 600) ? SIDE_BUY : SIDE_SELL;
-    enum side other = side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
-    struct list_place *p = &cmd.list_place;
-    *p = (struct list_place){.account_id = account(w),
-                             .contingency = (enum contingency)(1 + draw(w, 3)),
-                             .symbol = code_of("BTCUSDT"),
-                             .orders = orders,
-                             .orders_count = 2};
-    if (p->contingency == CONTINGENCY_OCO) {
-        pair(w, side, orders);
-    } else {
-        orders[0] =
-            wish(w, side, chance(w, 500) ? ORDER_TYPE_LIMIT : ORDER_TYPE_LIMIT_MAKER, quantity(w));
-        orders[1] = wish(w, other, (enum order_type)(1 + draw(w, 8)), quantity(w));
-    }
-    if (p->contingency == CONTINGENCY_OTOCO) {
-        pair(w, other, &orders[1]);
-        p->orders_count = 3;
-    }
+    cmd.list_place = random_list(&w->orders, orders, w->now_us);
+    cmd.list_place.account_id = account(w);
     run(w, &cmd);
 }
 
@@ -372,7 +276,7 @@ report_armed(struct world *w, const struct ledger_order *o, struct order_report 
              struct match_fill list[2])
 {
     if (o->rank == 0 && chance(w, 700)) {
-        r->rank = ++w->next_id;
+        r->rank = ++w->orders.next_id;
     } else if (o->trailing_delta != 0 && chance(w, 300)) {
         int64_t away = (int64_t)draw(w, 10) * STEP;
         int64_t best = o->trail_extreme.v == 0 ? LAST : o->trail_extreme.v;
@@ -393,7 +297,7 @@ report_working(struct world *w, const struct ledger_order *o, struct order_repor
     bool stays = o->time_in_force != TIME_IN_FORCE_IOC && o->time_in_force != TIME_IN_FORCE_FOK;
     int64_t left = o->quantity.v - o->executed.v - o->prevented.v;
     if (o->rank == 0 && stays && chance(w, 400))
-        r->rank = ++w->next_id;
+        r->rank = ++w->orders.next_id;
     else if (o->type == ORDER_TYPE_LIMIT_MAKER && o->rank == 0 && chance(w, 200))
         r->end = ORDER_END_WOULD_TAKE;
     else if (chance(w, 600))
@@ -407,7 +311,7 @@ report_working(struct world *w, const struct ledger_order *o, struct order_repor
     if (r->prevented.v != 0 && r->prevented.v == left)
         r->end = ORDER_END_SELF_TRADE;
     if (r->fills_count > 0 && o->iceberg_quantity.v > 0 && r->end == ORDER_END_NONE)
-        r->rank = ++w->next_id;
+        r->rank = ++w->orders.next_id;
 }
 
 static void
@@ -481,7 +385,7 @@ settings(struct world *w)
                                              .trading_type = TRADING_TYPE_spot,
                                              .fill_preset = (enum fill_preset)(1 + draw(w, 3)),
                                              .reject_bps = (uint32_t)draw(w, 400),
-                                             .command_id = ++w->next_id};
+                                             .command_id = ++w->orders.next_id};
     run(w, &cmd);
 }
 
@@ -579,7 +483,8 @@ Test(ledger_life, books_hold_and_every_way_leads_to_the_same_state)
     const char *chosen = getenv("SCRIP_SEED");
     struct world *w = calloc(1, sizeof(*w));
     cr_assert_not_null(w);
-    w->random = chosen == NULL ? 20261121 : strtoull(chosen, NULL, 10);
+    w->orders.random = chosen == NULL ? 20261121 : strtoull(chosen, NULL, 10);
+    w->orders.last = LAST;
     w->now_us = 1700000000000000;
     outbox_init(&w->out, calloc(OUT_SLOTS, sizeof(struct out)), OUT_SLOTS, malloc(LEDGER_OUT_BYTES),
                 LEDGER_OUT_BYTES);

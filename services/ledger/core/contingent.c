@@ -134,11 +134,34 @@ pending_live(struct ledger *l, const struct turn *t, struct ledger_order *o)
     order_set_status(l, o, ORDER_STATUS_NEW, ORDER_END_NONE);
 }
 
-/* Both or neither: a pair holds once. */
+/* Its time has passed while it waited. */
+static bool
+pending_is_over(const struct turn *t, const struct ledger_order *o)
+{
+    return o->expire_us != 0 && o->expire_us <= t->now_us;
+}
+
+static void
+pending_expire(struct ledger *l, const struct turn *t, struct ledger_order *o)
+{
+    enum order_end end = pending_is_over(t, o) ? ORDER_END_GTD_REACHED : ORDER_END_OCO_TRIGGER;
+    o->waits_for = 0;
+    o->updated_us = t->now_us;
+    order_set_status(l, o, ORDER_STATUS_EXPIRED, end);
+    event_of_order(l, o, t->out);
+}
+
+/* Both or neither: a pair holds once, and one that is over ends the other. */
 static void
 pending_start(struct ledger *l, const struct turn *t, struct ledger_order *first,
               struct ledger_order *second)
 {
+    if (pending_is_over(t, first) || (second != NULL && pending_is_over(t, second))) {
+        pending_expire(l, t, first);
+        if (second != NULL)
+            pending_expire(l, t, second);
+        return;
+    }
     pending_live(l, t, first);
     if (second != NULL)
         pending_live(l, t, second);
