@@ -136,6 +136,8 @@ static enum house_outcome
 take_book(struct books *s, struct book *b, const struct md_book *book)
 {
     hide(s, b);
+    for (enum side side = SIDE_BUY; side <= SIDE_SELL; side++)
+        spent_replace(&b->spent, side, book->time_us);
     if (b->house.lost_us != 0)
         b->house.held_us += s->now_us - b->house.lost_us;
     b->house.lost_us = 0;

@@ -387,6 +387,19 @@ ladder_next(const struct ladder_nodes *n, struct ladder_at *at)
     return true;
 }
 
+bool
+ladder_below(const struct ladder *l, const struct ladder_nodes *n, int64_t key,
+             struct ladder_at *at)
+{
+    if (l->count == 0 || key > l->best_key)
+        return ladder_first(l, n, at);
+    struct path p;
+    uint32_t leaf = descend(n, l, key, &p);
+    uint32_t below = rank_below(n->at[leaf].keys, n->at[leaf].count, key);
+    *at = (struct ladder_at){leaf, below > 0 ? below - 1 : 0};
+    return below > 0 || ladder_next(n, at);
+}
+
 /* Counts the nodes of a subtree and checks that its keys keep to [low, high). */
 static const char *
 check_below(const struct ladder_nodes *n, uint32_t at, uint32_t depth, int64_t low, int64_t high)

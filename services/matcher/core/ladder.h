@@ -82,6 +82,9 @@ int64_t ladder_worst(const struct ladder_nodes *n, const struct ladder *l);
 /* Walks from the best entry to the worst: `for (bool on = ladder_first(..); on; on = ..next)`. */
 bool ladder_first(const struct ladder *l, const struct ladder_nodes *n, struct ladder_at *at);
 bool ladder_next(const struct ladder_nodes *n, struct ladder_at *at);
+/* The best entry that is worse than `key`; false when there is none. */
+bool ladder_below(const struct ladder *l, const struct ladder_nodes *n, int64_t key,
+                  struct ladder_at *at);
 static inline uint32_t
 ladder_slot(const struct ladder_nodes *n, struct ladder_at at)
 {

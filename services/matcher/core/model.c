@@ -183,7 +183,7 @@ model_shown_all(struct books *s, struct book *b, int64_t word_us)
 /* ---- Prints ---------------------------------------------------------------------------------- */
 
 /* Counts the print for the levels of a side that it is at or through. Gives whether orders there
- * have a fill model. */
+ * may have a fill model. */
 static bool
 count_print(struct books *s, const struct book *b, enum side side, int64_t price, int64_t quantity)
 {
@@ -193,11 +193,12 @@ count_print(struct books *s, const struct book *b, enum side side, int64_t price
     bool has_any = false;
     if (l->best_key < ladder_key(side, price))
         return false;
-    for (bool on = ladder_first(l, &s->nodes, &at); on && levels < LEVELS_TOLD_MAX;
-         on = ladder_next(&s->nodes, &at), levels++) {
+    for (bool on = ladder_first(l, &s->nodes, &at); on; on = ladder_next(&s->nodes, &at)) {
         uint32_t slot = ladder_slot(&s->nodes, at);
         if (s->nodes.at[at.node].keys[at.i] < ladder_key(side, price))
             break;
+        if (levels++ == LEVELS_TOLD_MAX)
+            return true;
         if ((s->levels[slot].models & ~BIT(FILL_MODEL_NONE)) == 0)
             continue;
         int64_t *printed = &s->levels_more[slot].printed;
@@ -291,23 +292,19 @@ share(const struct books *s, struct print *p, uint32_t order)
     return left > p->ahead ? left - p->ahead : 0;
 }
 
-/* The best level that is worse than `key` and that the print is at or through; LEVEL_NONE. */
+/* Goes on to the best level that is worse; LEVEL_NONE when the print does not reach it. */
 static uint32_t
 level_after(const struct books *s, const struct book *b, struct print *p)
 {
-    const struct ladder *l = &b->sides[p->side - 1].users;
     struct ladder_at at;
-    for (bool on = ladder_first(l, &s->nodes, &at); on; on = ladder_next(&s->nodes, &at)) {
-        int64_t key = s->nodes.at[at.node].keys[at.i];
-        if (key < ladder_key(p->side, p->price))
-            break;
-        if (key >= p->key)
-            continue;
-        p->key = key;
-        p->after = RESTING_NONE;
-        return ladder_slot(&s->nodes, at);
-    }
-    return LEVEL_NONE;
+    if (!ladder_below(&b->sides[p->side - 1].users, &s->nodes, p->key, &at))
+        return LEVEL_NONE;
+    int64_t key = s->nodes.at[at.node].keys[at.i];
+    if (key < ladder_key(p->side, p->price))
+        return LEVEL_NONE;
+    p->key = key;
+    p->after = RESTING_NONE;
+    return ladder_slot(&s->nodes, at);
 }
 
 /* The level where the walk stands, if it is still there. */
