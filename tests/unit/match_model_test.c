@@ -177,6 +177,32 @@ Test(queue_row, random_words_never_move_an_order_back)
     }
 }
 
+Test(queue_row, a_ladder_finds_what_is_worse_than_a_key)
+{
+    static struct ladder_node at[64] __attribute__((aligned(64)));
+    static bool has[500];
+    struct ladder_nodes n;
+    struct ladder l;
+    dice = 99;
+    ladder_nodes_init(&n, at, 64);
+    ladder_init(&l);
+    for (uint32_t i = 0; i < 3000; i++) {
+        int64_t key = below(500);
+        if (has[key])
+            ladder_remove(&n, &l, key);
+        else
+            cr_assert(ladder_add(&n, &l, key, (uint32_t)key));
+        has[key] = !has[key];
+        int64_t from = below(502) - 1, expected = from - 1;
+        while (expected >= 0 && (expected >= 500 || !has[expected]))
+            expected--;
+        struct ladder_at found;
+        cr_assert_eq(ladder_below(&l, &n, from, &found), expected >= 0);
+        if (expected >= 0)
+            cr_assert_eq(n.at[found.node].keys[found.i], expected);
+    }
+}
+
 /* ---- Random lives ---------------------------------------------------------------------------- */
 
 #define ORDERS_MAX 256
