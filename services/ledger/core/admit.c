@@ -63,16 +63,28 @@ admit_open(const struct ledger *l, const struct ledger_account *a, uint32_t symb
     return count;
 }
 
-/* A limit of 0 is none. `before` are orders of the same request. */
+/* The same of the orders that come with it. */
+static uint32_t
+admit_before(const struct admit_with *with, admit_counts *counts)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < with->before; i++) {
+        const struct ledger_order o = {.type = (uint8_t)with->first[i].type,
+                                       .iceberg_quantity = with->first[i].iceberg_quantity};
+        count += counts(&o);
+    }
+    return count;
+}
+
+/* A limit of 0 is none. */
 static enum err
 admit_limit(const struct admission *m, uint32_t limit, uint32_t symbol, admit_counts *counts,
             const char *name, enum err e, struct refused *why)
 {
-    uint32_t before = m->with->before;
     /* Counting is only needed when all open orders together are too many. */
-    if (limit == 0 || m->account->open_orders + before < limit)
+    if (limit == 0 || m->account->open_orders + m->with->before < limit)
         return OK;
-    uint32_t count = admit_open(m->l, m->account, symbol, counts) + before;
+    uint32_t count = admit_open(m->l, m->account, symbol, counts) + admit_before(m->with, counts);
     if (count < limit)
         return OK;
     return admit_refuse(e, "symbol", text_of("%s %u: %u are open", name, limit, count), why);
@@ -180,7 +192,8 @@ admit_position(const struct admission *m, const struct order_place *cmd, struct 
     if (b != NULL)
         sum += (ledger_sum)b->free.v + b->held.v;
     for (uint32_t i = m->account->newest_open; i != LEDGER_NONE; i = l->orders[i].older)
-        if (l->orders[i].side == SIDE_BUY && l->orders[i].symbol == m->symbol_index)
+        if (l->orders[i].side == SIDE_BUY && l->orders[i].symbol == m->symbol_index &&
+            !contingent_is_second(l, &l->orders[i])) /* of a pair only one is filled */
             sum += order_remaining(&l->orders[i]).v;
     if (sum <= limit)
         return OK;

@@ -15,8 +15,9 @@
 /* In which company an order comes. */
 struct admit_with {
     int64_t now_us;
-    uint32_t before;   /* orders of the same request that are judged before it */
-    bool in_list;      /* the request is a list */
+    const struct order_place *first; /* orders of the same request that were judged before it */
+    uint32_t before;                 /* how many they are */
+    bool in_list;                    /* the request is a list */
     price_t reference; /* it waits: the price of the order that it waits for; else 0 */
     const struct ledger_order *replaces; /* the order it takes the place of, still open; or NULL */
 };

@@ -44,6 +44,15 @@ contingent_find_partner(const struct ledger *l, const struct ledger_order *o)
     return p != NULL && order_is_live(p) ? p : NULL;
 }
 
+bool
+contingent_is_second(const struct ledger *l, const struct ledger_order *o)
+{
+    bool is_last = (o->contingency == CONTINGENCY_OCO && o->leg == 1) ||
+                   (o->contingency == CONTINGENCY_OTOCO && o->leg == 2);
+    const struct ledger_order *p = is_last ? order_find(l, o->id - 1) : NULL;
+    return p != NULL && order_is_open(p);
+}
+
 struct ledger_order *
 contingent_replacement(const struct ledger *l, const struct ledger_order *o)
 {

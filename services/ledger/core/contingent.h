@@ -25,6 +25,8 @@ contingent_partner(const struct ledger *l, const struct ledger_order *o)
 {
     return o->contingency == CONTINGENCY_NONE ? NULL : contingent_find_partner(l, o);
 }
+/* Whether it is the second open order of a pair, live or pending. */
+bool contingent_is_second(const struct ledger *l, const struct ledger_order *o);
 /* The order that was to replace it and still waits; NULL when there is none. */
 struct ledger_order *contingent_replacement(const struct ledger *l, const struct ledger_order *o);
 

@@ -397,6 +397,7 @@ list_admit(const struct ledger *l, const struct turn *t, const struct ledger_acc
     for (uint32_t i = 0; e == OK && i < cmd->orders_count; i++) {
         bool waits = cmd->contingency != CONTINGENCY_OCO && i > 0;
         const struct admit_with with = {.now_us = t->now_us,
+                                        .first = orders,
                                         .before = i,
                                         .in_list = true,
                                         .reference = waits ? orders[0].price : (price_t){0}};
