@@ -282,6 +282,7 @@ make_ledger(struct bench *b)
                                          .waiters_max = 1024,
                                          .keep_us = 100000};
     const struct ledger_policy policy = {.spot_opening = {INT64_C(100000) * DECIMAL_ONE},
+                                         .fill_preset = FILL_PRESET_realistic,
                                          .slippage_max = {DECIMAL_ONE / 20},
                                          .orders_per_account_max = 100,
                                          .tiers_count = 1,

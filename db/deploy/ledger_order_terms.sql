@@ -16,7 +16,7 @@ ALTER TABLE ledger.settings
 
 -- Record order_terms of common/tbl/messages.def as msgpack, the map of tags to values that the
 -- journal's payloads are too: what is 0 takes no room, and most orders have little of it. Empty:
--- the row is from before there were terms. What it costs is in docs/decisions/0008-order-terms.md.
+-- the row is from before there were terms. What it costs is in docs/decisions/0009-order-terms.md.
 ALTER TABLE ledger."order" ADD COLUMN terms bytea NOT NULL DEFAULT '';
 
 -- What a start has to load: NEW, PARTIALLY_FILLED and PENDING_NEW.

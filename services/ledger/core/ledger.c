@@ -231,9 +231,9 @@ ledger_ready(const struct ledger *l, const struct outbox *out)
 {
     return outbox_room(out) >= LEDGER_OUT_MAX &&
            out->lists.size - out->lists.used >= LEDGER_OUT_BYTES &&
-           l->fill_ring.max - (l->fill_ring.put - l->fill_ring.drained) >= REPORT_FILLS &&
-           l->change_ring.max - (l->change_ring.put - l->change_ring.drained) >= CHANGES_AT_ONCE &&
-           l->story_ring.put - l->story_ring.drained < l->story_ring.max;
+           ledger_ring_room(&l->fill_ring) >= REPORT_FILLS &&
+           ledger_ring_room(&l->change_ring) >= CHANGES_AT_ONCE &&
+           ledger_ring_room(&l->story_ring) > 0;
 }
 
 /* Commands that mutate, apart from those that place orders. */

@@ -265,6 +265,13 @@ struct ledger_ring {
     uint32_t max;
 };
 
+/* So many more can be put before what was not drained would be lost. */
+static inline uint64_t
+ledger_ring_room(const struct ledger_ring *ring)
+{
+    return ring->max - (ring->put - ring->drained);
+}
+
 struct ledger_list { /* indexes that changed since the last drain */
     uint32_t *items;
     uint32_t count;

@@ -13,8 +13,16 @@
 #define AHEAD_BYTES ((size_t)4 << 20) /* a quarter of a second of orders at full load */
 #define PAGE_BYTES  ((uintptr_t)2 << 20)
 
-enum pool { POOL_ACCOUNTS, POOL_BALANCES, POOL_ORDERS, POOL_FILLS, POOL_CHANGES, POOL_EVENTS };
-enum { POOLS = POOL_EVENTS + 1 };
+enum pool {
+    POOL_ACCOUNTS,
+    POOL_BALANCES,
+    POOL_ORDERS,
+    POOL_FILLS,
+    POOL_CHANGES,
+    POOL_EVENTS,
+    POOL_STORIES
+};
+enum { POOLS = POOL_STORIES + 1 };
 
 struct ahead {
     const struct ledger *l;
@@ -49,6 +57,8 @@ pool_edge(const struct ledger *l, enum pool pool)
         return edge_of(l->changes, sizeof *l->changes, l->change_ring.put, l->change_ring.max);
     case POOL_EVENTS:
         return edge_of(l->events, sizeof *l->events, l->event_ring.put, l->event_ring.max);
+    case POOL_STORIES:
+        return edge_of(l->stories, sizeof *l->stories, l->story_ring.put, l->story_ring.max);
     }
     CHECK(false);
 }

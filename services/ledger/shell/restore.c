@@ -16,13 +16,14 @@
 #include "ledger/shell/rows.h"
 #include "wire/codec.h"
 
-#define PAGE_ROWS      5000
-#define PAGE_RECORDS   1000 /* replayed before the rings are looked at again */
-#define FILLS_A_RECORD 64
-#define FILL_ORDERS    2000 /* orders whose fills are asked for at once */
-#define LISTS_BYTES    (1u << 20)
-#define SAY_US         1000000
-#define RECENT_US      30000000 /* finished orders that a retry may still ask for */
+#define PAGE_ROWS       5000
+#define PAGE_RECORDS    1000 /* replayed before the rings are looked at again */
+#define FILLS_A_RECORD  64
+#define ORDERS_A_RECORD 3    /* of a list */
+#define FILL_ORDERS     2000 /* orders whose fills are asked for at once */
+#define LISTS_BYTES     (1u << 20)
+#define SAY_US          1000000
+#define RECENT_US       30000000 /* finished orders that a retry may still ask for */
 
 enum step {
     STEP_SHARDS,
@@ -52,8 +53,7 @@ struct restore {
     char owned[LEDGER_SHARDS * 3 + 3]; /* '{0,1,2}' */
     char select[2 * ROWS_SQL_BYTES];
 
-    /* where the next page begins */
-    uint64_t after_id, edge_id;
+    uint64_t after_id, edge_id; /* where the next page begins */
     int after_wallet;
     char after_asset[CODE_BYTES];
 
@@ -193,9 +193,7 @@ take_order(struct restore *r, const PGresult *result, int i)
     struct order_row row;
     rows_get_order(result, i, &column, &row);
     r->after_id = row.order.order_id;
-    bool is_open = row.order.status == ORDER_STATUS_NEW ||
-                   row.order.status == ORDER_STATUS_PARTIALLY_FILLED ||
-                   row.order.status == ORDER_STATUS_PENDING_NEW;
+    bool is_open = row.order.end_reason == ORDER_END_NONE;
     /* Finished ones only serve retries, and the tables can answer these too. */
     const struct ledger *l = r->o.ledger;
     if (!is_open && l->orders_count >= l->limits.orders_high)
@@ -376,10 +374,9 @@ ask_fills(struct restore *r)
              "SELECT %s FROM ledger.trade AS t WHERE t.order_id IN (%.*s) ORDER BY t.trade_id",
              r->select, (int)at, list);
     r->is_asked = pg_send(r->pg, sql, 0, NULL, NULL, NULL, NULL, true, page_answer, r);
-    if (r->is_asked) {
+    r->with_fills_asked = count;
+    if (r->is_asked)
         (void)pg_sync(r->pg, NULL, NULL);
-        r->with_fills_asked = count;
-    }
     free(list);
     free(sql);
 }
@@ -413,8 +410,8 @@ replay_record(void *arg, const struct journal_record *record)
                 : ERR_INTERNAL;
     }
     if (e != OK) {
-        fail(r, "record %" PRIu64 " of shard %u cannot be replayed: %s", record->seq, record->shard,
-             err_name(e));
+        fail(r, "record %" PRIu64 " of shard %u, of kind %d, cannot be replayed: %s", record->seq,
+             record->shard, (int)record->kind, err_name(e));
         return;
     }
     project_note(r->o.project, &cmd);
@@ -437,13 +434,16 @@ replay_done(void *arg, enum store_outcome outcome)
         go(r, STEP_DONE);
 }
 
-/* The rings of the core keep fills and changes until they are in the tables. */
+/* The core keeps fills, changes, stories and orders that ended until they are in the tables. */
 static bool
 replay_room(const struct restore *r, uint32_t page)
 {
-    const struct ledger *l = r->o.ledger;
-    return l->fill_ring.max - (l->fill_ring.put - l->fill_ring.drained) >= page * FILLS_A_RECORD &&
-           l->change_ring.max - (l->change_ring.put - l->change_ring.drained) >= page * 2 &&
+    struct ledger *l = r->o.ledger;
+    ledger_evict(l, loop_now_us(r->o.loop));
+    return ledger_ring_room(&l->fill_ring) >= page * FILLS_A_RECORD &&
+           ledger_ring_room(&l->change_ring) >= page * 2 &&
+           ledger_ring_room(&l->story_ring) >= page &&
+           l->limits.orders_max - l->orders_count >= page * ORDERS_A_RECORD &&
            project_is_idle(r->o.project) && project_has_room(r->o.project, page);
 }
 

@@ -273,8 +273,9 @@ take_is_crowded(const struct serve *s)
 {
     const struct ledger *l = &s->ledger;
     return journal_is_crowded(s->journal) || !project_has_room(s->project, 1024) ||
-           l->fill_ring.put - l->fill_ring.drained > l->fill_ring.max / 2 ||
-           l->change_ring.put - l->change_ring.drained > l->change_ring.max / 2;
+           ledger_ring_room(&l->fill_ring) < l->fill_ring.max / 2 ||
+           ledger_ring_room(&l->change_ring) < l->change_ring.max / 2 ||
+           ledger_ring_room(&l->story_ring) < l->story_ring.max / 2;
 }
 
 /* ---- What leaves -------------------------------------------------------------------------- */
