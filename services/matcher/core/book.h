@@ -103,7 +103,8 @@ struct book {
     enum venue venue;
     uint32_t orders; /* resting */
     uint32_t number;
-    bool is_dirty; /* something may cross: see match.h */
+    uint32_t queues; /* its levels with a state for the queue model */
+    bool is_dirty;   /* something may cross: see match.h */
     uint32_t dirty_next;
     struct spent_list spent;
     struct touch_past past[2]; /* of the house, by enum side - 1; for stories */

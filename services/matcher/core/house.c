@@ -118,7 +118,7 @@ show_levels(struct books *s, struct book *b, enum side side, const struct level 
         if (shown.price <= 0)
             continue;
         book_show(s, b, side, &shown);
-        if (s->queues.used > 0)
+        if (b->queues > 0 && ladder_key(side, shown.price) <= b->sides[side - 1].users.best_key)
             model_shown(s, b, side, shown.price, shown.left, time_us);
     }
 }
@@ -162,7 +162,7 @@ take_book(struct books *s, struct book *b, const struct md_book *book)
         show_levels(s, b, SIDE_BUY, book->bids, book->bids_count, book->sequence, book->time_us);
         show_levels(s, b, SIDE_SELL, book->asks, book->asks_count, book->sequence, book->time_us);
     }
-    if (s->queues.used > 0)
+    if (b->queues > 0)
         model_shown_all(s, b, b->house.word_us);
     story_touch(s, b);
     return HOUSE_CHANGED;

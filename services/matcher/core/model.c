@@ -48,6 +48,7 @@ queue_enter(struct books *s, struct book *b, uint32_t order)
     if (more->queue == QUEUE_NONE) {
         struct queue_word word = word_of(s, b, (enum side)r->side, r->price);
         more->queue = queue_new(&s->queues, owner_of(b, (enum side)r->side), r->price, &word);
+        b->queues += more->queue != QUEUE_NONE;
     }
     if (more->queue == QUEUE_NONE) {
         s->queues.full++;
@@ -76,7 +77,7 @@ model_joined(struct books *s, struct book *b, uint32_t order)
 }
 
 void
-model_left(struct books *s, const struct book *b, uint32_t order)
+model_left(struct books *s, struct book *b, uint32_t order)
 {
     const struct resting *r = &s->orders.at[order];
     struct level_more *more = &s->levels_more[r->level];
@@ -89,6 +90,7 @@ model_left(struct books *s, const struct book *b, uint32_t order)
     if (s->print.queue == more->queue)
         s->print.queue = QUEUE_NONE;
     queue_free(&s->queues, more->queue);
+    b->queues--;
     more->queue = QUEUE_NONE;
 }
 
@@ -149,7 +151,7 @@ model_quoted(struct books *s, struct book *b, enum side side, int64_t before,
 {
     const struct ladder *l = &b->sides[side - 1].users;
     int64_t key = best->price > 0 ? ladder_key(side, best->price) : LADDER_NO_KEY;
-    if (s->queues.used == 0)
+    if (b->queues == 0)
         return;
     if (best->price > 0)
         model_shown(s, b, side, best->price, best->left, 0);

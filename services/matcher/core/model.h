@@ -25,7 +25,7 @@ struct fill;
  * its level becomes one of the model through. */
 void model_joined(struct books *s, struct book *b, uint32_t order);
 /* It is about to leave it. */
-void model_left(struct books *s, const struct book *b, uint32_t order);
+void model_left(struct books *s, struct book *b, uint32_t order);
 /* An iceberg's next slice has joined the end of its level. */
 void model_renewed(struct books *s, uint32_t order);
 
