@@ -167,11 +167,19 @@ enum ledger_rule {
 
 /*
  *   order_place ──► NEW ──fill──► PARTIALLY_FILLED ──fill──► FILLED
- *                    │                 │
- *                    ├─────────────────┴──► CANCELED   CLIENT_CANCEL
- *                    │                 └──► EXPIRED    IOC_REMAINDER, INSUFFICIENT_LIQUIDITY,
- *                    ├───────────────────►             FOK_UNFILLABLE, SYMBOL_REMOVED
- *                    └────────────────────► REJECTED   WOULD_TAKE, BOOK_FULL
+ *                  ▲ │                 │
+ *   the end that   │ ├─────────────────┴──► CANCELED   CLIENT_CANCEL
+ *   it waited for  │ │                 ├──► EXPIRED    IOC_REMAINDER, INSUFFICIENT_LIQUIDITY,
+ *                  │ │                 │               FOK_UNFILLABLE, MARKET_STALE, GTD_REACHED,
+ *                  │ ├─────────────────┤               SYMBOL_REMOVED, OCO_TRIGGER
+ *                  │ │                 └──► EXPIRED_IN_MATCH   SELF_TRADE
+ *                  │ └────────────────────► REJECTED   WOULD_TAKE, BOOK_FULL, LIST_REJECTED;
+ *                  │                                   at once: SIMULATED_REJECT
+ *   PENDING_NEW ───┴──────────────────────► CANCELED, EXPIRED (OTO_PHASE_ONE_EXPIRED, GTD_REACHED),
+ *                                           REJECTED (NOT_ACTIVATED, CANCEL_FAILED)
+ *
+ * Live is NEW and PARTIALLY_FILLED; open is live or PENDING_NEW. A stop order is armed (NEW with a
+ * rank) until a report sets it off.
  */
 struct ledger_order {
     /* persistent */
@@ -370,8 +378,10 @@ bool ledger_ready(const struct ledger *l, const struct outbox *out);
  * the matchers (peer 0). CHECKs ledger_ready(). Refusals are answered as MSG_refused to `peer`.
  * Requests resent with the same (peer, corr) are harmless. Reports that make no sense are refused
  * with REPORT_REFUSED to peer 0 (for the log) and counted.
- * Outbox: OUT_REPLY (peer 0: nobody asked, log it), OUT_MATCHER (order_work, order_pull),
- * OUT_EVENT (event_order, event_trade, event_balance).
+ * An order_amend of a PENDING_NEW order, and nothing else, becomes another command on its way: the
+ * order_report that is to be journaled.
+ * Outbox: OUT_REPLY (peer 0: nobody asked, log it), OUT_MATCHER (order_work, order_pull,
+ * order_trim, order_explain), OUT_EVENT (event_order, event_trade, event_balance, event_list).
  */
 enum ledger_outcome ledger_request(struct ledger *l, uint32_t peer, struct msg *cmd, int64_t now_us,
                                    struct outbox *out);

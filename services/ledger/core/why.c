@@ -70,9 +70,7 @@ waits_because(enum waiting_for what)
     case WAITING_FOR_TRIGGER:
         return "no price has set it off";
     case WAITING_FOR_PRICE:
-        return "the market has not come to its price";
     case WAITING_FOR_QUEUE:
-        return "others are ahead of it at its price";
     case WAITING_FOR_PRINTS:
         return "it waits for trades at its price";
     case WAITING_FOR_MARKET_DATA:
@@ -83,6 +81,35 @@ waits_because(enum waiting_for what)
     return "it waits";
 }
 
+/* What an open order waits for, with the number that matters. */
+static text_t
+waits_for_text(const struct order_story *s)
+{
+    char number[DECIMAL_BYTES];
+    switch (s->story.waiting_for) {
+    case WAITING_FOR_TRIGGER:
+        decimal_write_short(s->order.stop_price.v, number);
+        if (s->order.stop_price.v != 0 && s->story.trail_extreme.v == 0)
+            return text_of("no price has come to %s", number);
+        break;
+    case WAITING_FOR_PRICE:
+        decimal_write_short(s->order.price.v, number);
+        return text_of("the market has not come to %s", number);
+    case WAITING_FOR_QUEUE:
+        decimal_write_short(s->story.ahead.v, number);
+        return text_of("%s are ahead of it at its price", number);
+    case WAITING_FOR_NONE:
+    case WAITING_FOR_LATENCY:
+    case WAITING_FOR_LIST:
+    case WAITING_FOR_CANCEL:
+    case WAITING_FOR_PRINTS:
+    case WAITING_FOR_MARKET_DATA:
+    case WAITING_FOR_MATCHER:
+        break;
+    }
+    return text_of("%s", waits_because(s->story.waiting_for));
+}
+
 static text_t
 why_sentence(const struct order_story *s)
 {
@@ -91,11 +118,11 @@ why_sentence(const struct order_story *s)
     bool by_quote = o->quantity.v == 0;
     decimal_write_short(by_quote ? o->executed_quote_quantity.v : o->executed_quantity.v, done);
     decimal_write_short(by_quote ? o->quote_order_quantity.v : o->quantity.v, of);
-    const char *because = o->end_reason == ORDER_END_NONE ? waits_because(s->story.waiting_for)
-                                                          : ended_because(o->end_reason);
     if (o->end_reason == ORDER_END_COMPLETE)
         return text_of("%s filled.", done);
-    return text_of("%s of %s filled: %s.", done, of, because);
+    if (o->end_reason == ORDER_END_NONE)
+        return text_of("%s of %s filled: %s.", done, of, waits_for_text(s).text);
+    return text_of("%s of %s filled: %s.", done, of, ended_because(o->end_reason));
 }
 
 /* ---- Answers ------------------------------------------------------------------------------ */
