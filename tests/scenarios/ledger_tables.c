@@ -178,9 +178,14 @@ tables_find_list(struct tables *t, uint64_t account_id, uint64_t list_id, const 
                  struct list_view *out)
 {
     struct order_view view;
-    if (!tables_find(t, account_id, list_id, cid, &view) || view.order.list_id == 0 ||
-        view.order.list_id != view.order.order_id)
+    if (!tables_find(t, account_id, list_id, cid, &view))
         return false;
+    t->found_orders[0] = view.order;
+    if (view.order.list_id != view.order.order_id) {
+        *out = (struct list_view){
+            .list = {.list_id = view.order.order_id}, .orders = t->found_orders, .orders_count = 1};
+        return list_id == 0;
+    }
     uint32_t shard = ledger_shard_of(account_id);
     uint64_t place = (view.order.order_id & ((UINT64_C(1) << 47) - 1)) - 1;
     enum contingency kind = t->orders[shard][place].contingency;

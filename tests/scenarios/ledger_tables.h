@@ -31,7 +31,8 @@ MUST_USE enum err tables_load(const struct tables *t, struct ledger *l, int64_t 
 /* As the shell's look-up: by order id, or by client order id when that is 0. */
 bool tables_find(struct tables *t, uint64_t account_id, uint64_t order_id, const cid_t *cid,
                  struct order_view *out);
-/* A list with its orders, by its id, or by its first order's client order id when that is 0. */
+/* A list with its orders, by its id, or by its first order's client order id when that is 0: then
+ * an order that heads no list is found as a list of no kind. */
 bool tables_find_list(struct tables *t, uint64_t account_id, uint64_t list_id, const cid_t *cid,
                       struct list_view *out);
 /* NULL when the order has none. */
