@@ -142,6 +142,45 @@ class Client:
     def cancel(self, order_id):
         return flat(self.call("DELETE", "/api/paper-trading/orders/%s" % order_id))
 
+    def amend(self, order_id, quantity):
+        return flat(self.call("PUT", "/api/paper-trading/orders/%s" % order_id,
+                              {"quantity": str(quantity)}))
+
+    def replace(self, order_id, side, kind, symbol="BTCUSDT", **fields):
+        """Cancels one order and places another; the new one."""
+        return flat(self.call("POST", "/api/paper-trading/orders/replace", self.order(
+            side, kind, symbol, cancel_order_id=order_id, **fields)))
+
+    def why(self, order_id):
+        return self.call("GET", "/api/paper-trading/orders/%s/why" % order_id)
+
+    def basket(self, *orders, **fields):
+        """What became of each order of a basket."""
+        return self.call("POST", "/api/paper-trading/basket",
+                         {"orders": list(orders), **fields})["results"]
+
+    # ---- Order lists ----
+
+    LISTS = "/api/paper-trading/order-lists"
+
+    def list_body(self, contingency, *orders, symbol="BTCUSDT"):
+        """Orders are (side, type, fields)."""
+        return {"contingency": contingency, "symbol": symbol, "orders": [
+            {"side": side, "type": kind, **{name: str(value) for name, value in fields.items()}}
+            for side, kind, fields in orders]}
+
+    def place_list(self, contingency, *orders, symbol="BTCUSDT"):
+        return self.call("POST", self.LISTS, self.list_body(contingency, *orders, symbol=symbol))
+
+    def get_list(self, list_id):
+        return self.call("GET", "%s/%s" % (self.LISTS, list_id))
+
+    def cancel_list(self, list_id):
+        return self.call("DELETE", "%s/%s" % (self.LISTS, list_id))
+
+    def open_lists(self):
+        return self.call("GET", self.LISTS)["lists"]
+
     def open_orders(self):
         return self.call("GET", "/api/paper-trading/orders/open")["orders"]
 
@@ -236,6 +275,10 @@ class Stream:
     def wait_order(self, order_id, statuses, seconds=15):
         return self.wait(lambda e: e["event"] == "order" and e["data"]["order_id"] == order_id and
                          e["data"]["status"] in statuses, seconds)
+
+    def wait_list(self, list_id, status, seconds=15):
+        return self.wait(lambda e: e["event"] == "list" and e["data"]["list_id"] == list_id and
+                         e["data"]["status"] == status, seconds)
 
     def account_events(self, last, seconds=15):
         """The account's events up to number `last`; raises when a number is missing or doubled."""
