@@ -247,3 +247,24 @@ Test(store_lists, who_follows_an_account_hears_of_its_lists)
         world_run(5);
     }
 }
+
+/* What an upgrade finds: no terms, and accounts without fill rules. */
+Test(store_lists, rows_from_before_there_were_terms_are_taken_as_they_were)
+{
+    struct order o = placed(world_limit_order(ACCOUNT, "a", SIDE_BUY, BTC / 100, WORLD_PRICE / 2));
+    cr_expect(o.fill_preset == FILL_PRESET_realistic && o.latency_us >= 15000);
+    cr_expect_eq(world_end(ledger, SIGTERM), 0);
+    database_ask("UPDATE ledger.\"order\" SET terms = ''");
+    database_ask("UPDATE ledger.settings SET fill_preset = 0, fill_model = 0, latency_us = 0, "
+                 "latency_spread_us = 0");
+    ledger = world_ledger("ledger-a");
+    world_await_synced(epoch);
+    cr_expect_eq(world->works, 2, "it is sent to the matcher again");
+    struct order before = get(o.order_id);
+    cr_expect(before.status == ORDER_STATUS_NEW && before.fill_preset == FILL_PRESET_NONE);
+    cr_expect_eq(before.held.v, o.held.v);
+    cancel(o.order_id);
+    o = placed(world_limit_order(ACCOUNT, "b", SIDE_BUY, BTC / 100, WORLD_PRICE / 2));
+    cr_expect(o.fill_preset == FILL_PRESET_NONE && o.fill_model == FILL_MODEL_NONE);
+    cr_expect_eq(o.latency_us, 0);
+}
