@@ -393,7 +393,8 @@ missing_reason(const struct route *route, const struct http_request *h, code_t f
     return ERR_FIELD_MISSING;
 }
 
-/* A body is read by its message alone; what this path does not ask is unknown to it as well. */
+/* A body is read by its message alone; what this path does not ask is unknown to it as well. Bits
+ * of given zeros are the reader's own. */
 static enum err
 body_read(const struct route *route, const struct http_request *h, struct arena *lists, void *body,
           code_t *field)
@@ -402,7 +403,8 @@ body_read(const struct route *route, const struct http_request *h, struct arena 
     enum err e = json_read_body(h->body, h->body_length, l, body, lists, field);
     for (uint32_t i = 0; e == OK && i < l->field_count; i++) {
         const struct msg_field *f = &l->fields[i];
-        if (!msg_field_zero(f, body) && !route_takes(route, f)) {
+        bool is_readers = (f->flags & MSG_FLAG_ZEROS) != 0;
+        if (!is_readers && !msg_field_zero(f, body) && !route_takes(route, f)) {
             *field = code_of("");
             memcpy(field->text, f->name, strnlen(f->name, CODE_BYTES - 1));
             e = ERR_FIELD_UNKNOWN;
