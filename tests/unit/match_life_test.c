@@ -477,7 +477,7 @@ round_of(uint64_t seed, uint32_t orders_max)
         compare(w);
     }
     cr_assert(w->fills > 100 && w->triggered > 100 && w->expired > 50 && w->dropped > 20 &&
-                  w->trimmed > 20 && (w->pauses > 0 || orders_max < 100) && w->resyncs > 5,
+                  w->trimmed > 10 && (w->pauses > 0 || orders_max < 100) && w->resyncs > 5,
               "seed %llu was a dull round: %llu fills, %llu set off, %llu expired, %llu dropped, "
               "%llu trimmed, %llu pauses, %llu resyncs",
               (unsigned long long)seed, (unsigned long long)w->fills,
