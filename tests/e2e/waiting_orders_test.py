@@ -94,7 +94,8 @@ def over_a_crash(user, stack):
     wait_for(lambda: stack.metric("matcher", "scrip_matcher_armed_orders") == 2,
              "both are armed again")
     kept = extreme_of(user, trail)
-    check(kept >= best * Decimal("0.99"), "it goes on from the extreme that was told, to a tenth of its delta", kept, best)
+    check(kept >= best * Decimal("0.99"),
+          "it goes on from the extreme that was told, to a tenth of its delta", kept, best)
     check(becomes(user, gtd, "EXPIRED"), "the time of a resynced order comes")
     for order in (stop, trail):
         check(user.get_order(order["order_id"])["status"] == "NEW", "the others wait", order)
