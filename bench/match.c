@@ -6,9 +6,9 @@
  * The streams of flow.h with 100, ten thousand and a million orders resting, through the book
  * alone (what other engines' figures cover) and through the whole core: messages in, reports with
  * evidence out. Each one operation after the other, and again in batches of AHEAD operations that
- * are looked at ahead (books_ahead()), as when a frame brought them together. The ratio takes the
- * first. Times are processor time, but for the spread of single operations. Every run's trades are
- * checked against the stream's answer. SCRIP_BENCH may name a folder with d100.flow, d10k.flow and
+ * are looked at ahead, as the matcher does with those of one frame. The ratio takes the first.
+ * Times are processor time, but for the spread of single operations. Every run's trades are checked
+ * against the stream's answer. SCRIP_BENCH may name a folder with d100.flow, d10k.flow and
  * d1m.flow; otherwise the same streams are made here. Prints one JSON object.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -21,7 +21,7 @@
 
 #include "clock.h"
 #include "flow.h"
-#include "matcher/core/match.h"
+#include "matcher/core/ahead.h"
 
 #define SEED     20260801
 #define OPS      2000000
@@ -58,6 +58,7 @@ struct engine {
 };
 
 typedef void engine_op(struct engine *e, const struct flow_op *op);
+typedef void engine_batch(struct engine *e, const struct flow_op *ops, uint32_t count);
 
 /* The ways to run a stream. */
 struct way {
@@ -160,33 +161,46 @@ count_reports(struct engine *e, const struct flow_op *op)
     outbox_clear(&e->out);
 }
 
+/* The message of an operation. */
 static void
-core_op(struct engine *e, const struct flow_op *op)
+core_say(const struct flow_op *op, struct msg *m)
 {
     static const code_t symbol = {"BTCUSDT"};
-    struct msg m = {.type = MSG_order_pull};
     if (op->kind == FLOW_CANCEL) {
-        m.order_pull.order_id = op->id;
-        m.order_pull.symbol = symbol;
-    } else {
-        m.type = MSG_order_work;
-        m.order_work = (struct order_work){
-            .order_id = op->id,
-            .account_id = op->user,
-            .symbol = symbol,
-            .side = op->side == FLOW_BUY ? SIDE_BUY : SIDE_SELL,
-            .type = ORDER_TYPE_LIMIT,
-            .time_in_force = TIME_IN_FORCE_GTC,
-            .price = {(int64_t)op->price * TICK},
-            .quantity = {(int64_t)op->quantity * LOT},
-        };
+        m->type = MSG_order_pull;
+        m->order_pull = (struct order_pull){.order_id = op->id, .symbol = symbol};
+        return;
     }
-    match_apply(e->match, 1, &e->frame, &m, 1, &e->out);
+    m->type = MSG_order_work;
+    m->order_work = (struct order_work){
+        .order_id = op->id,
+        .account_id = op->user,
+        .symbol = symbol,
+        .side = op->side == FLOW_BUY ? SIDE_BUY : SIDE_SELL,
+        .type = ORDER_TYPE_LIMIT,
+        .time_in_force = TIME_IN_FORCE_GTC,
+        .price = {(int64_t)op->price * TICK},
+        .quantity = {(int64_t)op->quantity * LOT},
+    };
+}
+
+static void
+core_apply(struct engine *e, const struct flow_op *op, const struct msg *m)
+{
+    match_apply(e->match, 1, &e->frame, m, 1, &e->out);
     count_reports(e, op);
     while (match_busy(e->match)) {
         match_resume(e->match, &e->out);
         count_reports(e, op);
     }
+}
+
+static void
+core_op(struct engine *e, const struct flow_op *op)
+{
+    struct msg m = {.corr = 0};
+    core_say(op, &m);
+    core_apply(e, op, &m);
 }
 
 /* ---- Measuring ------------------------------------------------------------------------------ */
@@ -228,19 +242,41 @@ engine_close(struct engine *e)
 }
 
 static void
-run_batch(struct engine *e, const struct flow_op *ops, uint32_t count, engine_op *op)
+book_look_ahead(struct engine *e, const struct flow_op *ops, uint32_t count)
 {
     struct book_ahead soon[AHEAD];
-    bool is_deep = books_are_deep(&e->match->books);
-    for (uint32_t i = 0; i < count && is_deep; i++)
+    for (uint32_t i = 0; i < count; i++)
         soon[i] = (struct book_ahead){.id = ops[i].id,
                                       .book = ops[i].kind != FLOW_CANCEL ? e->match->book : NULL,
                                       .side = ops[i].side == FLOW_BUY ? SIDE_BUY : SIDE_SELL,
                                       .price = (int64_t)ops[i].price * TICK};
-    if (is_deep)
-        books_ahead(&e->match->books, soon, count);
+    books_ahead(&e->match->books, soon, count);
+}
+
+static void
+book_batch(struct engine *e, const struct flow_op *ops, uint32_t count)
+{
+    if (books_are_deep(&e->match->books))
+        book_look_ahead(e, ops, count);
     for (uint32_t i = 0; i < count; i++)
-        op(e, &ops[i]);
+        book_op(e, &ops[i]);
+}
+
+/* As the shell does it with the messages of a frame. */
+static void
+core_batch(struct engine *e, const struct flow_op *ops, uint32_t count)
+{
+    static struct msg msgs[AHEAD];
+    if (!match_may_look_ahead(e->match, MSG_order_work)) {
+        for (uint32_t i = 0; i < count; i++)
+            core_op(e, &ops[i]);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        core_say(&ops[i], &msgs[i]);
+    match_look_ahead(e->match, msgs, count);
+    for (uint32_t i = 0; i < count; i++)
+        core_apply(e, &ops[i], &msgs[i]);
 }
 
 /* ns per operation of the measured part. */
@@ -249,6 +285,7 @@ run(const struct flow *f, const struct way *way, struct result *r)
 {
     struct engine e;
     engine_op *op = way->is_core ? core_op : book_op;
+    engine_batch *batch = way->is_core ? core_batch : book_batch;
     engine_open(&e, f->id_max);
     uint64_t before = anonymous_bytes(), end = f->preload + f->count;
     for (uint64_t i = 0; i < f->preload; i++)
@@ -257,7 +294,7 @@ run(const struct flow *f, const struct way *way, struct result *r)
     int64_t start = worked_ns();
     if (way->is_ahead) {
         for (uint64_t i = f->preload; i < end; i += AHEAD)
-            run_batch(&e, &f->ops[i], end - i < AHEAD ? (uint32_t)(end - i) : AHEAD, op);
+            batch(&e, &f->ops[i], end - i < AHEAD ? (uint32_t)(end - i) : AHEAD);
     } else {
         for (uint64_t i = f->preload; i < end; i++)
             op(&e, &f->ops[i]);

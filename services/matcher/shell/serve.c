@@ -17,6 +17,7 @@
 #include "host/log.h"
 #include "host/metrics.h"
 #include "matcher/core/match.h"
+#include "matcher/shell/batch.h"
 #include "matcher/shell/market.h"
 #include "matcher/shell/venues.h"
 #include "wire/bus.h"
@@ -45,6 +46,7 @@ struct serve {
     struct outbox out;
     struct bus *bus;
     struct market *market; /* NULL = no house */
+    struct batch batch;
     struct loop_timer *time, *beat, *due;
     int64_t due_us;     /* for which `due` is set; TIMER_NEVER = it is not */
     int64_t started_us; /* steady */
@@ -123,12 +125,29 @@ apply(struct serve *s, uint32_t peer, const struct frame *frame, const struct ms
 
 /* ---- In ------------------------------------------------------------------------------------- */
 
+/* What was held of a frame. */
+static void
+apply_batch(struct serve *s)
+{
+    struct batch *b = &s->batch;
+    match_look_ahead(s->match, b->msgs, b->count);
+    for (uint32_t i = 0; i < b->count; i++)
+        apply(s, b->peer, &b->frame, &b->msgs[i]);
+    b->count = 0;
+}
+
 static void
 on_ledger(void *arg, const struct bus_in *in)
 {
     struct serve *s = arg;
     if (in->msg->type != MSG_link_beat)
         log_msg("heard", in->msg);
+    if (batch_wants(&s->batch, s->match, in)) {
+        if (batch_hold(&s->batch, in))
+            apply_batch(s);
+        return;
+    }
+    apply_batch(s);
     apply(s, in->peer, in->frame, in->msg);
     if (in->msg->type == MSG_link_synced)
         log_line(LOG_INFO, "link_synced", "ledger=%s orders=%llu resting=%u",
@@ -141,6 +160,7 @@ on_bad_frame(void *arg, uint32_t peer, enum err why)
 {
     struct serve *s = arg;
     (void)why; /* counted and logged by the bus */
+    apply_batch(s);
     match_unreadable(s->match, peer, loop_now_us(s->host->loop), &s->out);
     send_outs(s);
 }
