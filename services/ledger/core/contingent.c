@@ -103,12 +103,10 @@ contingent_release(struct ledger *l, struct ledger_order *o)
 /* ---- Becoming live ------------------------------------------------------------------------ */
 
 static void
-order_send(struct ledger *l, const struct turn *t, struct ledger_order *o)
+order_send(const struct ledger *l, const struct turn *t, const struct ledger_order *o)
 {
     struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_work, t->who.corr);
     order_ask_matcher(l, o, &m->order_work);
-    if (o->pulled_us != 0) /* its cancel was asked for while it waited */
-        cancel_pull_now(l, t, o);
 }
 
 void
@@ -124,6 +122,11 @@ contingent_start(struct ledger *l, const struct turn *t, struct ledger_order *fi
     order_send(l, t, first);
     if (second != NULL)
         order_send(l, t, second);
+    /* A cancel may have been asked for while they waited. */
+    if (first->pulled_us != 0)
+        cancel_pull_now(l, t, first);
+    if (second != NULL && second->pulled_us != 0)
+        cancel_pull_now(l, t, second);
 }
 
 static void
