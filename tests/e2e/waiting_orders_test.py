@@ -76,7 +76,7 @@ def a_pair(user, stack):
             {"side": "SELL", "type": "LIMIT_MAKER", "quantity": "0.1", "price": "70000"},
             {"side": "SELL", "type": "STOP_LOSS", "quantity": "0.1", "stop_price": "40000"}]})
     limit, stop = placed["orders"]
-    check(stack.metric("matcher", "scrip_matcher_pairs") == 1, "the matcher has the pair", placed)
+    wait_for(lambda: stack.metric("matcher", "scrip_matcher_pairs") == 1, "the matcher has a pair")
     check(user.cancel(limit["order_id"])["status"] == "CANCELED", "one is canceled")
     check(becomes(user, stop, "CANCELED", "EXPIRED"), "and the other is gone")
     wait_for(lambda: stack.metric("matcher", "scrip_matcher_pairs") == 0, "at the matcher too")
