@@ -355,8 +355,14 @@ loop_watch_set(struct loop_watch *w, unsigned events)
     if (w->socket != NULL) {
         w->paused = (events & LOOP_READ) == 0;
         w->is_stale = true;
-        if (!w->paused)
+        /* While nobody reads ZMQ_EVENTS its descriptor stays readable: watched, it would make the
+         * loop spin. */
+        if (w->paused) {
+            ev_io_stop(w->loop->ev, &w->io);
+        } else {
+            ev_io_start(w->loop->ev, &w->io);
             w->loop->soon = true;
+        }
         return;
     }
     if (events == w->events)

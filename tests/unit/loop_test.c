@@ -342,10 +342,16 @@ Test(loop, a_handler_that_leaves_messages_unread_is_called_again)
 }
 
 static void
+count_turn(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void
 resume_right(void *arg)
 {
-    (void)arg;
     cr_assert_eq(right_end.received, 0, "a paused socket is silent");
+    cr_assert_lt(*(int *)arg, 20, "and does not keep the loop from waiting");
     loop_watch_set(right_end.watch, LOOP_READ);
 }
 
@@ -355,8 +361,11 @@ Test(loop, a_paused_socket_keeps_its_messages)
     loop_watch_set(right_end.watch, 0);
     for (int n = 0; n < 1000; n++)
         cr_assert_eq(zmq_send(left_end.socket, &n, sizeof n, 0), sizeof n);
-    struct loop_timer *t = loop_timer_new(loop, 30, 0, resume_right, NULL);
+    int turns = 0;
+    loop_on_turn(loop, count_turn, &turns);
+    struct loop_timer *t = loop_timer_new(loop, 30, 0, resume_right, &turns);
     run();
     loop_timer_end(&t);
+    loop_off_turn(loop, count_turn, &turns);
     ends_close();
 }
