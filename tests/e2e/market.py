@@ -16,7 +16,7 @@ import time
 from decimal import Decimal
 
 from books import amount
-from stack import wait_for
+from stack import check, wait_for
 
 START = Decimal(50000)
 SPREAD = Decimal("0.50")
@@ -68,11 +68,15 @@ class Market:
 
     # ---- Moves ----
 
-    def move(self, price):
-        """The touch moves to `price`, and then a trade happens there."""
+    def tell(self, price):
+        """Moves and does not wait for who hears of it."""
         self.bid = self.last = Decimal(price)
         self.quote_line()
         self.trade_line(self.last, "0.01", True)
+
+    def move(self, price):
+        """The touch moves to `price`, and then a trade happens there."""
+        self.tell(price)
         self.settle()
 
     def print(self, price, quantity, seller=True):
@@ -97,8 +101,11 @@ class Market:
         wait_for(lambda: self.probe() == self.first + self.lines, "the matcher has the market")
 
     def probe(self):
-        """The number of the line that a buyer is filled on; None when nobody sells."""
-        done = self.prober.place("BUY", "MARKET", quantity="0.001")
-        house = [f["evidence"]["sequence"] for f in done["fills"]
+        """The number of the line that a buyer is filled on; None while there is nobody to
+        ask."""
+        status, done = self.prober.ask("POST", "/api/paper-trading/orders",
+                                       self.prober.order("BUY", "MARKET", quantity="0.001"))
+        house = [f["evidence"]["sequence"] for f in done.get("fills", ())
                  if f["evidence"]["source"] == "QUOTE"]
+        check(status in (201, 503, 504), "a buyer meets the house", status, done)
         return house[-1] if house else None

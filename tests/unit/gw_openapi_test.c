@@ -241,6 +241,7 @@ static const struct bind_case bind_cases[] = {
     {HTTP1_GET, "/api/paper-trading/orders", "limit=5&limit=6", "", ERR_FIELD_REPEATED, "limit"},
     {HTTP1_GET, "/api/paper-trading/orders", "limit=-1", "", ERR_NUMBER_SYNTAX, "limit"},
     {HTTP1_GET, "/api/paper-trading/orders", "limit=0", "", ERR_NUMBER_NOT_POSITIVE, "limit"},
+    {HTTP1_PUT, "/api/settings/trading/spot", "", "{\"latency_us\":0}", OK, ""},
     {HTTP1_PUT, "/api/settings/trading/spot", "", "{\"leverage\":0}", ERR_NUMBER_NOT_POSITIVE,
      "leverage"},
     {HTTP1_PUT, "/api/settings/trading/spot", "leverage=2", "{\"leverage\":1}", ERR_FIELD_UNKNOWN,
