@@ -38,6 +38,14 @@ pair_find(struct match *m, uint32_t record)
     m->pairs++;
 }
 
+/* Whoever comes of this list is turned away. */
+static void
+refuse_list(struct match *m, uint64_t list_id, uint16_t ledger)
+{
+    m->refused[m->refused_next++ % MATCH_REFUSED_MAX] =
+        (struct refused_list){.list_id = list_id, .ledger = ledger};
+}
+
 void
 pair_refused(struct match *m, const struct order_work *w, uint16_t ledger)
 {
@@ -48,8 +56,7 @@ pair_refused(struct match *m, const struct order_work *w, uint16_t ledger)
         life_drop(m, other);
         return;
     }
-    m->refused[m->refused_next++ % MATCH_REFUSED_MAX] =
-        (struct refused_list){.list_id = w->list_id, .ledger = ledger};
+    refuse_list(m, w->list_id, ledger);
 }
 
 bool
@@ -119,11 +126,16 @@ pair_untie(struct match *m, uint32_t record)
 void
 pair_decided(struct match *m, uint32_t record)
 {
-    uint32_t other = m->books.orders.more[record].pair;
-    if (other == RESTING_NONE)
-        return;
-    pair_untie(m, record);
-    life_drop(m, other);
+    struct order_more *more = &m->books.orders.more[record];
+    uint32_t other = more->pair;
+    uint64_t list_id = more->list_id;
+    more->list_id = 0; /* it is alone from here on */
+    if (other != RESTING_NONE) {
+        pair_untie(m, record);
+        life_drop(m, other);
+    } else if (list_id != 0) { /* its time was over before the other one came */
+        refuse_list(m, list_id, m->books.orders.at[record].ledger);
+    }
 }
 
 const char *
