@@ -16,7 +16,8 @@
 #include "host/log.h"
 #include "wire/json.h"
 
-#define BASKET_MAX 50
+#define BASKET_MAX       50
+#define PREFIX_CHARS_MAX (CID_CHARS_MAX - 3) /* "-50" follows it */
 
 struct basket {
     uint32_t count, waiting;
@@ -103,7 +104,7 @@ order_name(const struct request *r, const cid_t *prefix, uint32_t number, struct
     if (order->id_was_made)
         snprintf(id, CID_BYTES, "scrip-%016" PRIx64 "-%u", r->corr, number);
     else
-        snprintf(id, CID_BYTES, "%.*s-%u", CID_CHARS_MAX, prefix->text, number);
+        snprintf(id, CID_BYTES, "%.*s-%u", PREFIX_CHARS_MAX, prefix->text, number % 100);
 }
 
 static void
@@ -133,12 +134,9 @@ order_send(struct shell *s, struct request *r, uint32_t i, const struct order_wi
 }
 
 static enum err
-prefix_check(const struct order_basket *body, code_t *field)
+prefix_check(const cid_t *prefix, code_t *field)
 {
-    char last[CID_BYTES + 16];
-    int length =
-        snprintf(last, sizeof last, "%s-%u", body->client_order_id.text, body->orders_count);
-    if (length <= CID_CHARS_MAX)
+    if (strlen(prefix->text) <= PREFIX_CHARS_MAX)
         return OK;
     *field = code_of("client_order_id");
     return ERR_FIELD_TOO_LONG;
@@ -154,7 +152,7 @@ own_basket(struct shell *s, struct request *r, const struct http_request *h)
     why.error = json_read_items(h->body, h->body_length, msg_record_at(MSG_RECORD_order_basket),
                                 &body, &s->lists, faults, &why.field);
     if (why.error == OK)
-        why.error = prefix_check(&body, &why.field);
+        why.error = prefix_check(&body.client_order_id, &why.field);
     /* The request itself was counted when it came. */
     if (why.error == OK && body.orders_count > 1)
         why.error = request_rate(s, r, body.orders_count - 1, &why.retry_after_seconds);
