@@ -121,12 +121,10 @@ pg_prepare() {
     pg_sql "$pg_admin" "CREATE DATABASE scrip OWNER scrip"
 }
 
-# sqitch keeps track of what was deployed; a second run finds nothing to do.
+pg_is_migrated() { cmp -s "$run_dir/migrated" "$SCRIP_ROOT/db/sqitch.plan"; }
+
+# sqitch keeps track of what was deployed, so that only what is new is.
 pg_migrate() {
-    local plan=$SCRIP_ROOT/db/sqitch.plan stamp=$run_dir/migrated
-    if [ -e "$stamp" ] && cmp -s "$stamp" "$plan"; then
-        return 0
-    fi
     step "migrating the database"
     (cd "$SCRIP_ROOT/db" && HOME=$run_dir SQITCH_FULLNAME=scrip SQITCH_EMAIL=scrip@localhost \
         sqitch deploy --verify "db:pg://scrip@/scrip?host=$pg_socket") \
@@ -134,7 +132,7 @@ pg_migrate() {
         tail -n 30 "$log_dir/migrate.log" >&2
         die "the migration failed; see $log_dir/migrate.log"
     }
-    cp "$plan" "$stamp"
+    cp "$SCRIP_ROOT/db/sqitch.plan" "$run_dir/migrated"
 }
 
 # Prices only, remade by marketdata at any time: nothing is written to disk. Tests set redis_port,

@@ -72,6 +72,20 @@ up_build() {
     build_preset "$SCRIP_PRESET" "$build_dir"
 }
 
+# Services of an earlier version write tables as these were: new ones refuse that, and the ledger
+# would wait in vain for its rows to be taken before it ends.
+up_migrate() {
+    local index name
+    ! pg_is_migrated || return 0
+    for ((index = ${#service_names[@]} - 1; index >= 0; index--)); do
+        name=${service_names[index]}
+        part_runs "$name" || continue
+        step "stopping $name: the database is to be migrated"
+        part_stop "$name"
+    done
+    pg_migrate
+}
+
 up_main() {
     up_options "$@"
     up_folders
@@ -82,7 +96,7 @@ up_main() {
     redis_start
     pg_prepare
     redis_wait
-    pg_migrate
+    up_migrate
     step "starting ${service_names[*]}"
     local name
     for name in "${service_names[@]}"; do
