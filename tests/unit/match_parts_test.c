@@ -140,6 +140,26 @@ Test(resting, finds_orders_by_ids_of_many_shards)
     free(p.at);
 }
 
+/* Orders of many shards bear ids that count alike: they must not crowd in the index. */
+Test(resting, spreads_ids_that_differ_only_in_their_shard)
+{
+    enum { SHARDS = 64, EACH = 300, MAX = SHARDS * EACH };
+    struct resting_pool p;
+    resting_init(&p, MAX, zeroed(resting_bytes(MAX)));
+    for (uint64_t i = 1; i <= EACH; i++)
+        for (uint64_t shard = 0; shard < SHARDS; shard++)
+            cr_assert_neq(resting_new(&p, shard << 47 | i), RESTING_NONE);
+    uint32_t passed = 0, worst = 0;
+    for (uint32_t l = 0; l <= p.index.mask; l++) {
+        passed += p.index.passed[l];
+        worst = p.index.passed[l] > worst ? p.index.passed[l] : worst;
+    }
+    cr_assert_lt(passed, MAX / 2, "%u of %u orders had to pass a full line", passed, MAX);
+    cr_assert_lt(worst, 64, "a line was passed %u times", worst);
+    cr_assert_null(resting_check(&p));
+    free(p.at);
+}
+
 /* ---- Reports -------------------------------------------------------------------------------- */
 
 struct world {

@@ -51,11 +51,13 @@ resting_init(struct resting_pool *p, uint32_t max, void *zeroed)
         room = 1 - room;
     p->index = p->rooms[room];
     p->index.mask = LINES_MIN - 1;
+    p->index.shift = (uint32_t)__builtin_clz(p->index.mask);
 }
 
 /* ---- The index ------------------------------------------------------------------------------ */
 
-/* The low bits tell apart those that share a line. */
+/* The low bits tell apart those that share a line; the high ones, where ids of many shards that
+ * count alike differ most, choose it. */
 static inline uint32_t
 hash_of(uint64_t id)
 {
@@ -66,7 +68,7 @@ hash_of(uint64_t id)
 static inline uint32_t
 home_of(const struct resting_index *x, uint32_t hash)
 {
-    return hash / INDEX_LINE & x->mask;
+    return hash >> x->shift;
 }
 
 typedef uint32_t four_words __attribute__((vector_size(16)));
@@ -93,7 +95,8 @@ static inline uint32_t
 index_find(const struct resting_pool *p, const struct resting_index *x, uint64_t id, uint32_t hash,
            uint32_t *place)
 {
-    for (uint32_t l = home_of(x, hash);; l = (l + 1) & x->mask) {
+    uint32_t l = home_of(x, hash);
+    for (uint32_t seen = 0; seen <= x->mask; seen++, l = (l + 1) & x->mask) {
         const struct index_line *line = &x->lines[l];
         for (uint32_t bits = same(line->hash, hash); bits != 0; bits &= bits - 1) {
             uint32_t i = (uint32_t)__builtin_ctz(bits), record = line->record[i];
@@ -103,8 +106,9 @@ index_find(const struct resting_pool *p, const struct resting_index *x, uint64_t
             }
         }
         if (x->passed[l] == 0)
-            return RESTING_NONE;
+            break;
     }
+    return RESTING_NONE;
 }
 
 static inline void
@@ -139,15 +143,17 @@ index_empty(struct resting_index *x, uint32_t line, uint32_t i)
 static inline bool
 index_remove(struct resting_index *x, uint32_t hash, uint32_t record)
 {
-    for (uint32_t l = home_of(x, hash);; l = (l + 1) & x->mask) {
+    uint32_t l = home_of(x, hash);
+    for (uint32_t seen = 0; seen <= x->mask; seen++, l = (l + 1) & x->mask) {
         uint32_t bits = same(x->lines[l].record, record + 1);
         if (bits != 0) {
             index_empty(x, l, (uint32_t)__builtin_ctz(bits));
             return true;
         }
         if (x->passed[l] == 0)
-            return false;
+            break;
     }
+    return false;
 }
 
 /* A table of twice the size takes over. */
@@ -158,6 +164,7 @@ index_grow(struct resting_pool *p)
     p->moved = 0;
     p->index = p->rooms[p->old.lines == p->rooms[0].lines ? 1 : 0];
     p->index.mask = p->old.mask * 2 + 1;
+    p->index.shift = p->old.shift - 1;
 }
 
 /* Moves one line of the old table. */

@@ -89,7 +89,8 @@ struct resting_index {
     struct index_line *lines;
     uint8_t *passed; /* by line: orders that found it full; at 255 it is no longer counted */
     uint32_t mask;
-    uint32_t used; /* orders */
+    uint32_t shift; /* of a hash, to get its line: the highest bits are the best mixed */
+    uint32_t used;  /* orders */
 };
 
 struct resting_pool {
