@@ -5,8 +5,8 @@
         market.open(stack)
         market.move(49000)          # the bid and the last trade; the ask stands SPREAD above it
 
-What moves the market comes back when the last price is told and the matcher has taken it in: an
-order of a user of its own was filled on the very line. Nothing moves by itself.
+What moves the market comes back when everybody has it: an order of a user of its own was filled on
+the very line, and another was refused for the very price. Nothing moves by itself.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -26,7 +26,7 @@ MORE = Decimal("0.001")
 
 class Market:
     # What stands still is not stale here, and what moves is told at once.
-    settings = {"marketdata": "stale_ms = 3600000\nprice_ms = 10\ncache_ms = 10\n"}
+    settings = {"marketdata": "stale_ms = 3600000\nprice_ms = 10\nbeat_ms = 100\n"}
 
     def __init__(self):
         self.path = self.prober = None
@@ -91,14 +91,22 @@ class Market:
                                 "p": str(price), "i": str(price), "r": "0.00010000",
                                 "T": now_ms + 3600000})
         self.settle()
+        wait_for(lambda: self.known("MARK") == Decimal(price), "the ledger has the mark price")
 
     def settle(self):
         """A further quote, which changes nothing but the quantity asked: who has it has all."""
         self.quantity += MORE
         self.quote_line()
-        wait_for(lambda: amount(self.prober.ticker()["last_price"]) == self.last,
-                 "the last price is %s" % self.last)
         wait_for(lambda: self.probe() == self.first + self.lines, "the matcher has the market")
+        for source, price in (("LAST", self.last), ("BID_ASK", self.bid)):
+            wait_for(lambda s=source, p=price: self.known(s) == p, "the ledger has " + source)
+
+    def known(self, source):
+        """The price that the ledger judges a seller's stop order by; None when it has none."""
+        status, answer = self.prober.ask("POST", "/api/paper-trading/orders", self.prober.order(
+            "SELL", "STOP_LOSS", quantity="0.001", stop_price=2 * START, trigger_source=source))
+        check(status in (400, 503, 504), "a stop above the market is refused", status, answer)
+        return amount(answer["error"]["detail"].split()[-1]) if status == 400 else None
 
     def probe(self):
         """The number of the line that a buyer is filled on; None while there is nobody to

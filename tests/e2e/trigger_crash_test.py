@@ -11,7 +11,7 @@ from market import Market
 from stack import HttpError, Stack, check, flat, tell, wait_for
 
 OPENING = "1000000"
-PAIRS = 4
+PAIRS = 2  # MAX_NUM_ALGO_ORDERS is 5
 PROFIT = ("SELL", "LIMIT_MAKER", {"quantity": "0.1", "price": 50100})
 LOSS = ("SELL", "STOP_LOSS", {"quantity": "0.1", "stop_price": 49900})
 ENTRY = ("BUY", "LIMIT", {"quantity": "0.2", "price": 49950})
