@@ -10,6 +10,8 @@
  */
 #include "host/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +25,8 @@
 #define LINE_BYTES  4096
 #define VALUE_BYTES 2048
 #define SPEC_BYTES  16
+
+_Static_assert(LINE_BYTES <= PIPE_BUF, "a pipe takes a line whole");
 
 static struct {
     char service[32];
@@ -236,7 +240,11 @@ line_write(struct line *l)
     if (l->text[l->length - 1] == ' ') /* there were no pairs */
         l->length--;
     l->text[l->length++] = '\n';
-    /* A log that nobody reads must not stop the service: what cannot be written is lost. */
+    /* A log that nobody reads must not stop the service: what cannot be written is lost. A pipe
+     * that is ready takes PIPE_BUF bytes, and no line is longer. */
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0)
+        return;
     ssize_t wrote = write(STDERR_FILENO, l->text, l->length);
     (void)wrote;
 }

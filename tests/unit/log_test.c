@@ -6,6 +6,7 @@
 #include "host/log.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,4 +123,26 @@ Test(log, a_long_value_is_cut_and_the_line_still_ends)
     cr_assert_lt(strlen(event), 4097);
     cr_assert_eq(event[strlen(event) - 1], '\n');
     cr_assert_not_null(strstr(event, " next=1\n"));
+}
+
+Test(log, a_pipe_that_nobody_reads_does_not_stop_the_process, .timeout = 20)
+{
+    int ends[2];
+    char block[4096] = "";
+    cr_assert_eq(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], block, sizeof block) > 0)
+        ;
+    cr_assert_eq(fcntl(ends[1], F_SETFL, 0), 0, "as a shell makes it");
+    dup2(ends[1], STDERR_FILENO);
+    log_line(LOG_ERROR, "lost", "why=%s", "the pipe is full");
+    while (read(ends[0], block, sizeof block) > 0)
+        ;
+    log_line(LOG_ERROR, "written", "why=%s", "it is empty again");
+    ssize_t length = read(ends[0], block, sizeof block - 1);
+    cr_assert_gt(length, 0);
+    block[length] = '\0';
+    cr_assert_not_null(strstr(block, "event=written"));
+    cr_assert_null(strstr(block, "event=lost"));
+    close(ends[0]);
+    close(ends[1]);
 }
