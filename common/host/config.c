@@ -283,7 +283,9 @@ flag_read(struct reading *r, const char *flag)
     char key[128];
     const char *equals = strchr(flag, '=');
     if (strncmp(flag, "--", 2) != 0 || equals == NULL || equals - flag - 2 >= (int)sizeof key) {
-        fprintf(r->errors, "scrip-%s: %s is not --key=value (see --help)\n", r->service, flag);
+        /* What stands behind the = may be a secret. */
+        fprintf(r->errors, "scrip-%s: %.*s is not --key=value (see --help)\n", r->service,
+                (int)strcspn(flag, "="), flag);
         return ERR_CONFIG_UNKNOWN_KEY;
     }
     snprintf(key, sizeof key, "%.*s", (int)(equals - flag - 2), flag + 2);

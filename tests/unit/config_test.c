@@ -158,6 +158,8 @@ Test(config, values_of_the_wrong_kind_are_refused)
 Test(config, flags_of_another_form_are_refused)
 {
     refused(READ("database=x"), ERR_CONFIG_UNKNOWN_KEY, "is not --key=value");
+    refused(READ("database=password"), ERR_CONFIG_UNKNOWN_KEY, "database is not --key=value");
+    cr_assert_null(strstr(errors, "password"), "what stands behind the = may be secret");
     refused(READ("--database"), ERR_CONFIG_UNKNOWN_KEY, "is not --key=value");
     refused(READ("--config"), ERR_CONFIG_BAD_VALUE, "needs a file name");
     refused(READ("--config=a", "--config=b"), ERR_CONFIG_BAD_VALUE, "given twice");
