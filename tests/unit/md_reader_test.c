@@ -14,6 +14,7 @@
 #include <zlib.h>
 
 #include "marketdata/shell/reader.h"
+#include "marketdata/shell/source.h"
 
 static char folder[64];
 
@@ -219,4 +220,28 @@ Test(reader, what_is_not_there_is_refused_with_its_name)
 Test(reader, a_folder_is_a_bad_file)
 {
     cr_assert_str_eq(read_all(folder), "!");
+}
+
+Test(reader, a_source_tells_of_a_file_that_cannot_be_unpacked)
+{
+    uint8_t packed[512];
+    size_t length = pack_xz("1724457600000000000 {}\n", packed, sizeof(packed));
+    write_file("cut.xz", packed, length / 2);
+    char line[SPEC_FILES_BYTES], why[SOURCE_WHY_BYTES] = "";
+    snprintf(line, sizeof(line), "playback:%s", path_of("cut.xz"));
+    struct spec specs[SPEC_SOURCES_MAX];
+    uint32_t count;
+    cr_assert(spec_read(line, specs, &count, why) == OK, "%s", why);
+    struct source_counts counts = {0};
+    struct source_env env = {.counts = &counts};
+    void *source = NULL;
+    cr_assert(source_playback.open(&specs[0], &env, &source, why) == OK, "%s", why);
+    struct md_event e;
+    enum source_step step;
+    do {
+        step = source_playback.next(source, &e);
+    } while (step == SOURCE_MORE);
+    source_playback.close(&source);
+    cr_assert(step == SOURCE_END);
+    cr_assert_not_null(strstr(counts.why, "damaged or cut off"), "%s", counts.why);
 }

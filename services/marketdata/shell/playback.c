@@ -230,6 +230,7 @@ playback_next(void *self, struct md_event *out)
         return SOURCE_MORE;
     case READER_BAD:
         p->counts->skipped++;
+        snprintf(p->counts->why, sizeof p->counts->why, "%s", reader_why(p->reader));
         log_line(LOG_ERROR, "file_unreadable", "why=\"%s\"", reader_why(p->reader));
         return SOURCE_MORE;
     case READER_END:
