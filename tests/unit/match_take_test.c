@@ -490,6 +490,26 @@ Test(take, a_level_that_ran_empty_is_there_again_for_the_next_order)
     cr_assert_eq(book.sides[SIDE_BUY - 1].users.count, 0, "no best level, no levels");
 }
 
+Test(take, a_count_walks_over_levels_that_ran_empty)
+{
+    rest(1, OTHER, SIDE_SELL, 100, 1);
+    for (uint64_t id = 2; id < 6; id++) {
+        uint32_t record = rest(id, OTHER, SIDE_SELL, 100 + (int64_t)id, 1);
+        book_unlink(&books, &book, record);
+        resting_free(&books.orders, record);
+    }
+    uint32_t own = rest(6, ME, SIDE_SELL, 110, 1);
+    rest(7, OTHER, SIDE_SELL, 111, 1);
+    cr_assert_eq(book.sides[SIDE_SELL - 1].empties, 4);
+    struct taker t = taker(SIDE_BUY, 111, 2, SELF_TRADE_PREVENTION_EXPIRE_MAKER);
+    cr_assert(taker_can_fill(&books, &book, &t));
+    t.quantity++;
+    cr_assert(!taker_can_fill(&books, &book, &t));
+    t = taker(SIDE_BUY, 111, 2, SELF_TRADE_PREVENTION_EXPIRE_BOTH);
+    cr_assert(!taker_can_fill(&books, &book, &t));
+    cr_assert_eq(books.orders.at[own].quantity, P(1));
+}
+
 Test(take, empty_levels_make_way)
 {
     rest(1, OTHER, SIDE_BUY, 1000, 1);

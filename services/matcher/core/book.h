@@ -31,16 +31,21 @@
 struct price_level {
     int64_t price;       /* 0 = a free record */
     int64_t quantity;    /* of all its orders, hidden quantities included */
-    uint32_t head, tail; /* lowest rank first; empty: its neighbours in the list, oldest first */
+    uint32_t head, tail; /* lowest rank first */
     uint32_t count : 28;
     uint32_t models : 4; /* bit m: orders of fill model m have been here since the level came */
     uint32_t owner;      /* book number * 4 + side; free: the next free record */
 };
 
-/* What a level with orders of any fill model needs beside, by the same number. */
+/* What a level with orders of any fill model needs beside, or an empty one, by the same number. */
 struct level_more {
-    int64_t printed; /* at its price or through it */
-    uint32_t queue;  /* its state for the queue model, QUEUE_NONE = no such orders */
+    union {
+        int64_t printed; /* at its price or through it */
+        struct {
+            uint32_t older, newer; /* empty: its neighbours in the list */
+        };
+    };
+    uint32_t queue; /* its state for the queue model, QUEUE_NONE = no such orders */
 };
 
 /* What the house shows at one price, less what our own fills took from it. */
@@ -239,6 +244,9 @@ void book_consume(struct books *s, struct book *b, enum side side, int64_t quant
  * same price keeps its `since_us`. */
 void book_show_only(struct books *s, struct book *b, enum side side,
                     const struct house_level *shown);
+/* The market's word of time_us on a whole side: all that was shown before is removed, and what was
+ * used of it is remembered. */
+void book_replace(struct books *s, struct book *b, enum side side, int64_t time_us);
 /* Removes the house's levels of a side. */
 void book_hide(struct books *s, struct book *b, enum side side);
 

@@ -74,9 +74,10 @@ level_free(struct books *s, struct book_side *bs, enum side side, uint32_t i)
 static void
 empty_unlink(struct books *s, struct book_side *bs, uint32_t i)
 {
-    const struct price_level *level = &s->levels[i];
-    *(level->head == LEVEL_NONE ? &bs->empty_first : &s->levels[level->head].tail) = level->tail;
-    *(level->tail == LEVEL_NONE ? &bs->empty_last : &s->levels[level->tail].head) = level->head;
+    struct level_more *more = s->levels_more;
+    uint32_t older = more[i].older, newer = more[i].newer;
+    *(older == LEVEL_NONE ? &bs->empty_first : &more[older].newer) = newer;
+    *(newer == LEVEL_NONE ? &bs->empty_last : &more[newer].older) = older;
     bs->empties--;
     s->empties--;
 }
@@ -84,9 +85,10 @@ empty_unlink(struct books *s, struct book_side *bs, uint32_t i)
 static void
 empty_append(struct books *s, struct book_side *bs, uint32_t i)
 {
-    s->levels[i].head = bs->empty_last;
-    s->levels[i].tail = LEVEL_NONE;
-    *(bs->empty_last == LEVEL_NONE ? &bs->empty_first : &s->levels[bs->empty_last].tail) = i;
+    struct level_more *more = s->levels_more;
+    more[i].older = bs->empty_last;
+    more[i].newer = LEVEL_NONE;
+    *(bs->empty_last == LEVEL_NONE ? &bs->empty_first : &more[bs->empty_last].newer) = i;
     bs->empty_last = i;
     bs->empties++;
     s->empties++;
@@ -104,7 +106,9 @@ level_leave(struct books *s, struct book *b, enum side side, uint32_t i)
 {
     struct book_side *bs = book_side(b, side);
     s->levels_used--;
+    /* Empty to whoever walks over it. */
     s->levels[i].quantity = 0;
+    s->levels[i].head = s->levels[i].tail = RESTING_NONE;
     s->levels[i].models = 0;
     if (i == bs->users.best_slot) {
         level_free(s, bs, side, i);
@@ -124,6 +128,5 @@ void
 level_return(struct books *s, struct book *b, enum side side, uint32_t i)
 {
     empty_unlink(s, book_side(b, side), i);
-    s->levels[i].head = s->levels[i].tail = RESTING_NONE;
     s->levels_used++;
 }

@@ -69,7 +69,7 @@ model_joined(struct books *s, struct book *b, uint32_t order)
     struct resting *r = &s->orders.at[order];
     struct price_level *level = &s->levels[r->level];
     if ((level->models & ~BIT(FILL_MODEL_NONE)) == 0)
-        s->levels_more[r->level] = (struct level_more){0, QUEUE_NONE};
+        s->levels_more[r->level] = (struct level_more){.queue = QUEUE_NONE};
     if (r->model == FILL_MODEL_queue)
         queue_enter(s, b, order);
     level->models = (level->models | BIT(r->model)) & 15u;
