@@ -4,7 +4,8 @@
 usage: demo.py URL
 
 Signs up, sets the paper balance, follows the stream, trades, shows what each fill rests on,
-cancels an order, and proves that the account adds up to the last 0.00000001. Exit status 1 when
+cancels an order, places a profit and a loss as one list, asks an order why it filled or did not, and
+proves that the account adds up to the last 0.00000001. Exit status 1 when
 anything is not as it must be.
 
 SPDX-License-Identifier: Apache-2.0
@@ -56,6 +57,8 @@ def show_order(order):
         words.append("for %s %s" % (plain(order["quote_order_quantity"]), QUOTE))
     if amount(order["price"]) > 0:
         words.append("at " + plain(order["price"]))
+    if amount(order.get("stop_price", 0)) > 0:
+        words.append("set off at " + plain(order["stop_price"]))
     show("order %s: %s -> %s" % (order["order_id"], " ".join(words), order["status"]))
     for fill in order["fills"]:
         evidence = fill["evidence"]
@@ -110,6 +113,53 @@ def rest_and_fill(client, stream, rules):
         show("  the market moved away in %d s; canceled, once more nearer to it" % FILL_WAIT_S)
         client.cancel(order["order_id"])
     show("  the market ran away from each of them: that happens too")
+
+
+def show_why(client, order_id):
+    """An order's own account of what became of it."""
+    told = client.why(order_id)
+    story = told["story"]
+    show("why? order %s: %s" % (order_id, told["sentence"]))
+    if "bid_at_arrival" in story:
+        show("  it met a market of %s to %s, with %s %s ahead at its price; %s traded there since" % (
+            plain(story["bid_at_arrival"]), plain(story["ask_at_arrival"]),
+            plain(story["ahead_at_arrival"]), BASE, plain(story["printed"])))
+    must(told["order"]["order_id"] == order_id and told["sentence"] != "", "an order has a story")
+
+
+def place_profit_or_loss(client, rules, quantity):
+    """An OCO list: a limit order a little above the market, a stop order 5 % below."""
+    while True:
+        ticker, tick = wait_for_price(client), amount(rules["tick_size"])
+        profit = cut(amount(ticker["ask"]) * Decimal("1.0002"), tick)
+        loss = cut(amount(ticker["bid"]) * Decimal("0.95"), tick)
+        try:
+            return client.place_list(
+                "OCO", ("SELL", "LIMIT_MAKER", {"quantity": quantity, "price": profit}),
+                ("SELL", "STOP_LOSS", {"quantity": quantity, "stop_price": loss}), symbol=SYMBOL)
+        except HttpError as error:
+            if error.code not in ("WOULD_TAKE", "LIST_PRICES"):
+                raise
+            show("the market has passed %s meanwhile: once more" % plain(profit))
+
+
+def profit_or_loss(client, stream, rules, quantity):
+    placed = place_profit_or_loss(client, rules, quantity)
+    list_id = placed["list"]["list_id"]
+    for order in placed["orders"]:
+        show_order({**order, "fills": []})
+    show("the two hold %s %s once" % (plain(client.balances()[BASE][1]), BASE))
+    must(client.balances()[BASE][1] == amount(quantity), "a pair holds what one of them can sell")
+    show_why(client, placed["orders"][0]["order_id"])
+    if not stream.wait_list(list_id, "ALL_DONE", FILL_WAIT_S):
+        show("neither price came in %d s: the list is canceled" % FILL_WAIT_S)
+        client.call("DELETE", "%s/%s" % (client.LISTS, list_id), expect=(200, 409))
+    done = client.get_list(list_id)
+    for order in done["orders"]:
+        show("order %s: %s, %s" % (order["order_id"], order["status"], order["end_reason"]))
+    must(done["list"]["status"] == "ALL_DONE", "the list is done")
+    must(sum(o["status"] == "FILLED" for o in done["orders"]) <= 1, "only one of a pair trades")
+    show_why(client, done["orders"][0]["order_id"])
 
 
 def prove(client):
@@ -199,7 +249,10 @@ def demo(url):
     show_order(client.cancel(resting["order_id"]))
     must(client.balances()[QUOTE] == (free + held, Decimal(0)), "its hold was given back")
 
-    title(6, "What the stream told meanwhile")
+    title(6, "A profit and a loss as one list: the order that trades ends the other")
+    profit_or_loss(client, stream, rules, cut(half / 2, rules["step_size"]))
+
+    title(7, "What the stream told meanwhile")
     events = stream.account_events(client.account()["event_sequence"])
     kinds = Counter(event["event"] for event in events)
     show("%d events, numbered without a gap: %s" % (
@@ -207,7 +260,7 @@ def demo(url):
     must(kinds["trade"] > 0 and kinds["order"] > 0, "the stream told of orders and trades")
     stream.close()
 
-    title(7, "The account, added up from its trades alone")
+    title(8, "The account, added up from its trades alone")
     prove(client)
     what_next(url, client)
 
