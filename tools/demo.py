@@ -4,8 +4,8 @@
 usage: demo.py URL
 
 Signs up, sets the paper balance, follows the stream, trades, shows what each fill rests on,
-cancels an order, places a profit and a loss as one list, asks an order why it filled or did not, and
-proves that the account adds up to the last 0.00000001. Exit status 1 when
+cancels an order, places a profit and a loss as one list, asks an order why it filled or did not,
+and proves that the account adds up to the last 0.00000001. Exit status 1 when
 anything is not as it must be.
 
 SPDX-License-Identifier: Apache-2.0
@@ -121,7 +121,7 @@ def show_why(client, order_id):
     story = told["story"]
     show("why? order %s: %s" % (order_id, told["sentence"]))
     if "bid_at_arrival" in story:
-        show("  it met a market of %s to %s, with %s %s ahead at its price; %s traded there since" % (
+        show("  it met a market of %s to %s, %s %s ahead at its price; %s traded there since" % (
             plain(story["bid_at_arrival"]), plain(story["ask_at_arrival"]),
             plain(story["ahead_at_arrival"]), BASE, plain(story["printed"])))
     must(told["order"]["order_id"] == order_id and told["sentence"] != "", "an order has a story")
