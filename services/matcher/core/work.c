@@ -217,7 +217,7 @@ work_end(struct match *m, struct outbox *out)
     enum order_end end = ORDER_END_NONE;
     uint64_t rank = 0;
     bool is_stale = is_withdrawn(m, &m->book[w->book]);
-    bool is_lost = w->taker.is_prevented || m->gathered.prevented > 0;
+    bool is_lost = w->taker.is_prevented || (w->total > 0 && w->taker.prevented > 0);
     if (w->taker.is_done)
         end = is_lost ? ORDER_END_SELF_TRADE : ORDER_END_COMPLETE;
     else if (w->type == ORDER_TYPE_MARKET)
