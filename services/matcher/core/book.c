@@ -386,6 +386,18 @@ book_hide(struct books *s, struct book *b, enum side side)
     ladder_clear(&s->nodes, l);
 }
 
+void
+book_replace(struct books *s, struct book *b, enum side side, int64_t time_us)
+{
+    const struct ladder *l = &book_side(b, side)->house;
+    struct ladder_at at;
+    if (b->spent.count > 0)
+        spent_replace(&b->spent, side, time_us);
+    for (bool on = ladder_first(l, &s->nodes, &at); on; on = ladder_next(&s->nodes, &at))
+        house_told(s, b, side, ladder_slot(&s->nodes, at), time_us);
+    book_hide(s, b, side);
+}
+
 /* ---- Questions ---------------------------------------------------------------------------- */
 
 int64_t

@@ -135,9 +135,9 @@ source_of(const struct md_book *book)
 static enum house_outcome
 take_book(struct books *s, struct book *b, const struct md_book *book)
 {
+    book_replace(s, b, SIDE_BUY, book->time_us);
+    book_replace(s, b, SIDE_SELL, book->time_us);
     hide(s, b);
-    for (enum side side = SIDE_BUY; side <= SIDE_SELL; side++)
-        spent_replace(&b->spent, side, book->time_us);
     if (b->house.lost_us != 0)
         b->house.held_us += s->now_us - b->house.lost_us;
     b->house.lost_us = 0;
