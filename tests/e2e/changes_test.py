@@ -3,6 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import signal
 from decimal import Decimal
 
 from books import amount, check_account, check_journal, check_zero_sums
@@ -136,6 +137,16 @@ def basket_without_a_ledger(stack, user):
     wait_for(lambda: user.ask("GET", ORDERS)[0] == 200, "the ledger is back")
     results = user.basket(order, order, client_order_id="gone")
     check([r["order"]["status"] for r in results] == ["NEW", "NEW"], "now it takes both", results)
+    user.call("DELETE", ORDERS)
+
+    stack.signal("ledger", signal.SIGSTOP)
+    errors = [r["error"] for r in user.basket(order, order, client_order_id="late")]
+    stack.signal("ledger", signal.SIGCONT)
+    check([(e["code"], e["client_order_id"]) for e in errors] ==
+          [("OUTCOME_UNKNOWN", "late-1"), ("OUTCOME_UNKNOWN", "late-2")], "nobody knows", errors)
+    wait_for(lambda: all("order" in r for r in user.basket(order, order, client_order_id="late")),
+             "asked again, it is known")
+    check(len(user.open_orders()) == 2, "each once", user.open_orders())
     user.call("DELETE", ORDERS)
 
 

@@ -49,9 +49,14 @@ def one_leg_wins(market, user, stream, move, wanted, wanted_ends):
     check(user.balances()["BTC"][1] == 0, "nothing is held any more", user.balances())
 
 
-def cancels(market, user, stream):
+def cancels(market, user, other, stream):
     market.move(50000)
     placed = user.place_list("OCO", PROFIT, LOSS)
+    path = "%s/%s" % (LISTS, placed["list"]["list_id"])
+    for method in ("GET", "DELETE"):
+        status, answer = other.ask(method, path)
+        check(status == 404 and answer["error"]["code"] == "LIST_NOT_FOUND", "another's is none",
+              status, answer)
     gone = user.cancel_list(placed["list"]["list_id"])
     check(statuses(gone) == ["CANCELED", "CANCELED"], "a list is canceled", gone)
     status, answer = user.ask("DELETE", "%s/%s" % (LISTS, gone["list"]["list_id"]))
@@ -174,7 +179,7 @@ def story():
                      ["COMPLETE", "OCO_TRIGGER"])
         one_leg_wins(market, user, stream, 49900, ["EXPIRED", "FILLED"],
                      ["OCO_TRIGGER", "COMPLETE"])
-        cancels(market, user, stream)
+        cancels(market, user, stack.user(), stream)
         refusals(market, user)
         retries(market, user)
         pending(market, user, stream)
@@ -182,6 +187,9 @@ def story():
         events = stream.account_events(user.account()["event_sequence"])
         check({e["event"] for e in events} == {"order", "trade", "balance", "list"},
               "the stream told of all kinds, numbered without a gap", events[-3:])
+        again = user.stream(after=events[0]["sequence"] - 1)
+        check(again.account_events(events[-1]["sequence"]) == events, "and tells the same again",
+              again.events[:3])
         check(user.open_orders() == [] and user.open_lists() == [], "nothing is left open", events)
         check_account(user, OPENING)
         check_zero_sums(stack)
