@@ -29,7 +29,10 @@ const char *match_play_step(struct match_play *p, int *over);
 /* Proves the core's invariants. NULL, or what is broken. */
 const char *match_play_check(struct match_play *p);
 /* What the game has seen, to see that it was not a dull one. */
-void match_play_counts(const struct match_play *p, uint64_t *fills, uint64_t *reports,
-                       uint64_t *pauses);
+struct match_play_counts {
+    uint64_t fills, reports, pauses, sessions, pairs;
+    uint64_t printed, triggered, prevented, trimmed, expired, stories;
+};
+const struct match_play_counts *match_play_counts(const struct match_play *p);
 
 #endif

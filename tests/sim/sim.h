@@ -243,12 +243,16 @@ void sim_matcher_free(struct sim_matcher *m);
 void sim_matcher_turn(struct sim *s, struct sim_matcher *m);
 
 /* sim_twin.c */
-struct sim_twin *twin_new(uint32_t orders_max);
+struct sim_twin *twin_new(const struct match_limits *limits);
 void twin_destroy(struct sim_twin **t);
+/* The core listens to a symbol: its books are numbered in this order. */
+void twin_watch(struct sim_twin *t, code_t symbol);
 /* A report of the core. */
-void twin_told(struct sim_twin *t, const struct order_report *r);
-/* Around everything that the core is given; `msg` is NULL for the passing of time. */
+void twin_told(struct sim *s, struct sim_twin *t, const struct order_report *r, uint64_t corr);
+/* Around everything that the core is given; `msg` is NULL for a frame that cannot be read, and
+ * twin_due() stands for the passing of time. */
 void twin_before(struct sim_twin *t, const struct match *m);
+void twin_due(struct sim *s, struct sim_twin *t, const struct match *m);
 void twin_after(struct sim *s, struct sim_twin *t, const struct match *m, const struct msg *msg);
 
 /* sim_market.c */

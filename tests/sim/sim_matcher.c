@@ -17,7 +17,9 @@
 static const struct match_limits limits = {.books = {.orders_max = 4096,
                                                      .levels_max = 2048,
                                                      .house_levels_max = 512,
-                                                     .books_max = SIM_SYMBOLS},
+                                                     .books_max = SIM_SYMBOLS,
+                                                     .queues_max = 2048,
+                                                     .stories_max = 4096},
                                            .ledgers_max = 2,
                                            .silence_us = 1500000,
                                            .ask_again_us = 300000,
@@ -46,7 +48,7 @@ carry_out(struct sim *s, struct sim_matcher *m)
         if (o->msg.type == MSG_link_ready || o->msg.type == MSG_link_lost)
             session_follow(m);
         if (o->msg.type == MSG_order_report)
-            twin_told(m->twin, &o->msg.order_report);
+            twin_told(s, m->twin, &o->msg.order_report, o->msg.corr);
         sim_trace(s, "matcher", "says", &o->msg);
         bus_put(m->bus, o->peer, o->msg.type, o->msg.corr, &o->msg.frame);
     }
@@ -73,7 +75,7 @@ carry_out_due(struct sim *s, struct sim_matcher *m)
     twin_before(m->twin, m->core);
     match_due(m->core, loop_now_us(&m->loop), &m->out);
     drain(s, m);
-    twin_after(s, m->twin, m->core, NULL);
+    twin_due(s, m->twin, m->core);
 }
 
 static void
@@ -117,7 +119,7 @@ sim_matcher_start(struct sim *s, struct sim_matcher *m)
     CHECK(m->memory != NULL);
     memset(m->memory, 0, match_bytes(&limits));
     m->core = match_init(&limits, m->memory);
-    m->twin = twin_new(limits.books.orders_max);
+    m->twin = twin_new(&limits);
     m->bus = bus_open(&m->loop, &(struct bus_options){.role = BUS_SERVE,
                                                       .endpoint = endpoint,
                                                       .name = "matcher",
@@ -133,6 +135,7 @@ sim_matcher_start(struct sim *s, struct sim_matcher *m)
     for (uint32_t i = 0; i < SIM_SYMBOLS; i++)
         if (s->symbols[i].matcher == m->index) {
             match_watch(m->core, s->symbols[i].code, loop_now_us(&m->loop), &m->out);
+            twin_watch(m->twin, s->symbols[i].code);
             carry_out(s, m);
         }
 }
@@ -190,7 +193,7 @@ upkeep(struct sim *s, struct sim_matcher *m)
         twin_before(m->twin, m->core);
         match_time(m->core, loop_now_us(&m->loop), &m->out);
         drain(s, m);
-        twin_after(s, m->twin, m->core, NULL);
+        twin_due(s, m->twin, m->core);
     }
     const struct link *l = match_link(m->core, LEDGER);
     bool is_live = l != NULL && (l->state == LINK_SYNCING || l->state == LINK_WORKING);

@@ -27,10 +27,11 @@ round_of(uint64_t seed, uint32_t orders_max)
         if (wrong != NULL)
             cr_assert_fail("seed %llu, step %d: %s", (unsigned long long)seed, i, wrong);
     }
-    uint64_t fills, reports, pauses;
-    match_play_counts(p, &fills, &reports, &pauses);
-    cr_assert(fills > ROUND_STEPS / 100 && pauses > 0, "seed %llu was a dull round: %llu fills",
-              (unsigned long long)seed, (unsigned long long)fills);
+    const struct match_play_counts *c = match_play_counts(p);
+    cr_assert(c->fills > ROUND_STEPS / 100 && c->pauses > 0 && c->printed > 0 && c->pairs > 0 &&
+                  c->triggered > 0 && c->prevented > 0 && c->trimmed > 0 && c->expired > 0 &&
+                  c->stories > 0 && c->sessions > 0,
+              "seed %llu was a dull round", (unsigned long long)seed);
     match_play_destroy(&p);
 }
 
