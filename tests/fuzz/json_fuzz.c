@@ -26,6 +26,23 @@ can_be_written(const struct msg_layout *l, const struct msg *m)
     json_object_put(o);
 }
 
+/* A basket of orders: what is wrong with one of them is one of the refusals of a field. */
+static void
+basket_is_read(const char *text, size_t size, struct arena *lists)
+{
+    struct order_basket basket = {.orders_count = 0};
+    struct json_fault faults[50];
+    code_t field;
+    enum err e = json_read_items(text, size, msg_record_at(MSG_RECORD_order_basket), &basket, lists,
+                                 faults, &field);
+    CHECK(strnlen(field.text, CODE_BYTES) < CODE_BYTES);
+    CHECK(e != OK || (basket.orders_count >= 1 && basket.orders_count <= 50));
+    for (uint32_t i = 0; e == OK && i < basket.orders_count; i++) {
+        CHECK(faults[i].error != ERR_BODY_NOT_JSON);
+        CHECK(strnlen(faults[i].field.text, CODE_BYTES) < CODE_BYTES);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -51,6 +68,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (e == OK)
             can_be_written(l, &m);
     }
+    basket_is_read(text, size - 1, &lists);
     int64_t amount;
     if (o != NULL && json_decimal(o, &amount) == OK)
         CHECK(json_object_is_type(o, json_type_int) || json_object_is_type(o, json_type_double) ||
