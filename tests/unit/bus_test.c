@@ -536,6 +536,44 @@ Test(bus, a_restarted_asker_takes_its_name_over)
 }
 
 static void
+keep_asking(void *arg)
+{
+    ask(arg, 3);
+}
+
+/* libzmq 4.3.4 ends the process where its heartbeat finds a connection of which it has stopped to
+ * read and whose peer has then gone: so it was when a deposed ledger, whose name the next one had
+ * taken over, woke up, spoke and ended. A second is two of those beats. */
+Test(bus, who_lost_its_name_may_speak_and_go_without_harm)
+{
+    void *context;
+    party_open(&server, BUS_SERVE, "ledger-0", 0);
+    party_open(&client, BUS_ASK, "gateway-0", 0);
+    party_open(&other, BUS_ASK, "gateway-1", 0);
+    server.answers = true;
+    ask(&client, 1);
+    await(&client, 1);
+
+    void *heir = zmq_socket(context = zmq_ctx_new(), ZMQ_DEALER);
+    zmq_setsockopt(heir, ZMQ_ROUTING_ID, "gateway-0", 9);
+    cr_assert_eq(zmq_connect(heir, endpoint), 0);
+    cr_assert_eq(zmq_send(heir, "?", 1, 0), 1);
+    server.wanted = server.bad_frames + 1; /* it has the name now */
+    loop_run(loop);
+    server.wanted = 0;
+    for (int i = 0; i < 10; i++)
+        ask(&client, 2);
+    ask(&other, 3);
+    await(&other, 1);
+    bus_close(&client.bus);
+
+    struct loop_timer *t = loop_timer_new(loop, 50, 50, keep_asking, &other);
+    await(&other, 20);
+    loop_timer_end(&t);
+    stranger_close(heir, context);
+}
+
+static void
 resume(void *arg)
 {
     cr_assert_eq(server.messages, 0);
