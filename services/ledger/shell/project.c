@@ -39,6 +39,7 @@ struct project {
     uint64_t generation;
     uint64_t drained[LEDGER_SHARDS]; /* seq that the drain at work is true at */
     uint64_t stamps[LEDGER_SHARDS];  /* seq that the tables are true at */
+    uint64_t on_disk[LEDGER_SHARDS]; /* the same, once nothing can take it back */
     uint64_t sends_before;           /* sendings of the journal when the tables had it */
 
     int64_t steady_us, drained_us, sent_us, written_us, retry_us;
@@ -272,6 +273,7 @@ static void
 settled(struct project *p)
 {
     p->state = STATE_IDLE;
+    memcpy(p->on_disk, p->stamps, sizeof p->on_disk);
     ledger_projected(p->o.ledger, p->generation);
 }
 
@@ -346,12 +348,14 @@ project_wake_us(const struct project *p)
     CHECK(false);
 }
 
-/* What was written without waiting for the disk may be gone with the server. */
+/* What was written without waiting for the disk may be gone with the server: nobody may read the
+ * tables as if they had it. */
 static void
 connection_down(void *arg)
 {
     struct project *p = arg;
     p->knows_types = false;
+    memcpy(p->stamps, p->on_disk, sizeof p->stamps);
     bool is_at_risk = p->state == STATE_WRITTEN && !p->is_durable_send;
     if (p->state == STATE_SENT || p->state == STATE_FLUSHED || is_at_risk) {
         p->state = STATE_READY;
@@ -475,7 +479,7 @@ project_close(struct project **p)
 void
 project_set_stamp(struct project *p, uint16_t shard, uint64_t seq)
 {
-    p->stamps[shard] = seq;
+    p->stamps[shard] = p->on_disk[shard] = seq;
 }
 
 uint64_t

@@ -41,7 +41,8 @@ void project_close(struct project **p);
 
 /* What the tables say of a shard, as read at start. */
 void project_set_stamp(struct project *p, uint16_t shard, uint64_t seq);
-/* Last record of the shard that the tables know of. */
+/* Last record of the shard that the tables know of. Goes back when the connection ends before what
+ * was written is on the disk. */
 uint64_t project_stamp(const struct project *p, uint16_t shard);
 /* Keeps what the core does not: the limits a paper balance was set under. After every command
  * that changed the state. */
