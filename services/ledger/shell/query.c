@@ -29,86 +29,111 @@ refuse(struct question *k, enum err why)
     k->query->o.on_page(k->query->o.arg, k->peer, &m);
 }
 
-/* Rows of the page, and the cursor when there are more. */
+/* Row `i` of an answer into its place; gives the row's id. */
+typedef uint64_t row_take(struct query *q, uint32_t place, const PGresult *result, int i);
+
+static uint64_t
+order_take(struct query *q, uint32_t place, const PGresult *result, int i)
+{
+    int column = 0;
+    struct order_row row;
+    rows_get_order(result, i, &column, &row);
+    q->page.orders[place] = row.order;
+    return row.order.order_id;
+}
+
+static uint64_t
+trade_take(struct query *q, uint32_t place, const PGresult *result, int i)
+{
+    int column = 0;
+    struct trade_row row;
+    rows_get_trade(result, i, &column, &row);
+    q->page.trades[place] = row.trade;
+    return row.trade.trade_id;
+}
+
+static uint64_t
+change_take(struct query *q, uint32_t place, const PGresult *result, int i)
+{
+    int column = 0;
+    struct change_row row;
+    rows_get_change(result, i, &column, &row);
+    q->page.changes[place] = row.change;
+    return row.change.change_id;
+}
+
+/* All rows that belong to the page; the cursor is the last one's id when there are more. */
 static uint32_t
-page_count(const PGresult *result, uint32_t limit, bool *more)
+page_take(struct question *k, uint32_t limit, const PGresult *result, row_take *take,
+          uint64_t *cursor)
 {
-    uint32_t rows = (uint32_t)PQntuples(result);
-    uint32_t wanted = page_rows(limit);
-    *more = rows > wanted;
-    return *more ? wanted : rows;
+    uint32_t rows = (uint32_t)PQntuples(result), wanted = page_rows(limit);
+    bool more = rows > wanted;
+    uint32_t count = more ? wanted : rows;
+    uint64_t id = 0;
+    for (uint32_t i = 0; i < count; i++)
+        id = take(k->query, i, result, (int)i);
+    *cursor = more ? id : 0;
+    return count;
 }
 
 static void
-orders_page(struct question *k, const PGresult *result)
+orders_page(struct question *k, const PGresult *result, struct order_page *page)
 {
-    bool more;
-    struct query *q = k->query;
-    struct msg m = {.type = MSG_order_page, .corr = k->cmd.corr};
-    uint32_t count = page_count(result, k->cmd.order_list.limit, &more);
-    for (uint32_t i = 0; i < count; i++) {
-        int column = 0;
-        struct order_row row;
-        rows_get_order(result, (int)i, &column, &row);
-        q->page.orders[i] = row.order;
-    }
-    m.order_page.orders = q->page.orders;
-    m.order_page.orders_count = count;
-    m.order_page.next_cursor = more ? q->page.orders[count - 1].order_id : 0;
-    q->o.on_page(q->o.arg, k->peer, &m);
+    page->orders = k->query->page.orders;
+    page->orders_count =
+        page_take(k, k->cmd.order_list.limit, result, order_take, &page->next_cursor);
 }
 
 static void
-trades_page(struct question *k, const PGresult *result)
+trades_page(struct question *k, const PGresult *result, struct trade_page *page)
 {
-    bool more;
-    struct query *q = k->query;
-    struct msg m = {.type = MSG_trade_page, .corr = k->cmd.corr};
-    uint32_t count = page_count(result, k->cmd.trade_list.limit, &more);
-    for (uint32_t i = 0; i < count; i++) {
-        int column = 0;
-        struct trade_row row;
-        rows_get_trade(result, (int)i, &column, &row);
-        q->page.trades[i] = row.trade;
-    }
-    m.trade_page.trades = q->page.trades;
-    m.trade_page.trades_count = count;
-    m.trade_page.next_cursor = more ? q->page.trades[count - 1].trade_id : 0;
-    q->o.on_page(q->o.arg, k->peer, &m);
+    page->trades = k->query->page.trades;
+    page->trades_count =
+        page_take(k, k->cmd.trade_list.limit, result, trade_take, &page->next_cursor);
 }
 
 static void
-changes_page(struct question *k, const PGresult *result)
+changes_page(struct question *k, const PGresult *result, struct balance_changes *page)
 {
-    bool more;
-    struct query *q = k->query;
-    struct msg m = {.type = MSG_balance_changes, .corr = k->cmd.corr};
-    uint32_t count = page_count(result, k->cmd.balance_history.limit, &more);
-    for (uint32_t i = 0; i < count; i++) {
-        int column = 0;
-        struct change_row row;
-        rows_get_change(result, (int)i, &column, &row);
-        q->page.changes[i] = row.change;
+    page->changes = k->query->page.changes;
+    page->changes_count =
+        page_take(k, k->cmd.balance_history.limit, result, change_take, &page->next_cursor);
+}
+
+static void
+page_found(struct question *k, const PGresult *result)
+{
+    struct msg m = {.corr = k->cmd.corr};
+    if (k->cmd.type == MSG_order_list) {
+        m.type = MSG_order_page;
+        orders_page(k, result, &m.order_page);
+    } else if (k->cmd.type == MSG_trade_list) {
+        m.type = MSG_trade_page;
+        trades_page(k, result, &m.trade_page);
+    } else {
+        m.type = MSG_balance_changes;
+        changes_page(k, result, &m.balance_changes);
     }
-    m.balance_changes.changes = q->page.changes;
-    m.balance_changes.changes_count = count;
-    m.balance_changes.next_cursor = more ? q->page.changes[count - 1].change_id : 0;
-    q->o.on_page(q->o.arg, k->peer, &m);
+    k->query->o.on_page(k->query->o.arg, k->peer, &m);
+}
+
+/* The last answer of a question: what was found, or why nothing can be said. */
+static void
+answer_last(struct question *k, enum pg_outcome outcome, const PGresult *result,
+            void (*tell)(struct question *k, const PGresult *result))
+{
+    if (outcome == PG_ROWS)
+        tell(k, result);
+    else
+        refuse(k, outcome == PG_LOST ? ERR_LEDGER_UNAVAILABLE : ERR_INTERNAL);
+    question_done(k->query);
 }
 
 static void
 page_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
-    struct question *k = arg;
-    if (outcome != PG_ROWS)
-        refuse(k, outcome == PG_LOST ? ERR_LEDGER_UNAVAILABLE : ERR_INTERNAL);
-    else if (k->cmd.type == MSG_order_list)
-        orders_page(k, result);
-    else if (k->cmd.type == MSG_trade_list)
-        trades_page(k, result);
-    else
-        changes_page(k, result);
-    question_done(k->query);
+    answer_last(arg, outcome, result, page_found);
 }
 
 static void
@@ -136,24 +161,14 @@ story_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
     k->story = row.story;
 }
 
-/* Newest first from the index, oldest first for the reader. */
-static uint32_t
-take_fills(struct query *q, const PGresult *result)
-{
-    uint32_t count = (uint32_t)PQntuples(result);
-    for (uint32_t i = 0; i < count; i++) {
-        int column = 0;
-        struct trade_row row;
-        rows_get_trade(result, (int)(count - 1 - i), &column, &row);
-        q->page.trades[i] = row.trade;
-    }
-    return count;
-}
-
+/* The order and its fills: newest first from the index, oldest first for the reader. */
 static void
-found(struct question *k, uint32_t fills)
+found(struct question *k, const PGresult *result)
 {
     struct query *q = k->query;
+    uint32_t fills = (uint32_t)PQntuples(result);
+    for (uint32_t i = 0; i < fills; i++)
+        (void)trade_take(q, i, result, (int)(fills - 1 - i));
     const struct order_view view = {
         .order = k->order, .fills = q->page.trades, .fills_count = fills};
     const struct order_story told = {
@@ -164,16 +179,10 @@ found(struct question *k, uint32_t fills)
         q->o.on_found(q->o.arg, k->peer, &k->cmd, k->source, k->has_order ? &view : NULL);
 }
 
-/* The last answer of a look-up. */
 static void
 fills_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
-    struct question *k = arg;
-    if (outcome == PG_ROWS)
-        found(k, take_fills(k->query, result));
-    else
-        refuse(k, outcome == PG_LOST ? ERR_LEDGER_UNAVAILABLE : ERR_INTERNAL);
-    question_done(k->query);
+    answer_last(arg, outcome, result, found);
 }
 
 /* The next order of a list, from a row; false when the row is no such order. */
@@ -223,12 +232,7 @@ list_found(struct question *k, const PGresult *result)
 static void
 list_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
-    struct question *k = arg;
-    if (outcome == PG_ROWS)
-        list_found(k, result);
-    else
-        refuse(k, outcome == PG_LOST ? ERR_LEDGER_UNAVAILABLE : ERR_INTERNAL);
-    question_done(k->query);
+    answer_last(arg, outcome, result, list_found);
 }
 
 static const struct query_answers answers = {
