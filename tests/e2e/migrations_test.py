@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The plan of migrations goes there and back, and what an earlier version wrote is read by this one.
+"""The plan of migrations goes there and back, and rows of an earlier version are read by this one.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -75,7 +75,7 @@ def rows_of_an_earlier_version(stack, users):
         check(orders and far_orders(user) == orders, "orders are open as before", orders,
               far_orders(user))
         for order_id in orders:
-            check(user.cancel(order_id)["status"] == "CANCELED", "one of them is canceled", order_id)
+            check(user.cancel(order_id)["status"] == "CANCELED", "each can be canceled", order_id)
         check(user.place("BUY", "MARKET", quantity="0.001")["status"] == "FILLED",
               "a new order fills")
 

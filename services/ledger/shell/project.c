@@ -160,8 +160,12 @@ note_outcome(void *arg, enum pg_outcome outcome, const PGresult *result)
         p->o.on_fenced(p->o.arg, "the lease has another owner");
         return;
     }
+    char trouble[sizeof p->trouble];
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    snprintf(p->trouble, sizeof p->trouble, "the tables refuse: %s", text == NULL ? "" : text);
+    snprintf(trouble, sizeof trouble, "the tables refuse: %s", text == NULL ? "" : text);
+    if (strcmp(trouble, p->trouble) == 0)
+        return; /* it is tried five times a second: once is enough to say */
+    memcpy(p->trouble, trouble, sizeof trouble);
     log_line(LOG_ERROR, "projection_refused", "sqlstate=%s message=\"%s\"",
              state == NULL ? "" : state, text == NULL ? "" : text);
 }

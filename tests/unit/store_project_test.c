@@ -1,0 +1,116 @@
+/*
+ * store_project_test.c - the tables behind the journal when they refuse, and when they may lose.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/metrics.h"
+#include "store_database.h"
+#include "store_life.h"
+
+/* The shard of account 7, and what the tables said of it at first. */
+static struct {
+    uint16_t shard;
+    uint64_t stamp;
+} watched;
+
+/* Commands go on until the tables have some of them. */
+static void
+go_on(void *arg)
+{
+    struct msg m = {.type = MSG_settings_set, .corr = ++next_corr};
+    if (project_stamp(life.project, watched.shard) != watched.stamp) {
+        loop_stop(arg);
+        return;
+    }
+    m.settings_set = (struct settings_set){.account_id = 7,
+                                           .command_id = next_corr,
+                                           .trading_type = TRADING_TYPE_futures,
+                                           .leverage = (uint32_t)(next_corr % 100) + 1};
+    if (journal_has_room(life.journal))
+        request(1, &m);
+}
+
+/* Whether the stamp went back when the connection ended behind a write that no commit has put onto
+ * the disk yet. Such a commit may still come first: then there is nothing to lose. */
+static bool
+goes_back(void)
+{
+    until_projected();
+    watched.stamp = project_stamp(life.project, watched.shard);
+    loop_on_turn(life.loop, go_on, life.loop);
+    while (project_stamp(life.project, watched.shard) == watched.stamp)
+        loop_run(life.loop);
+    loop_off_turn(life.loop, go_on, life.loop);
+    database_ask("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                 "WHERE application_name = 'tables' AND datname = current_database()");
+    while (!project_is_idle(life.project)) {
+        if (project_stamp(life.project, watched.shard) == watched.stamp)
+            return true;
+        run_ms(0);
+    }
+    return false;
+}
+
+/* A server that crashes may lose what it committed without waiting for its disk. */
+Test(store_project, stamps_go_back_when_what_they_stand_for_may_be_lost)
+{
+    conninfo = database_make();
+    life_begin();
+    open_account(7);
+    watched.shard = (uint16_t)ledger_shard_of(7);
+    int tries = 0;
+    while (!goes_back())
+        cr_assert_lt(++tries, 20, "it never went back");
+    until_projected();
+    cr_assert_eq(project_stamp(life.project, watched.shard),
+                 journal_applied(life.journal, watched.shard));
+    life_end();
+    database_drop();
+}
+
+/* Times that the text stands in what was logged. */
+static int
+times_logged(int file, const char *text)
+{
+    static char log[1 << 16];
+    ssize_t length = pread(file, log, sizeof log - 1, 0);
+    cr_assert_geq(length, 0);
+    log[length] = '\0';
+    int times = 0;
+    for (const char *at = log; (at = strstr(at, text)) != NULL; at++)
+        times++;
+    return times;
+}
+
+/* It is tried again and again, for as long as nobody helps. */
+Test(store_project, a_table_that_refuses_is_told_of_once)
+{
+    conninfo = database_make();
+    life_begin();
+    open_account(7);
+    until_projected();
+    FILE *file = tmpfile();
+    cr_assert_not_null(file);
+    int old_error = dup(STDERR_FILENO);
+    dup2(fileno(file), STDERR_FILENO);
+    database_ask("ALTER TABLE ledger.account ADD CONSTRAINT nothing CHECK (account_id <> 8)");
+    struct metric *failures = metric_counter("scrip_ledger_projection_failures_total", "", "");
+    open_account(8);
+    while (metric_value(failures) < 3)
+        run_ms(1);
+    cr_expect_eq(times_logged(fileno(file), "event=projection_refused"), 1);
+    cr_expect_str_neq(project_trouble(life.project), "");
+    database_ask("ALTER TABLE ledger.account DROP CONSTRAINT nothing");
+    until_projected();
+    cr_expect_null(project_trouble(life.project));
+    dup2(old_error, STDERR_FILENO);
+    close(old_error);
+    fclose(file);
+    life_end();
+    database_drop();
+}
