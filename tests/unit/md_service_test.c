@@ -170,6 +170,8 @@ on_market(void *arg, const struct bus_in *in)
         sequenced(m->md_quote.sequence);
     else if (m->type == MSG_md_book && is_btc)
         sequenced(m->md_book.sequence);
+    else if (m->type == MSG_md_mark && is_btc)
+        sequenced(m->md_mark.sequence);
     else if (m->type == MSG_md_beat && is_btc)
         heard.beats++;
     else if (m->type == MSG_md_price)
@@ -233,6 +235,7 @@ on_answer(void *arg, const struct bus_in *in)
         uint64_t number = m->type == MSG_md_trade   ? m->md_trade.sequence
                           : m->type == MSG_md_quote ? m->md_quote.sequence
                           : m->type == MSG_md_depth ? m->md_depth.sequence
+                          : m->type == MSG_md_mark  ? m->md_mark.sequence
                                                     : m->md_book.sequence;
         if (answer.resent_messages++ == 0)
             answer.resent_first = number;
