@@ -65,8 +65,6 @@ take_report(struct match_play *p, const struct out *o)
     if (r->fills_count == 0 && r->end == ORDER_END_NONE && r->rank == 0 &&
         r->trail_extreme.v == 0 && r->prevented.v == 0 && !r->was_trimmed)
         return "a report says nothing";
-    if (r->fills_count == 0 && r->end == ORDER_END_COMPLETE)
-        return "a complete order ends apart from its last fill";
     p->counts.reports++;
     p->counts.fills += r->fills_count;
     p->counts.triggered += r->triggered_us != 0;

@@ -100,6 +100,8 @@ telling_add(struct telling *t, const struct order_report *r, uint64_t corr, uint
     }
     for (uint32_t i = 0; i < r->fills_count; i++)
         join_fill(t, j, &r->fills[i]);
+    if (r->end == ORDER_END_COMPLETE && j->fills_count == 0)
+        return "a complete order ends without a fill";
     return NULL;
 }
 

@@ -249,7 +249,7 @@ row_shown(struct naive_book *n, uint32_t symbol, enum side side, int64_t price, 
 {
     uint32_t row = naive_row_find(n, symbol, side, price);
     if (row != NOTHING)
-        naive_row_shown(&n->rows[row], quantity, word_us);
+        naive_row_shown(&n->rows[row], quantity > 0 ? quantity : 0, word_us);
 }
 
 /* Of a quote's side that did not change nothing is news. Better prices that the market has left

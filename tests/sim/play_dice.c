@@ -5,26 +5,6 @@
  */
 #include "sim/play_dice.h"
 
-void
-play_dice_init(struct play_dice *d, uint64_t seed, const uint8_t *data, size_t length)
-{
-    static const int64_t ticks[] = {1, 1000000, DECIMAL_ONE};
-    static const int64_t spreads[] = {3, 8, 20, 200};
-    *d = (struct play_dice){.random = (seed * UINT64_C(0x9e3779b97f4a7c15)) | 1,
-                            .data = data,
-                            .length = length,
-                            .now_us = 1000000};
-    d->tick = ticks[play_below(d, 3)];
-    d->spread = spreads[play_below(d, 4)];
-    d->middle = d->spread + play_below(d, 200);
-}
-
-bool
-play_is_over(const struct play_dice *d)
-{
-    return d->data != NULL && d->used >= d->length;
-}
-
 static uint64_t
 roll(struct play_dice *d)
 {
@@ -53,10 +33,34 @@ one_of(struct play_dice *d, int64_t n)
     return play_below(d, n) == 0;
 }
 
+void
+play_dice_init(struct play_dice *d, uint64_t seed, const uint8_t *data, size_t length)
+{
+    static const int64_t ticks[] = {1, 1000000, DECIMAL_ONE};
+    static const int64_t spreads[] = {3, 8, 20, 200};
+    *d = (struct play_dice){.random = (seed * UINT64_C(0x9e3779b97f4a7c15)) | 1,
+                            .data = data,
+                            .length = length,
+                            .now_us = 1000000};
+    d->tick = ticks[play_below(d, 3)];
+    d->spread = spreads[play_below(d, 4)];
+    d->is_quiet = one_of(d, 3);
+    d->middle = d->spread + 4 + play_below(d, 200);
+}
+
+bool
+play_is_over(const struct play_dice *d)
+{
+    return d->data != NULL && d->used >= d->length;
+}
+
+/* In a quiet round nearly all of a side lies at its best three prices. */
 static int64_t
-price(struct play_dice *d)
+price(struct play_dice *d, enum side side)
 {
     int64_t ticks = d->middle + play_below(d, 2 * d->spread + 1) - d->spread;
+    if (d->is_quiet && !one_of(d, 60))
+        ticks = d->middle + (side == SIDE_BUY ? -1 : 1) * (1 + play_below(d, 3));
     if (one_of(d, 50))
         ticks = 1 + play_below(d, 1000000);
     return (ticks > 0 ? ticks : 1) * d->tick;
@@ -66,16 +70,18 @@ int64_t
 play_quantity(struct play_dice *d)
 {
     static const int64_t units[] = {1, 1000, 100000, DECIMAL_ONE};
+    if (d->is_quiet)
+        return (1 + play_below(d, 9)) * DECIMAL_ONE;
     return (1 + play_below(d, 60)) * units[play_below(d, 4)];
 }
 
 void
 play_drift(struct play_dice *d)
 {
-    if (one_of(d, 500))
+    if (one_of(d, d->is_quiet ? 5000 : 500))
         d->middle += play_below(d, 21) - 10;
-    if (d->middle < 1)
-        d->middle = 1;
+    if (d->middle < 4)
+        d->middle = 4;
 }
 
 /* ---- Orders --------------------------------------------------------------------------------- */
@@ -107,7 +113,7 @@ wish_trigger(struct play_dice *d, struct order_work *w)
     if (trails)
         w->trailing_delta = deltas[play_below(d, 6)];
     if (!trails || one_of(d, 2))
-        w->stop_price.v = price(d);
+        w->stop_price.v = price(d, one_of(d, 2) ? SIDE_BUY : SIDE_SELL);
     bool is_limit =
         w->type == ORDER_TYPE_STOP_LOSS_LIMIT || w->type == ORDER_TYPE_TAKE_PROFIT_LIMIT;
     if (!is_limit && !one_of(d, 3))
@@ -138,11 +144,12 @@ wish_more(struct play_dice *d, struct order_work *w)
 struct order_work
 play_order(struct play_dice *d, const code_t *symbols, uint64_t id)
 {
-    struct order_work w = {.order_id = id, .price = {price(d)}};
-    int64_t kind = play_below(d, 100);
+    struct order_work w = {.order_id = id};
+    int64_t kind = d->is_quiet && !one_of(d, 8) ? 30 + play_below(d, 46) : play_below(d, 100);
     w.account_id = (uint64_t)(1 + play_below(d, 4));
     w.symbol = symbols[play_below(d, PLAY_SYMBOLS)];
     w.side = one_of(d, 2) ? SIDE_BUY : SIDE_SELL;
+    w.price.v = price(d, w.side);
     w.time_in_force = TIME_IN_FORCE_GTC;
     w.quantity.v = play_quantity(d);
     w.type = kind < 15 ? ORDER_TYPE_MARKET : kind < 65 ? ORDER_TYPE_LIMIT : ORDER_TYPE_LIMIT_MAKER;
@@ -158,6 +165,8 @@ play_order(struct play_dice *d, const code_t *symbols, uint64_t id)
         wish_trigger(d, &w);
     if (!one_of(d, 3))
         wish_more(d, &w);
+    if (d->is_quiet && !one_of(d, 4))
+        w.fill_model = FILL_MODEL_queue;
     if (one_of(d, 200))
         w.quantity.v = play_below(d, 2) - 1;
     return w;
@@ -177,7 +186,7 @@ play_pair(struct play_dice *d, struct order_work *first, struct order_work *seco
     limit.trailing_delta = 0;
     limit.list_id = first->list_id;
     limit.type = one_of(d, 3) ? ORDER_TYPE_LIMIT : ORDER_TYPE_LIMIT_MAKER;
-    limit.price.v = price(d);
+    limit.price.v = price(d, limit.side);
     if (limit.time_in_force == TIME_IN_FORCE_IOC || limit.time_in_force == TIME_IN_FORCE_FOK)
         limit.time_in_force = TIME_IN_FORCE_GTC;
     limit.order_id = id;
@@ -197,25 +206,41 @@ play_pair(struct play_dice *d, struct order_work *first, struct order_work *seco
 /* ---- The market ----------------------------------------------------------------------------- */
 
 static uint32_t
-levels(struct play_dice *d, struct level *out, uint32_t max)
+levels(struct play_dice *d, enum side side, struct level *out, uint32_t max)
 {
     uint32_t count = (uint32_t)play_below(d, max + 1);
     for (uint32_t i = 0; i < count; i++)
-        out[i] = (struct level){{price(d)}, {one_of(d, 4) ? 0 : play_quantity(d)}};
+        out[i] =
+            (struct level){{price(d, side)}, {one_of(d, 4) ? -play_below(d, 2) : play_quantity(d)}};
     return count;
+}
+
+/* One order more or less at a price that is displayed; it may be of a size that came before. */
+static uint32_t
+level_changed(struct play_dice *d, const struct naive_house *h, enum side side, struct level *out)
+{
+    uint32_t count = h->counts[side - 1];
+    if (count < 2 || one_of(d, 40))
+        return levels(d, side, out, 3);
+    const struct naive_level *l = &h->levels[side - 1][play_below(d, count)];
+    int64_t size = (1 + play_below(d, 6)) * DECIMAL_ONE;
+    bool is_less = one_of(d, 4) || l->shown > 400 * DECIMAL_ONE;
+    int64_t left = is_less ? l->shown - size : l->shown + size;
+    *out = (struct level){{l->price}, {left > 0 ? left : 0}};
+    return 1;
 }
 
 static void
 say_book(struct play_dice *d, struct play_market *m, struct md_book *b, code_t symbol)
 {
     *b = (struct md_book){.symbol = symbol, .sequence = m->sequence};
-    b->bids_count = levels(d, m->bids, PLAY_LEVELS_MAX);
-    b->asks_count = levels(d, m->asks, PLAY_LEVELS_MAX);
+    b->bids_count = levels(d, SIDE_BUY, m->bids, PLAY_LEVELS_MAX);
+    b->asks_count = levels(d, SIDE_SELL, m->asks, PLAY_LEVELS_MAX);
     b->bids = m->bids;
     b->asks = m->asks;
     b->source = (enum liquidity)(one_of(d, 2) ? LIQUIDITY_DEPTH : 1 + play_below(d, 3));
     b->time_us = m->time_us;
-    b->last_price.v = one_of(d, 2) ? price(d) : 0;
+    b->last_price.v = one_of(d, 2) ? price(d, SIDE_BUY) : 0;
 }
 
 /* The next number of the stream, now and then one that should not be. */
@@ -258,13 +283,15 @@ say_event(struct play_dice *d, struct play_market *m, const struct naive_house *
 {
     uint32_t k = (uint32_t)play_below(d, 2);
     if (h->counts[k] == 0) {
-        struct level l = {{price(d)}, {play_quantity(d)}};
+        struct level l = {{price(d, SIDE_BUY)}, {play_quantity(d)}};
         return trade_of(d, m, symbol, l, k == 0);
     }
     const struct naive_level *at = &h->levels[k][play_below(d, h->counts[k])];
-    int64_t part = one_of(d, 2) ? at->shown : 1 + play_below(d, at->shown);
+    int64_t part = one_of(d, d->is_quiet ? 20 : 2) ? at->shown : 1 + play_below(d, at->shown);
+    if (d->is_quiet && part > DECIMAL_ONE)
+        part = DECIMAL_ONE * (1 + play_below(d, one_of(d, 8) ? 1 + part / DECIMAL_ONE : 3));
     struct level taken = {{at->price}, {part}};
-    m->taken = (struct level){{at->price}, {at->shown - part}};
+    m->taken = (struct level){{at->price}, {part < at->shown ? at->shown - part : 0}};
     struct msg trade = trade_of(d, m, symbol, taken, k == 0);
     struct msg depth = {.type = MSG_md_depth};
     depth.md_depth = (struct md_depth){.symbol = symbol, .time_us = say_time(d, m)};
@@ -282,9 +309,9 @@ say_quote(struct play_dice *d, struct play_market *m, code_t symbol)
 {
     struct msg q = {.type = MSG_md_quote};
     q.md_quote = (struct md_quote){.symbol = symbol, .time_us = m->time_us};
-    q.md_quote.bid.v = one_of(d, 10) ? 0 : price(d);
+    q.md_quote.bid.v = one_of(d, 10) ? 0 : price(d, SIDE_BUY);
     q.md_quote.bid_quantity.v = play_quantity(d);
-    q.md_quote.ask.v = one_of(d, 10) ? 0 : price(d);
+    q.md_quote.ask.v = one_of(d, 10) ? 0 : price(d, SIDE_SELL);
     q.md_quote.ask_quantity.v = play_quantity(d);
     return q;
 }
@@ -293,22 +320,28 @@ say_quote(struct play_dice *d, struct play_market *m, code_t symbol)
 static struct msg
 say_tick(struct play_dice *d, struct play_market *m, const struct naive_house *h, code_t symbol)
 {
-    int64_t dice = play_below(d, 100);
+    int64_t dice = play_below(d, d->is_quiet && !one_of(d, 4) ? 40 : 100);
+    enum side side = one_of(d, 2) ? SIDE_BUY : SIDE_SELL;
     struct msg t = {.type = MSG_md_depth};
+    if (d->is_quiet && dice >= 8 && dice < 40)
+        dice = 99;
     if (dice < 35)
         return say_event(d, m, h, symbol);
     if (dice < 50)
-        return trade_of(d, m, symbol, (struct level){{price(d)}, {play_quantity(d)}}, one_of(d, 2));
+        return trade_of(d, m, symbol, (struct level){{price(d, side)}, {play_quantity(d)}},
+                        one_of(d, 2));
     if (dice < 60 || (h->source == LIQUIDITY_QUOTE && dice < 90))
         return say_quote(d, m, symbol);
     if (dice < 65) {
         t.type = MSG_md_mark;
-        t.md_mark = (struct md_mark){.symbol = symbol, .mark = {price(d)}};
+        t.md_mark = (struct md_mark){.symbol = symbol, .mark = {price(d, side)}};
         return t;
     }
     t.md_depth = (struct md_depth){.symbol = symbol, .time_us = say_time(d, m)};
-    t.md_depth.bids_count = levels(d, m->bids, 4);
-    t.md_depth.asks_count = levels(d, m->asks, 4);
+    t.md_depth.bids_count =
+        d->is_quiet ? level_changed(d, h, SIDE_BUY, m->bids) : levels(d, SIDE_BUY, m->bids, 4);
+    t.md_depth.asks_count =
+        d->is_quiet ? level_changed(d, h, SIDE_SELL, m->asks) : levels(d, SIDE_SELL, m->asks, 4);
     t.md_depth.bids = m->bids;
     t.md_depth.asks = m->asks;
     return t;

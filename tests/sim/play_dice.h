@@ -22,6 +22,7 @@ struct play_dice {
     int64_t now_us;
     int64_t middle; /* around which prices move, in ticks */
     int64_t tick, spread;
+    bool is_quiet; /* little crosses: many orders stand in few queues for long */
 };
 
 struct play_market {

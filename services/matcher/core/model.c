@@ -140,7 +140,7 @@ model_shown(struct books *s, struct book *b, enum side side, int64_t price, int6
 {
     uint32_t queue = queue_find(&s->queues, owner_of(b, side), price);
     if (queue != QUEUE_NONE)
-        queue_level_changed(&s->queues.at[queue], quantity, word_us, s->now_us);
+        queue_level_changed(&s->queues.at[queue], quantity > 0 ? quantity : 0, word_us, s->now_us);
 }
 
 /* Only the best level is displayed. A level that the market has left holds nothing any more; one
