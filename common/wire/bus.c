@@ -15,19 +15,21 @@
 #include "host/log.h"
 #include "wire/bus_parts.h"
 
-#define QUEUE_MAX         10000
-#define FRAMES_MAX        256
-#define LINGER_MS         500 /* for answers still under way at the end */
-#define RECONNECT_MS      20
-#define RECONNECT_MAX_MS  500
-#define KEEPALIVE_IDLE_S  1
-#define KEEPALIVE_EVERY_S 1
-#define KEEPALIVE_COUNT   2
-#define UNACKED_MAX_MS    1500
-#define HANDSHAKE_MS      2000
-#define CONNECT_MS        2000
-#define BACKLOG           512
-#define COMPLAIN_US       1000000
+#define QUEUE_MAX          10000
+#define FRAMES_MAX         256
+#define LINGER_MS          500 /* for answers still under way at the end */
+#define RECONNECT_MS       20
+#define RECONNECT_MAX_MS   500
+#define HEARTBEAT_MS       500
+#define HEARTBEAT_LIMIT_MS 1500
+#define KEEPALIVE_IDLE_S   1
+#define KEEPALIVE_EVERY_S  1
+#define KEEPALIVE_COUNT    2
+#define UNACKED_MAX_MS     1500
+#define HANDSHAKE_MS       2000
+#define CONNECT_MS         2000
+#define BACKLOG            512
+#define COMPLAIN_US        1000000
 
 static struct {
     void *context;
@@ -85,9 +87,14 @@ socket_set(struct bus *b)
     /* A restarted peer is found within a blink; one that stays away is not hammered. */
     option(s, ZMQ_RECONNECT_IVL, RECONNECT_MS);
     option(s, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
-    /* A peer whose machine vanished sends no FIN: the kernel ends the connection after three
-     * seconds of silence. Not ZeroMQ's heartbeats: see docs/decisions/0011. */
-    option(s, ZMQ_HEARTBEAT_IVL, 0);
+    /* Who connects finds out that its server hangs, and connects anew: after three silent beats.
+     * Who binds must not beat, or the process may end: see docs/decisions/0011. */
+    if (b->o.role == BUS_ASK || b->o.role == BUS_FOLLOW) {
+        option(s, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS);
+        option(s, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_LIMIT_MS);
+        option(s, ZMQ_HEARTBEAT_TTL, HEARTBEAT_LIMIT_MS);
+    }
+    /* A peer whose machine vanished sends no FIN: the kernel ends the connection. */
     option(s, ZMQ_TCP_KEEPALIVE, 1);
     option(s, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S);
     option(s, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_EVERY_S);
