@@ -61,8 +61,7 @@ struct bus_options {
      * been handed over, the rest is dropped. May be NULL. */
     void (*on_bad_frame)(void *arg, uint32_t peer, enum err why);
     /* BUS_ASK: the connection to the server came, or went; at first there is none. It goes when the
-     * server's process ends, or after three seconds of a
-     * network that carries nothing. May be NULL. */
+     * server's process ends, or after three silent beats. May be NULL. */
     void (*on_link)(void *arg, bool is_up);
 };
 
