@@ -10,8 +10,7 @@
 #include "matcher/core/taker.h"
 
 #define P(units) ((int64_t)(units)*DECIMAL_ONE)
-#define ME       7
-#define OTHER    8
+enum { ME = 7, OTHER = 8 }; /* accounts */
 
 static struct books books;
 static struct book book;
