@@ -561,8 +561,7 @@ total_left(void)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < books.orders.fresh; i++)
-        if (books.orders.at[i].id != 0)
-            sum += book_left(&books, i);
+        sum += books.orders.at[i].id != 0 ? book_left(&books, i) : 0;
     return sum;
 }
 
