@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-__extension__ typedef __int128 wide;
+typedef naive_wide wide;
 
 #define ONE ((wide)100000000)
 
@@ -98,17 +98,42 @@ executed_quote(const struct naive_order *o)
     return sum;
 }
 
-/* What an open order must still hold: enough for the worst that can happen to what is left. */
-static wide
-held(const struct naive_order *o)
+/* Enough for the worst that can happen to what is left. */
+wide
+naive_ledger_need(const struct naive_order *o)
 {
-    if (o->end != ORDER_END_NONE)
-        return 0;
+    wide left = o->cmd.quantity.v - executed(o) - o->prevented;
     if (!buys(o))
-        return o->cmd.hold.v - executed(o);
+        return o->cmd.quantity.v == 0 ? o->cmd.hold.v - executed(o) : left;
     if (o->cmd.quantity.v == 0)
         return o->cmd.quote_order_quantity.v - executed_quote(o);
-    return ceil_of(o->cmd.worst_price.v, o->cmd.quantity.v - executed(o));
+    return ceil_of(o->cmd.worst_price.v, left);
+}
+
+static bool
+is_live(const struct naive_order *o)
+{
+    return o->end == ORDER_END_NONE && o->waits_for == 0;
+}
+
+wide
+naive_ledger_pair_need(const struct naive_ledger *n, const struct naive_order *o)
+{
+    const struct naive_order *p = o->partner != 0 ? naive_ledger_order(n, o->partner) : NULL;
+    wide need = naive_ledger_need(o);
+    wide other = p != NULL && p->end == ORDER_END_NONE ? naive_ledger_need(p) : 0;
+    return need > other ? need : other;
+}
+
+/* A pair holds once, in its first order. */
+wide
+naive_ledger_held(const struct naive_ledger *n, const struct naive_order *o)
+{
+    if (!is_live(o))
+        return 0;
+    const struct naive_order *p = o->partner != 0 ? naive_ledger_order(n, o->partner) : NULL;
+    bool has_partner = p != NULL && is_live(p);
+    return has_partner && p->id < o->id ? 0 : naive_ledger_pair_need(n, o);
 }
 
 static code_t
@@ -138,8 +163,8 @@ add_up(const struct naive_ledger *n, const struct naive_account *a, enum trading
             for (uint32_t k = 0; k < o->fills_count; k++)
                 *free_sum -= fill_fee(o, &o->fills[k]);
         if (code_same(asset, pays_with(o))) {
-            *held_sum += held(o);
-            *free_sum -= held(o);
+            *held_sum += naive_ledger_held(n, o);
+            *free_sum -= naive_ledger_held(n, o);
         }
     }
 }
@@ -200,12 +225,39 @@ judge_order(const struct naive_ledger *n, const struct naive_account *a,
         if (cid_same(&n->orders[a->orders[i]].cmd.client_order_id, &cmd->client_order_id))
             return no(why,
                       text_of("client order id %s was taken twice", cmd->client_order_id.text));
-    wide free_sum, held_sum;
-    add_up(n, a, TRADING_TYPE_spot, pays_with(fresh), &free_sum, &held_sum);
-    if (held(fresh) != cmd->hold.v || cmd->hold.v <= 0)
+    if (naive_ledger_need(fresh) != cmd->hold.v || cmd->hold.v <= 0)
         return no(why, text_of("an order holds something else than it needs"));
-    return free_sum >= cmd->hold.v ||
+    return cmd->is_refused || naive_ledger_free_for(n, fresh) >= cmd->hold.v ||
            no(why, text_of("an order was taken without the funds for it"));
+}
+
+wide
+naive_ledger_free_for(const struct naive_ledger *n, const struct naive_order *o)
+{
+    wide free_sum, held_sum;
+    add_up(n, account_of(n, o->cmd.account_id), TRADING_TYPE_spot, pays_with(o), &free_sum,
+           &held_sum);
+    return free_sum;
+}
+
+struct naive_order *
+naive_ledger_add(struct naive_ledger *n, const struct order_place *cmd)
+{
+    struct naive_account *a = account_of(n, cmd->account_id);
+    struct naive_order fresh = {.cmd = *cmd};
+    uint32_t shard = ledger_shard_of(cmd->account_id);
+    uint32_t place = n->orders_count;
+    CHECK(a != NULL);
+    fresh.id = (uint64_t)shard << 47 | (n->by_shard_count[shard] + 1);
+    fresh.end = cmd->is_refused ? ORDER_END_SIMULATED_REJECT : ORDER_END_NONE;
+    n->by_shard[shard] =
+        more(n->by_shard[shard], n->by_shard_count[shard], sizeof(*n->by_shard[shard]));
+    n->by_shard[shard][n->by_shard_count[shard]++] = place;
+    a->orders = more(a->orders, a->orders_count, sizeof(*a->orders));
+    a->orders[a->orders_count++] = place;
+    n->orders = more(n->orders, n->orders_count, sizeof(*n->orders));
+    n->orders[n->orders_count] = fresh;
+    return &n->orders[n->orders_count++];
 }
 
 static bool
@@ -217,21 +269,12 @@ note_order(struct naive_ledger *n, const struct order_place *cmd, text_t *why)
         return no(why, text_of("an order was taken from nobody"));
     if (!judge_order(n, a, &fresh, why))
         return false;
-    uint32_t shard = ledger_shard_of(cmd->account_id);
-    uint32_t place = n->orders_count;
-    fresh.id = (uint64_t)shard << 47 | (n->by_shard_count[shard] + 1);
-    n->by_shard[shard] =
-        more(n->by_shard[shard], n->by_shard_count[shard], sizeof(*n->by_shard[shard]));
-    n->by_shard[shard][n->by_shard_count[shard]++] = place;
-    a->orders = more(a->orders, a->orders_count, sizeof(*a->orders));
-    a->orders[a->orders_count++] = place;
-    n->orders = more(n->orders, n->orders_count, sizeof(*n->orders));
-    n->orders[n->orders_count++] = fresh;
+    (void)naive_ledger_add(n, cmd);
     return true;
 }
 
-static struct naive_order *
-order_of(const struct naive_ledger *n, uint64_t id)
+struct naive_order *
+naive_ledger_order(const struct naive_ledger *n, uint64_t id)
 {
     uint32_t shard = (uint32_t)(id >> 47) & (LEDGER_SHARDS - 1);
     uint64_t place = id & ((UINT64_C(1) << 47) - 1);
@@ -245,6 +288,10 @@ static bool
 may_end(const struct naive_order *o, const struct order_report *r, wide done, wide spent)
 {
     bool by_quote = o->cmd.quantity.v == 0;
+    bool lost = !by_quote && o->prevented + r->prevented.v > 0 &&
+                done + o->prevented + r->prevented.v == o->cmd.quantity.v;
+    if (lost)
+        return r->end == ORDER_END_SELF_TRADE;
     bool whole =
         by_quote ? !buys(o) && spent >= o->cmd.quote_order_quantity.v : done == o->cmd.quantity.v;
     if (whole)
@@ -252,7 +299,7 @@ may_end(const struct naive_order *o, const struct order_report *r, wide done, wi
     if (r->end == ORDER_END_COMPLETE)
         return by_quote && buys(o) && done > 0;
     if (r->end == ORDER_END_IOC_REMAINDER)
-        return o->cmd.type == ORDER_TYPE_LIMIT && o->cmd.time_in_force == TIME_IN_FORCE_IOC;
+        return o->cmd.type != ORDER_TYPE_MARKET && o->cmd.time_in_force == TIME_IN_FORCE_IOC;
     if (r->end == ORDER_END_FOK_UNFILLABLE)
         return o->cmd.time_in_force == TIME_IN_FORCE_FOK;
     if (r->end == ORDER_END_WOULD_TAKE)
@@ -261,14 +308,40 @@ may_end(const struct naive_order *o, const struct order_report *r, wide done, wi
 }
 
 static bool
+is_conditional(const struct naive_order *o)
+{
+    return o->cmd.type >= ORDER_TYPE_STOP_LOSS;
+}
+
+/* Whether it may rest, or be armed, with this rank. */
+static bool
+may_rank(const struct naive_order *o, const struct order_report *r)
+{
+    bool is_new = r->fills_count > 0 || r->triggered_us != 0 || r->prevented.v > 0;
+    bool may_renew = is_new && (o->cmd.iceberg_quantity.v > 0 || is_conditional(o));
+    bool may_stay = o->cmd.time_in_force != TIME_IN_FORCE_IOC &&
+                    o->cmd.time_in_force != TIME_IN_FORCE_FOK && o->cmd.type != ORDER_TYPE_MARKET;
+    if (o->rank != 0 && r->rank != o->rank && !may_renew)
+        return false;
+    return o->rank != 0 || may_stay || is_conditional(o);
+}
+
+static bool
 may_report(const struct naive_order *o, const struct order_report *r)
 {
-    if (o == NULL || o->end != ORDER_END_NONE ||
-        (r->fills_count == 0 && r->rank == 0 && r->end == ORDER_END_NONE))
+    if (o == NULL || o->end != ORDER_END_NONE)
         return false;
-    if (r->rank != 0 && o->rank != 0 && r->rank != o->rank)
+    if (r->was_trimmed && o->waits_for != 0)
+        return true;
+    if (o->waits_for != 0 ||
+        (r->fills_count == 0 && r->rank == 0 && r->end == ORDER_END_NONE && !r->was_trimmed &&
+         r->triggered_us == 0 && r->trail_extreme.v == 0 && r->prevented.v == 0))
         return false;
-    if (r->rank != 0 && o->rank == 0 && o->cmd.time_in_force != TIME_IN_FORCE_GTC)
+    if (r->triggered_us != 0 && (!is_conditional(o) || o->triggered_us != 0))
+        return false; /* it is set off once */
+    if (is_conditional(o) && o->triggered_us == 0 && r->triggered_us == 0 && r->fills_count > 0)
+        return false;
+    if (r->rank != 0 && !may_rank(o, r))
         return false;
     wide done = executed(o);
     wide spent = executed_quote(o);
@@ -282,7 +355,7 @@ may_report(const struct naive_order *o, const struct order_report *r)
         done += f->quantity.v;
         spent += fill_quote(f);
     }
-    if (o->cmd.quantity.v > 0 && done > o->cmd.quantity.v)
+    if (o->cmd.quantity.v > 0 && done + o->prevented + r->prevented.v > o->cmd.quantity.v)
         return false;
     if (o->cmd.quantity.v == 0 && buys(o) && spent > o->cmd.quote_order_quantity.v)
         return false;
@@ -294,7 +367,7 @@ may_report(const struct naive_order *o, const struct order_report *r)
 static bool
 note_report(struct naive_ledger *n, const struct order_report *r)
 {
-    struct naive_order *o = order_of(n, r->order_id);
+    struct naive_order *o = naive_ledger_order(n, r->order_id);
     if (!may_report(o, r))
         return false;
     for (uint32_t i = 0; i < r->fills_count; i++) {
@@ -303,7 +376,14 @@ note_report(struct naive_ledger *n, const struct order_report *r)
     }
     if (r->rank != 0)
         o->rank = r->rank;
+    if (r->triggered_us != 0)
+        o->triggered_us = r->triggered_us;
+    if (r->trimmed_to.v > 0)
+        o->cmd.quantity = r->trimmed_to;
+    o->prevented += r->prevented.v;
     o->end = r->end;
+    if (r->fills_count > 0 || r->triggered_us != 0 || r->end != ORDER_END_NONE)
+        naive_ledger_decided(n, r->order_id);
     return true;
 }
 
@@ -316,6 +396,10 @@ naive_ledger_apply(struct naive_ledger *n, const struct msg *cmd, text_t *why)
         return note_balance_set(n, &cmd->balance_set, why);
     if (cmd->type == MSG_order_place)
         return note_order(n, &cmd->order_place, why);
+    if (cmd->type == MSG_list_place)
+        return naive_ledger_note_list(n, &cmd->list_place, why);
+    if (cmd->type == MSG_order_replace)
+        return naive_ledger_note_replace(n, &cmd->order_replace, why);
     if (cmd->type == MSG_order_report)
         return note_report(n, &cmd->order_report);
     return true; /* settings and tiers move no money */
@@ -370,7 +454,7 @@ sum_grants(struct sums *s, const struct naive_account *a)
 }
 
 static void
-sum_order(struct sums *s, const struct naive_order *o)
+sum_order(struct sums *s, const struct naive_ledger *n, const struct naive_order *o)
 {
     uint64_t user = o->cmd.account_id;
     uint32_t shard = ledger_shard_of(user);
@@ -389,8 +473,8 @@ sum_order(struct sums *s, const struct naive_order *o)
         sum_of(s, fees, TRADING_TYPE_spot, gets)->free += fee;
     }
     struct sum *pays = sum_of(s, user, TRADING_TYPE_spot, pays_with(o));
-    pays->free -= held(o);
-    pays->held += held(o);
+    pays->free -= naive_ledger_held(n, o);
+    pays->held += naive_ledger_held(n, o);
 }
 
 static const struct ledger_order *
@@ -401,7 +485,8 @@ ledger_order_of(const struct ledger *l, uint64_t id)
 }
 
 static bool
-same_order(const struct naive_order *o, const struct ledger *l, text_t *why)
+same_order(const struct naive_ledger *n, const struct naive_order *o, const struct ledger *l,
+           text_t *why)
 {
     const struct ledger_order *own = ledger_order_of(l, o->id);
     unsigned long long id = o->id;
@@ -411,8 +496,13 @@ same_order(const struct naive_order *o, const struct ledger *l, text_t *why)
     if (own->end != (uint8_t)o->end || own->rank != o->rank || own->fills != o->fills_count)
         return no(why, text_of("order %llu went another way", id));
     if (own->executed.v != executed(o) || own->executed_quote.v != executed_quote(o) ||
-        own->held.v != held(o))
+        own->held.v != naive_ledger_held(n, o))
         return no(why, text_of("order %llu has other amounts", id));
+    bool is_pending = own->status == ORDER_STATUS_PENDING_NEW;
+    if (is_pending != (open && o->waits_for != 0))
+        return no(why, text_of("order %llu waits for another one, or should", id));
+    if (is_pending)
+        return true;
     bool is_new = own->status == ORDER_STATUS_NEW;
     bool is_partial = own->status == ORDER_STATUS_PARTIALLY_FILLED;
     if (open != (is_new || is_partial) || (open && is_new != (o->fills_count == 0)))
@@ -451,8 +541,8 @@ naive_ledger_compare(const struct naive_ledger *n, const struct ledger *l, text_
     for (uint32_t i = 0; i < n->accounts_count; i++)
         sum_grants(&s, &n->accounts[i]);
     for (uint32_t i = 0; same && i < n->orders_count; i++) {
-        sum_order(&s, &n->orders[i]);
-        same = same_order(&n->orders[i], l, why);
+        sum_order(&s, n, &n->orders[i]);
+        same = same_order(n, &n->orders[i], l, why);
     }
     same = same && same_balances(&s, l, why);
     free(s.items);

@@ -13,11 +13,16 @@
 
 struct naive_order {
     uint64_t id;
-    struct order_place cmd; /* as enriched */
+    struct order_place cmd; /* as enriched; quantity: as it was lowered last */
     struct match_fill *fills;
     uint32_t fills_count;
     enum order_end end;
     uint64_t rank;
+    int64_t prevented, triggered_us;
+    uint64_t partner;       /* the other order of its pair, 0 = none */
+    uint64_t waits_for;     /* PENDING_NEW: the order whose end it waits for */
+    enum order_end becomes; /* PENDING_NEW: the end it waits for; NONE = any */
+    bool is_replacement;
 };
 
 /* Paper money given (or taken, below zero) from a shard's issuance. */
@@ -44,6 +49,24 @@ struct naive_ledger {
 };
 
 void naive_ledger_free(struct naive_ledger *n);
+
+/* For naive_lists.c, where the end of one order decides about others: */
+__extension__ typedef __int128 naive_wide;
+struct naive_order *naive_ledger_order(const struct naive_ledger *n, uint64_t id);
+/* What an order holds; what is free to it. */
+naive_wide naive_ledger_held(const struct naive_ledger *n, const struct naive_order *o);
+naive_wide naive_ledger_need(const struct naive_order *o);
+naive_wide naive_ledger_free_for(const struct naive_ledger *n, const struct naive_order *o);
+struct naive_order *naive_ledger_add(struct naive_ledger *n, const struct order_place *cmd);
+/* The larger need of a live pair, or its own. */
+naive_wide naive_ledger_pair_need(const struct naive_ledger *n, const struct naive_order *o);
+/* Whether the ledger may take these; they are noted. */
+bool naive_ledger_note_list(struct naive_ledger *n, const struct list_place *cmd, text_t *why);
+bool naive_ledger_note_replace(struct naive_ledger *n, const struct order_replace *cmd,
+                               text_t *why);
+/* Something decisive happened to an order; what follows from it for its pair, and from an end for
+ * who waited for it. */
+void naive_ledger_decided(struct naive_ledger *n, uint64_t id);
 
 /*
  * Notes a command that the ledger took (as enriched). For an order_report, which the ledger judges
