@@ -295,11 +295,26 @@ symbol_of(const struct msg *m)
     }
 }
 
+/* Whether a message goes out while open orders are being sent. An order that becomes live in the
+ * meantime (another one's end did it) is sent at once where the walk has passed its place; the walk
+ * meets the others. Pulls follow behind all orders. */
+static bool
+is_missed(struct link *k, const struct msg *m)
+{
+    if (k->sending_pulls || m->type != MSG_order_work)
+        return k->sending_pulls;
+    uint32_t order = map_get(&k->links->o.ledger->order_by_id, m->order_work.order_id);
+    if (order == MAP_NONE || order >= k->next_order)
+        return false;
+    k->sent_orders++;
+    return true;
+}
+
 void
 links_send(struct links *l, const struct msg *m)
 {
     struct link *k = link_of(l, symbol_of(m));
-    if (k->state == LINK_WORKING)
+    if (k->state == LINK_WORKING || (k->state == LINK_SENDING && is_missed(k, m)))
         bus_put(k->bus, 0, m->type, m->corr, &m->frame);
 }
 
