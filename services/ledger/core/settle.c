@@ -127,7 +127,7 @@ struct outcome {
     money_t quote;
     bool is_armed; /* still waiting for its trigger */
     bool is_all;   /* nothing is left of it */
-    bool is_lost;  /* and the last of it went by self-trade prevention */
+    bool is_lost;  /* and of that something went by self-trade prevention, in this step */
 };
 
 /* A buyer by quote amount may be left with less than a step costs, which only the matcher can
@@ -162,7 +162,8 @@ judge_end(const struct ledger_order *o, const struct order_report *r, const stru
     bool takes = kind_is_market((enum order_type)o->type) || in_force == TIME_IN_FORCE_IOC;
     if (out->is_lost && r->end != ORDER_END_SELF_TRADE)
         return "nothing is left of it but it has not ended";
-    if (out->is_all && !out->is_lost && r->end != ORDER_END_COMPLETE)
+    bool was_prevented = o->prevented.v > 0 && r->end == ORDER_END_SELF_TRADE;
+    if (out->is_all && !out->is_lost && r->end != ORDER_END_COMPLETE && !was_prevented)
         return "everything is filled but the order has not ended";
     switch (r->end) {
     case ORDER_END_NONE:
