@@ -51,8 +51,9 @@ replace_same(const struct ledger *l, const struct ledger_account *a, const struc
 {
     const struct ledger_order *old = old_order(l, a, cmd);
     uint64_t old_id = old != NULL ? old->id : cmd->cancel_order_id;
+    /* It may have replaced nothing because the old one was not known then. */
     return order_same(placed, fresh) && placed->list_id == 0 &&
-           (old_id == 0 || placed->replaces == old_id);
+           (old_id == 0 || placed->replaces == 0 || placed->replaces == old_id);
 }
 
 static enum ledger_outcome
