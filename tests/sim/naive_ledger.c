@@ -288,12 +288,12 @@ static bool
 may_end(const struct naive_order *o, const struct order_report *r, wide done, wide spent)
 {
     bool by_quote = o->cmd.quantity.v == 0;
-    bool lost = !by_quote && o->prevented + r->prevented.v > 0 &&
-                done + o->prevented + r->prevented.v == o->cmd.quantity.v;
-    if (lost)
+    bool is_all = !by_quote && done + o->prevented + r->prevented.v == o->cmd.quantity.v;
+    if (is_all && r->prevented.v > 0)
         return r->end == ORDER_END_SELF_TRADE;
-    bool whole =
-        by_quote ? !buys(o) && spent >= o->cmd.quote_order_quantity.v : done == o->cmd.quantity.v;
+    if (is_all && o->prevented > 0 && r->end == ORDER_END_SELF_TRADE)
+        return true; /* told in a report before this one */
+    bool whole = by_quote ? !buys(o) && spent >= o->cmd.quote_order_quantity.v : is_all;
     if (whole)
         return r->end == ORDER_END_COMPLETE;
     if (r->end == ORDER_END_COMPLETE)
@@ -318,7 +318,8 @@ static bool
 may_rank(const struct naive_order *o, const struct order_report *r)
 {
     bool is_new = r->fills_count > 0 || r->triggered_us != 0 || r->prevented.v > 0;
-    bool may_renew = is_new && (o->cmd.iceberg_quantity.v > 0 || is_conditional(o));
+    bool was_set_off = o->triggered_us != 0 || r->triggered_us != 0;
+    bool may_renew = is_new ? o->cmd.iceberg_quantity.v > 0 || is_conditional(o) : was_set_off;
     bool may_stay = o->cmd.time_in_force != TIME_IN_FORCE_IOC &&
                     o->cmd.time_in_force != TIME_IN_FORCE_FOK && o->cmd.type != ORDER_TYPE_MARKET;
     if (o->rank != 0 && r->rank != o->rank && !may_renew)

@@ -275,12 +275,15 @@ tell_counts(const struct sim *s)
 {
     const struct sim_counts *c = &s->counts;
     printf("  seed %llu: %lld virtual ms, %llu requests, %llu answers, %llu refusals, %llu orders, "
-           "%llu fills, %llu records, %llu lookups, %llu events, %llu frames lost of %llu, "
+           "%llu fills, %llu lists, %llu replacements, %llu amendments, %llu set off, "
+           "%llu records, %llu lookups, %llu events, %llu frames lost of %llu, "
            "%llu + %llu crashes, %llu store breaks\n",
            (unsigned long long)s->seed, (long long)((s->now_us - SIM_START_US) / 1000),
            (unsigned long long)c->requests, (unsigned long long)c->answers,
            (unsigned long long)c->refusals, (unsigned long long)c->orders,
-           (unsigned long long)c->fills, (unsigned long long)c->records,
+           (unsigned long long)c->fills, (unsigned long long)c->lists,
+           (unsigned long long)c->replaced, (unsigned long long)c->trimmed,
+           (unsigned long long)c->triggered, (unsigned long long)c->records,
            (unsigned long long)c->lookups, (unsigned long long)c->events,
            (unsigned long long)c->lost, (unsigned long long)c->sent,
            (unsigned long long)c->crashes_ledger, (unsigned long long)c->crashes_matcher,

@@ -36,6 +36,12 @@
     X(sessions_mixed, "reports of an older session are taken")                                     \
     X(pulls_lost, "pulls never reach the matcher")                                                 \
     X(ranks_lost, "a resync forgets the orders' ranks")                                            \
+    X(pairs_apart, "a matcher does not know which orders are a pair")                              \
+    X(triggers_forgotten, "a resync forgets that orders were set off")                             \
+    X(trims_lost, "amendments never reach the matcher")                                            \
+    X(sibling_kept, "a matcher does not end the other order of a pair")                            \
+    X(prints_twice, "what fills took of a display can be had again from its print")                \
+    X(holds_more, "a pair holds more than the larger need")                                        \
     X(ticks_unseen, "a matcher and its judge hear different markets")                              \
     X(client_new_id, "a client repeats an order under another id")
 
@@ -146,6 +152,7 @@ struct sim_symbol {
 /* Something a client wants, until it has its answer. */
 struct intent {
     struct msg cmd;
+    struct order_wish orders[3]; /* of a list */
     uint64_t account_id;
     uint32_t gateway;
     int64_t send_us, corr_us; /* sent again; the correlation id chosen */
@@ -160,7 +167,9 @@ struct promise {
     uint64_t order_id;      /* 0 = never told */
     int64_t executed, executed_quote;
     enum order_status status;
-    uint32_t journaled; /* final count of its order_place records */
+    uint32_t journaled; /* final count of records that made it */
+    uint32_t list;      /* 0, or one more than the number of its list's first promise */
+    bool is_replacement;
 };
 
 struct judge {
@@ -177,6 +186,7 @@ struct judge {
 struct sim_counts {
     uint64_t turns, sent, lost, requests, answers, refusals, events, orders, fills, crashes_ledger,
         crashes_matcher, store_breaks, records, lookups, sessions, cancels;
+    uint64_t lists, replaced, trimmed, triggered; /* in the journal */
 };
 
 struct sim {

@@ -74,7 +74,7 @@ remember(struct sim *s, struct map *m, const char *what, uint64_t id, uint64_t h
 static bool
 is_over(enum order_status status)
 {
-    return status > ORDER_STATUS_PARTIALLY_FILLED;
+    return status > ORDER_STATUS_PARTIALLY_FILLED && status != ORDER_STATUS_PENDING_NEW;
 }
 
 /* The wish behind a client order id: "i<number>"; NULL when there is none. */
@@ -92,9 +92,10 @@ promise_of(struct sim *s, const cid_t *cid)
 static bool
 is_as_wished(const struct promise *p, const struct order *o)
 {
-    return o->account_id == p->cmd.account_id && code_same(o->symbol, p->cmd.symbol) &&
-           o->side == p->cmd.side && o->type == p->cmd.type && o->quantity.v == p->cmd.quantity.v &&
-           o->price.v == p->cmd.price.v &&
+    int64_t placed = o->amended_from.v != 0 ? o->amended_from.v : o->quantity.v;
+    return placed >= o->quantity.v && o->account_id == p->cmd.account_id &&
+           code_same(o->symbol, p->cmd.symbol) && o->side == p->cmd.side &&
+           o->type == p->cmd.type && placed == p->cmd.quantity.v && o->price.v == p->cmd.price.v &&
            o->quote_order_quantity.v == p->cmd.quote_order_quantity.v;
 }
 
@@ -279,6 +280,14 @@ judge_step(struct sim *s)
 
 /* ---- At rest: the books of both ------------------------------------------------------------- */
 
+/* Of an iceberg at rest with what is hidden. */
+static int64_t
+left_of(const struct books *b, uint32_t order)
+{
+    bool rests = b->orders.at[order].state == RESTING_IN_BOOK;
+    return rests ? book_left(b, order) : b->orders.at[order].quantity;
+}
+
 static void
 same_open_order(struct sim *s, const struct ledger *l, uint32_t order)
 {
@@ -294,9 +303,9 @@ same_open_order(struct sim *s, const struct ledger *l, uint32_t order)
         uint32_t at = resting_find(&b->orders, o->id);
         if (at == RESTING_NONE)
             sim_fail(s, "order %llu is open in the ledger and not in the book", id);
-        else if (b->orders.at[at].quantity != w.quantity.v)
+        else if (left_of(b, at) != w.quantity.v)
             sim_fail(s, "order %llu: %lld left in the ledger, %lld in the book", id,
-                     (long long)w.quantity.v, (long long)b->orders.at[at].quantity);
+                     (long long)w.quantity.v, (long long)left_of(b, at));
         else if (b->orders.at[at].rank != o->rank || o->rank == 0)
             sim_fail(s, "order %llu has another rank in the book", id);
     }
@@ -330,6 +339,41 @@ hash_sink(void *arg, const void *bytes, size_t length)
     *hash = map_mix(*hash ^ map_hash(bytes, length)) + 1;
 }
 
+/* Each wish made one order at most. */
+static void
+made(struct sim *s, const cid_t *cid)
+{
+    struct promise *p = promise_of(s, cid);
+    if (p != NULL && ++p->journaled > 1)
+        sim_fail(s, "%s made two orders", p->cmd.client_order_id.text);
+}
+
+static void
+read_orders(struct sim *s, const struct msg *cmd)
+{
+    const struct order_report *r = &cmd->order_report;
+    switch ((int)cmd->type) {
+    case MSG_order_place:
+        made(s, &cmd->order_place.client_order_id);
+        break;
+    case MSG_order_replace:
+        made(s, &cmd->order_replace.client_order_id);
+        s->counts.replaced++;
+        break;
+    case MSG_list_place:
+        for (uint32_t i = 0; i < cmd->list_place.orders_count; i++)
+            made(s, &cmd->list_place.orders[i].client_order_id);
+        s->counts.lists++;
+        break;
+    case MSG_order_report:
+        s->counts.triggered += r->triggered_us != 0;
+        s->counts.trimmed += r->trimmed_to.v != 0;
+        break;
+    default:
+        break;
+    }
+}
+
 static void
 read_journal(struct sim *s, struct naive_ledger *n)
 {
@@ -337,13 +381,11 @@ read_journal(struct sim *s, struct naive_ledger *n)
     text_t why = text_of("%s", "");
     for (uint32_t i = 0; i < store_fake_count(store); i++) {
         const struct msg cmd = sim_record_cmd(s, store_fake_at(store, i));
-        if (!naive_ledger_apply(n, &cmd, &why))
+        if (!naive_ledger_apply(n, &cmd, &why)) {
+            sim_trace(s, "judge", "does not understand", &cmd);
             sim_fail(s, "record %u should not be in the journal: %s", i, why.text);
-        if (cmd.type == MSG_order_place) {
-            struct promise *p = promise_of(s, &cmd.order_place.client_order_id);
-            if (p != NULL && ++p->journaled > 1)
-                sim_fail(s, "%s made two orders", p->cmd.client_order_id.text);
         }
+        read_orders(s, &cmd);
         uint64_t command = command_of(&cmd);
         if (command == 0)
             continue;

@@ -34,6 +34,7 @@ static const struct ledger_policy policy = {
     .spot_opening = {100000 * DECIMAL_ONE},
     .futures_opening = {5000 * DECIMAL_ONE},
     .slippage_max = {DECIMAL_ONE / 20},
+    .fill_preset = FILL_PRESET_realistic,
     .orders_per_account_max = 40,
     .tiers_count = 2,
     .tiers = {{{100000}, {200000}, {10 * DECIMAL_ONE}, {1000000 * DECIMAL_ONE}},
@@ -42,6 +43,7 @@ static const struct ledger_policy policy = {
 /* A look-up in the tables that is on its way. */
 struct sim_question {
     struct msg cmd;
+    struct order_wish orders[3]; /* of a list */
     uint32_t peer;
     code_t source;
     int64_t due_us;
@@ -103,6 +105,11 @@ query_ask(struct query *q, uint32_t peer, const struct msg *cmd, code_t source, 
                                    .source = source,
                                    .due_us = s->now_us + (int64_t)sim_draw(s, 80000),
                                    .is_used = true};
+        if (cmd->type == MSG_list_place) {
+            CHECK(cmd->list_place.orders_count <= 3);
+            memcpy(a->orders, cmd->list_place.orders,
+                   cmd->list_place.orders_count * sizeof a->orders[0]);
+        }
         return OK;
     }
     return ERR_LEDGER_BUSY;
@@ -115,6 +122,12 @@ look_up(struct tables *t, const struct msg *cmd, struct order_view *out)
     case MSG_order_place:
         return tables_find(t, cmd->order_place.account_id, 0, &cmd->order_place.client_order_id,
                            out);
+    case MSG_order_replace:
+        return tables_find(t, cmd->order_replace.account_id, 0, &cmd->order_replace.client_order_id,
+                           out);
+    case MSG_order_amend:
+        return tables_find(t, cmd->order_amend.account_id, cmd->order_amend.order_id,
+                           &cmd->order_amend.client_order_id, out);
     case MSG_order_get:
         return tables_find(t, cmd->order_get.account_id, cmd->order_get.order_id,
                            &cmd->order_get.client_order_id, out);
@@ -136,7 +149,15 @@ query_turn_sim(struct sim *s)
         if (!q->is_used || q->due_us > s->now_us)
             continue;
         struct order_view row;
+        struct list_view list;
         q->is_used = false;
+        if (q->cmd.type == MSG_list_place) {
+            q->cmd.list_place.orders = q->orders;
+            bool is_known = tables_find_list(&l->tables, q->cmd.list_place.account_id, 0,
+                                             &q->orders[0].client_order_id, &list);
+            take_list(&l->serve, q->peer, &q->cmd, q->source, is_known ? &list : NULL);
+            continue;
+        }
         bool found = look_up(&l->tables, &q->cmd, &row);
         take_found(&l->serve, q->peer, &q->cmd, q->source, found ? &row : NULL);
     }
@@ -434,11 +455,23 @@ void __wrap_journal_reply(struct journal *j, uint32_t peer, const struct msg *m)
 void __wrap_journal_event(struct journal *j, uint64_t account_id, const struct msg *m);
 
 static struct sim_ledger *mutant; /* NULL: nothing leaves early */
+static enum sim_mutation mutation;
+
+/* And what the cores do wrong: */
+void __real_pair_decided(struct match *m, uint32_t record);
+void __wrap_pair_decided(struct match *m, uint32_t record);
+int64_t __real_spent_printed(struct spent_list *l, enum side side, int64_t price, int64_t time_us,
+                             int64_t quantity);
+int64_t __wrap_spent_printed(struct spent_list *l, enum side side, int64_t price, int64_t time_us,
+                             int64_t quantity);
+money_t __real_order_need(const struct ledger_order *o);
+money_t __wrap_order_need(const struct ledger_order *o);
 
 void
 sim_ledger_mutate(struct sim *s)
 {
     bool is_early = s->mutation == SIM_replies_early || s->mutation == SIM_events_early;
+    mutation = s->mutation;
     mutant = is_early ? &s->ledger : NULL;
     store_fake_keep_gaps(s->ledger.store, s->mutation == SIM_gaps_kept);
 }
@@ -467,4 +500,28 @@ __wrap_journal_event(struct journal *j, uint64_t account_id, const struct msg *m
     msg_pack(&b, m);
     take_event(&mutant->serve, account_id, b.data, b.length);
     bytes_free(&b);
+}
+
+void
+__wrap_pair_decided(struct match *m, uint32_t record)
+{
+    if (mutation != SIM_sibling_kept)
+        __real_pair_decided(m, record);
+}
+
+int64_t
+__wrap_spent_printed(struct spent_list *l, enum side side, int64_t price, int64_t time_us,
+                     int64_t quantity)
+{
+    return mutation != SIM_prints_twice ? __real_spent_printed(l, side, price, time_us, quantity)
+                                        : 0;
+}
+
+money_t
+__wrap_order_need(const struct ledger_order *o)
+{
+    money_t need = __real_order_need(o);
+    if (mutation == SIM_holds_more && o->contingency == CONTINGENCY_OCO)
+        need.v++;
+    return need;
 }

@@ -75,15 +75,29 @@ say_quote(struct sim *s, struct sim_symbol *y)
     say(s, y, &m);
 }
 
+/* Somebody took from the best price of a side. */
 static void
 say_trade(struct sim *s, struct sim_symbol *y)
 {
+    bool is_bid = sim_chance(s, 500);
+    const struct level *best = &y->sides[is_bid ? 0 : 1][0];
     struct msg m = {.type = MSG_md_trade};
     m.md_trade = (struct md_trade){.symbol = y->code, .sequence = ++y->sequence};
     m.md_trade.trade = (struct public_trade){.trade_id = y->sequence,
-                                             .price = {y->mid},
-                                             .quantity = y->sides[0][0].quantity,
-                                             .time_us = s->now_us};
+                                             .price = best->price,
+                                             .quantity = {1 + best->quantity.v / 3},
+                                             .time_us = s->now_us - (int64_t)sim_draw(s, 2000),
+                                             .buyer_is_maker = is_bid};
+    if (y->source == LIQUIDITY_TRADE)
+        m.md_trade.trade.price.v = y->mid;
+    say(s, y, &m);
+}
+
+static void
+say_mark(struct sim *s, struct sim_symbol *y)
+{
+    struct msg m = {.type = MSG_md_mark};
+    m.md_mark = (struct md_mark){.symbol = y->code, .sequence = ++y->sequence, .mark = {y->mid}};
     say(s, y, &m);
 }
 
@@ -133,10 +147,20 @@ walk(struct sim *s, struct sim_symbol *y)
     }
 }
 
+static struct md_price
+price_of(const struct sim_symbol *y)
+{
+    return (struct md_price){.symbol = y->code,
+                             .last = {y->mid},
+                             .bid = y->sides[0][0].price,
+                             .ask = y->sides[1][0].price,
+                             .mark = {y->mid}};
+}
+
 static void
 tell_price(struct sim *s, const struct sim_symbol *y)
 {
-    const struct md_price price = {.symbol = y->code, .last = {y->mid}};
+    const struct md_price price = price_of(y);
     if (s->ledger.is_up)
         ledger_set_price(&s->ledger.serve.ledger, &price);
 }
@@ -156,8 +180,10 @@ tick(struct sim *s, struct sim_symbol *y)
         say_depth(s, y, old);
     if (y->source == LIQUIDITY_QUOTE || sim_chance(s, 200))
         say_quote(s, y);
-    if (y->source == LIQUIDITY_TRADE || sim_chance(s, 200))
+    if (y->source == LIQUIDITY_TRADE || sim_chance(s, 400))
         say_trade(s, y);
+    if (sim_chance(s, 300))
+        say_mark(s, y);
 }
 
 void
@@ -186,9 +212,10 @@ sim_market_tell(struct sim *s, struct ledger *l, bool with_prices)
                                            .quote_asset = code_of(markets[i].quote),
                                            .is_trading = true,
                                            .tick_size = {markets[i].tick},
-                                           .step_size = {1000}};
+                                           .step_size = {1000},
+                                           .order_amends_max = 5};
         CHECK(ledger_set_rules(l, &rules) == OK);
-        const struct md_price price = {.symbol = rules.symbol, .last = {s->symbols[i].mid}};
+        const struct md_price price = price_of(&s->symbols[i]);
         if (with_prices)
             ledger_set_price(l, &price);
     }

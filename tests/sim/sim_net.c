@@ -261,16 +261,30 @@ receiver_begin(struct bus *b, uint32_t peer)
     return r;
 }
 
+/* Mutations: what a matcher is not told of an order. */
+static void
+forget(const struct sim *s, struct order_work *w)
+{
+    if (s->mutation == SIM_ranks_lost)
+        w->rank = 0;
+    if (s->mutation == SIM_pairs_apart)
+        w->list_id = 0;
+    if (s->mutation == SIM_triggers_forgotten)
+        w->is_triggered = false;
+}
+
 void
 bus_put(struct bus *b, uint32_t peer, enum msg_type type, uint64_t corr, const void *body)
 {
     struct sim *s = b->sim;
     if (s->mutation == SIM_pulls_lost && type == MSG_order_pull && !sim_chance(s, 500))
         return;
+    if (s->mutation == SIM_trims_lost && type == MSG_order_trim)
+        return;
     struct order_work work;
-    if (s->mutation == SIM_ranks_lost && type == MSG_order_work) {
+    if (type == MSG_order_work) {
         memcpy(&work, body, sizeof work);
-        work.rank = 0;
+        forget(s, &work);
         body = &work;
     }
     msg_pack_body(&receiver_begin(b, peer)->buffer, type, corr, body);
