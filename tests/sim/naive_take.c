@@ -207,14 +207,13 @@ static enum order_end
 take_all(struct naive_book *n, struct naive_taker *t)
 {
     bool is_fok = t->work.type == ORDER_TYPE_LIMIT && t->work.time_in_force == TIME_IN_FORCE_FOK;
-    bool had_quantity = t->has_quantity;
     if (t->work.type == ORDER_TYPE_LIMIT_MAKER && would_take(n, t))
         return ORDER_END_WOULD_TAKE;
     if (is_fok && !can_have_all(n, t))
         return ORDER_END_FOK_UNFILLABLE;
     while (take_once(n, t))
         continue;
-    t->said.prevented = had_quantity ? t->prevented : 0;
+    t->said.prevented = t->by_funds ? 0 : t->prevented;
     return end_of(n, t);
 }
 

@@ -217,7 +217,7 @@ work_end(struct match *m, struct outbox *out)
     enum order_end end = ORDER_END_NONE;
     uint64_t rank = 0;
     bool is_stale = is_withdrawn(m, &m->book[w->book]);
-    bool is_lost = w->taker.is_prevented || (w->total > 0 && w->taker.prevented > 0);
+    bool is_lost = w->taker.is_prevented || (!w->taker.by_funds && w->taker.prevented > 0);
     if (w->taker.is_done)
         end = is_lost ? ORDER_END_SELF_TRADE : ORDER_END_COMPLETE;
     else if (w->type == ORDER_TYPE_MARKET)
@@ -283,13 +283,13 @@ tell_take(struct match *m, struct outbox *out, const struct fill *f, int64_t lef
     tell_resting(m, out, b, &f->maker, &fill);
 }
 
-/* What self-trade prevention took off the taker belongs to its next report. A buyer by quote amount
+/* What self-trade prevention took off the taker belongs to its next report. An order by quote amount
  * asked for no quantity of which it could be a part. */
 static void
 gather_prevented(struct match *m)
 {
     struct work *w = &m->work;
-    if (w->total > 0)
+    if (!w->taker.by_funds)
         m->gathered.prevented += w->taker.prevented - w->prevented;
     w->prevented = w->taker.prevented;
 }
