@@ -111,6 +111,18 @@ send_pull(struct link *k, uint32_t order)
 }
 
 static void
+send_trim(struct link *k, uint32_t order)
+{
+    const struct ledger *core = k->links->o.ledger;
+    const struct ledger_order *o = &core->orders[order];
+    const struct order_trim trim = {.order_id = o->id,
+                                    .symbol = core->symbols[o->symbol].code,
+                                    .quantity = o->trimmed_to,
+                                    .latency_us = o->cancel_latency_us};
+    bus_put(k->bus, 0, MSG_order_trim, 0, &trim);
+}
+
+static void
 sending_done(struct link *k)
 {
     if (k->sending_pulls) {
@@ -127,7 +139,8 @@ sending_done(struct link *k)
     loop_soon(k->links->o.loop);
 }
 
-/* First every open order, then synced, then the pulls that the last session left unanswered. */
+/* First every open order, then synced, then the amendments and pulls that the last session left
+ * unanswered. */
 static void
 send_some(struct link *k)
 {
@@ -142,6 +155,8 @@ send_some(struct link *k)
         if (!is_mine(k, order))
             continue;
         if (k->sending_pulls) {
+            if (core->orders[order].trimmed_us != 0)
+                send_trim(k, order);
             if (!ledger_is_pulled(core, order))
                 continue;
             send_pull(k, order);
@@ -297,7 +312,7 @@ symbol_of(const struct msg *m)
 
 /* Whether a message goes out while open orders are being sent. An order that becomes live in the
  * meantime (another one's end did it) is sent at once where the walk has passed its place; the walk
- * meets the others. Pulls follow behind all orders. */
+ * meets the others. Pulls and trims follow behind all orders. */
 static bool
 is_missed(struct link *k, const struct msg *m)
 {
