@@ -283,8 +283,8 @@ tell_take(struct match *m, struct outbox *out, const struct fill *f, int64_t lef
     tell_resting(m, out, b, &f->maker, &fill);
 }
 
-/* What self-trade prevention took off the taker belongs to its next report. An order by quote amount
- * asked for no quantity of which it could be a part. */
+/* What self-trade prevention took off the taker belongs to its next report. An order by quote
+ * amount asked for no quantity of which it could be a part. */
 static void
 gather_prevented(struct match *m)
 {
