@@ -202,7 +202,9 @@ send_trim(struct match_play *p, uint32_t ledger)
     m.order_trim.latency_us = errand_latency(p);
     uint32_t i = naive_book_find(p->naive, m.order_trim.order_id);
     int64_t total = i != NAIVE_NOTHING ? p->naive->orders[i].total : play_quantity(&p->dice);
-    m.order_trim.quantity.v = 1 + below(p, total > 0 ? total + total / 16 + 1 : 1);
+    /* Mostly less than there is, now and then more. */
+    int64_t most = total < INT64_MAX / 2 ? total + total / 16 + 1 : total;
+    m.order_trim.quantity.v = total > 0 ? 1 + below(p, most) : 1;
     naive_book_trim(p->naive, ledger, &m.order_trim, m.corr, p->dice.now_us);
     return feed_ledger(p, ledger, &m);
 }
