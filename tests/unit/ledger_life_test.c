@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger_parts.h"
 #include "random_orders.h"
 #include "scenarios/ledger_tables.h"
 #include "wire/codec.h"
@@ -98,22 +99,6 @@ process_start(struct world *w)
     ledger_init(&w->ledger, &limits, &policy, w->memory);
     cr_assert_eq(ledger_set_rules(&w->ledger, &rules), OK);
     ledger_set_price(&w->ledger, &price);
-}
-
-static void
-hash_sink(void *arg, const void *bytes, size_t length)
-{
-    uint64_t *hash = arg;
-    *hash = map_mix(*hash ^ map_hash(bytes, length)) + 1;
-}
-
-static uint64_t
-digest(const struct ledger *l)
-{
-    uint64_t hash = 0;
-    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
-        ledger_digest(l, shard, hash_sink, &hash);
-    return hash;
 }
 
 static void

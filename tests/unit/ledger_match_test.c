@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/core/ledger.h"
+#include "ledger_parts.h"
 #include "matcher/core/match.h"
 #include "random_orders.h"
 
@@ -156,48 +156,10 @@ settle(struct world *w)
 }
 
 static void
-no_account(void *arg, const struct account_row *row)
-{
-    (void)arg, (void)row;
-}
-
-static void
-no_balance(void *arg, const struct balance_row *row)
-{
-    (void)arg, (void)row;
-}
-
-static void
-no_order(void *arg, const struct order_row *row)
-{
-    (void)arg, (void)row;
-}
-
-static void
-no_trade(void *arg, const struct trade_row *row)
-{
-    (void)arg, (void)row;
-}
-
-static void
-no_change(void *arg, const struct change_row *row)
-{
-    (void)arg, (void)row;
-}
-
-static void
-no_story(void *arg, const struct story_row *row)
-{
-    (void)arg, (void)row;
-}
-
-static void
 ledger_ask(struct world *w, struct msg *cmd)
 {
-    static const struct ledger_sink nowhere = {NULL,     no_account, no_balance, no_order,
-                                               no_trade, no_change,  no_story};
     cmd->corr = ++w->orders.next_id;
-    ledger_projected(&w->ledger, ledger_drain(&w->ledger, &nowhere));
+    ledger_settle_nowhere(&w->ledger);
     ledger_request(&w->ledger, 1, cmd, w->now_us, &w->out);
     ledger_said(w);
     settle(w);

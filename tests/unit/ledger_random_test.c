@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger_parts.h"
 #include "scenarios/ledger_tables.h"
 #include "sim/naive_ledger.h"
 
@@ -109,22 +110,6 @@ process_start(struct world *w)
     cr_assert_not_null(w->memory);
     ledger_init(&w->ledger, &limits, &policy, w->memory);
     market(w);
-}
-
-static void
-hash_sink(void *arg, const void *bytes, size_t length)
-{
-    uint64_t *hash = arg;
-    *hash = map_mix(*hash ^ map_hash(bytes, length)) + 1;
-}
-
-static uint64_t
-digest(const struct ledger *l)
-{
-    uint64_t hash = 0;
-    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
-        ledger_digest(l, shard, hash_sink, &hash);
-    return hash;
 }
 
 static void
