@@ -161,16 +161,23 @@ door_shut(const struct serve *s, const struct msg *cmd)
     return OK;
 }
 
+/* Refuses a request that cannot be taken now. */
+static bool
+is_turned_away(struct serve *s, uint32_t peer, const struct msg *cmd)
+{
+    enum err shut = door_shut(s, cmd);
+    if (shut != OK)
+        refuse(s, peer, cmd->corr, shut, (code_t){{0}});
+    return shut != OK;
+}
+
 static void
 on_request(void *arg, const struct bus_in *in)
 {
     struct serve *s = arg;
     count_command(s, in->msg->type);
-    enum err shut = door_shut(s, in->msg);
-    if (shut != OK) {
-        refuse(s, in->peer, in->msg->corr, shut, (code_t){{0}});
+    if (is_turned_away(s, in->peer, in->msg))
         return;
-    }
     struct msg cmd = *in->msg;
     log_msg("request", &cmd);
     enum ledger_outcome outcome =
@@ -189,11 +196,8 @@ void
 take_found(void *arg, uint32_t peer, struct msg *cmd, code_t source, const struct order_view *row)
 {
     struct serve *s = arg;
-    enum err shut = door_shut(s, cmd);
-    if (shut != OK) {
-        refuse(s, peer, cmd->corr, shut, (code_t){{0}});
+    if (is_turned_away(s, peer, cmd))
         return;
-    }
     enum ledger_outcome outcome =
         ledger_found(&s->ledger, peer, cmd, row, loop_now_us(s->host.loop), &s->out);
     carry_out(s, outcome, cmd, source);
@@ -203,11 +207,8 @@ void
 take_list(void *arg, uint32_t peer, struct msg *cmd, code_t source, const struct list_view *row)
 {
     struct serve *s = arg;
-    enum err shut = door_shut(s, cmd);
-    if (shut != OK) {
-        refuse(s, peer, cmd->corr, shut, (code_t){{0}});
+    if (is_turned_away(s, peer, cmd))
         return;
-    }
     enum ledger_outcome outcome =
         ledger_found_list(&s->ledger, peer, cmd, row, loop_now_us(s->host.loop), &s->out);
     carry_out(s, outcome, cmd, source);
@@ -217,11 +218,8 @@ void
 take_story(void *arg, uint32_t peer, const struct msg *cmd, const struct order_story *row)
 {
     struct serve *s = arg;
-    enum err shut = door_shut(s, cmd);
-    if (shut != OK) {
-        refuse(s, peer, cmd->corr, shut, (code_t){{0}});
+    if (is_turned_away(s, peer, cmd))
         return;
-    }
     ledger_found_story(&s->ledger, peer, cmd, row, &s->out);
     carry_out(s, LEDGER_ANSWERED, cmd, (code_t){{0}});
 }
