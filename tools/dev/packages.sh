@@ -9,7 +9,7 @@
 packages_run=(
     ca-certificates cmake curl gcc libc6-dev libargon2-dev libcriterion-dev libev-dev libhiredis-dev
     libjson-c-dev libjwt-dev liblzma-dev libmsgpack-dev libpq-dev libssl-dev libwebsockets-dev
-    libwebsockets-evlib-ev libzmq3-dev ninja-build openssl pkgconf postgresql-15
+    libwebsockets-evlib-ev libzmq3-dev libzstd-dev ninja-build openssl pkgconf postgresql-15
     postgresql-client-15 procps python3 python3-websocket redis-server redis-tools sqitch
     libdbd-pg-perl util-linux xz-utils zlib1g-dev
 )
