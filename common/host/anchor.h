@@ -55,13 +55,13 @@ struct anchor {
     uint8_t digest[HASH_BYTES];                   /* of its text */
 };
 
-/* ---- One -------------------------------------------------------------------------------------- */
+/* ---- One ---------------------------------------------------------------------------------- */
 
 /* Reads the anchor at the beginning of `text`; *used is its length. False when it is malformed.
  * The signature is not looked at. */
 bool anchor_read(const char *text, size_t length, struct anchor *out, size_t *used);
 
-/* ---- Keys ------------------------------------------------------------------------------------- */
+/* ---- Keys --------------------------------------------------------------------------------- */
 
 /* A private key. It never leaves this struct, and its memory is wiped. */
 struct anchor_signer;
@@ -84,7 +84,7 @@ void anchor_keys_destroy(struct anchor_keys **k);
 /* Adds all public keys of a PEM file. False, and why. */
 bool anchor_keys_add(struct anchor_keys *k, const char *path, char why[ANCHOR_WHY_BYTES]);
 
-/* ---- Sets ------------------------------------------------------------------------------------- */
+/* ---- Sets --------------------------------------------------------------------------------- */
 
 /* Anchors whose signatures hold, and the records they vouch for. */
 struct anchors;
