@@ -99,7 +99,8 @@ place_of(const struct books *s, const struct price_level *level, uint64_t rank, 
         return level->tail;
     uint32_t after = hint;
     uint32_t next = hint != RESTING_NONE ? at[hint].next : level->head;
-    while (at[next].rank < rank) {
+    /* Ranks that matchers with clocks apart gave may be the same. */
+    while (next != RESTING_NONE && at[next].rank < rank) {
         after = next;
         next = at[next].next;
     }
