@@ -6,9 +6,11 @@
  * core, the journal's group commit and, behind it, the tables; what counts is what was committed.
  * At most --window commands wait for their commit, as they would with as many clients.
  *
- *   journal --database CONNINFO [--seconds 4] [--window 2000] [--accounts 1000]
+ *   journal --database CONNINFO [--seconds 4] [--window 2000] [--accounts 1000] [--resting 0]
  *
- * Prints one JSON object. The database may hold what an earlier run left: it is restored first.
+ * With --resting it places so many orders that stay open, the accounts in turn, and ends when the
+ * tables have them. Prints one JSON object. The database may hold what an earlier run left: it is
+ * restored first.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -30,6 +32,7 @@ enum phase { STARTING, OPENING, RUNNING, SETTLING };
 struct bench {
     const char *database;
     int64_t seconds, window, accounts;
+    uint64_t resting; /* orders to leave open; 0: orders that fill, for so many seconds */
 
     struct loop *loop;
     struct loop_timer *tick;
@@ -125,6 +128,28 @@ place_and_fill(struct bench *b, uint64_t n)
     apply(b, &report, &work);
 }
 
+/* Far below the market, on some thousand levels. */
+static void
+place_and_rest(struct bench *b, uint64_t n)
+{
+    struct msg cmd = {.type = MSG_order_place, .corr = n + 1};
+    cmd.order_place = (struct order_place){.account_id = 1 + n % (uint64_t)b->accounts,
+                                           .symbol = code_of("BTCUSDT"),
+                                           .side = SIDE_BUY,
+                                           .type = ORDER_TYPE_LIMIT,
+                                           .time_in_force = TIME_IN_FORCE_GTC,
+                                           .quantity = {DECIMAL_ONE / 2000},
+                                           .price = {PRICE / 2 + (int64_t)(n % 7919) * DECIMAL_ONE},
+                                           .id_was_made = true};
+    snprintf(cmd.order_place.client_order_id.text, CID_BYTES, "b-%" PRIx64 "-%" PRIx64, b->run, n);
+    struct order_work work;
+    if (!apply(b, &cmd, &work))
+        fail("an order was refused");
+    struct msg report = {.type = MSG_order_report};
+    report.order_report = (struct order_report){.order_id = work.order_id, .rank = n + 1};
+    apply(b, &report, &work);
+}
+
 /* ---- Turns -------------------------------------------------------------------------------- */
 
 static bool
@@ -142,8 +167,18 @@ feed(struct bench *b)
     b->full_turns += blocked;
     while (b->phase == OPENING && b->next < (uint64_t)b->accounts && may_go_on(b))
         open_account(b, ++b->next);
-    while (b->phase == RUNNING && may_go_on(b))
+    while (b->phase == RUNNING && b->resting == 0 && may_go_on(b))
         place_and_fill(b, b->next++);
+    while (b->phase == RUNNING && b->next < b->resting && may_go_on(b))
+        place_and_rest(b, b->next++);
+}
+
+static bool
+has_run(const struct bench *b, int64_t now_us)
+{
+    if (b->resting > 0)
+        return b->next == b->resting && journal_is_empty(b->journal);
+    return now_us - b->began_us >= b->seconds * 1000000;
 }
 
 static void
@@ -158,7 +193,7 @@ go_on(struct bench *b)
         b->next = b->commands = b->committed = b->commits = 0;
         b->latency_count = 0;
         b->began_us = now;
-    } else if (b->phase == RUNNING && now - b->began_us >= b->seconds * 1000000) {
+    } else if (b->phase == RUNNING && has_run(b, now)) {
         b->phase = SETTLING;
         b->ended_us = now;
     } else if (b->phase == SETTLING && journal_is_empty(b->journal) &&
@@ -271,7 +306,7 @@ make_ledger(struct bench *b)
 {
     const struct ledger_limits limits = {.accounts_max = (uint32_t)b->accounts + 100000,
                                          .balances_max = (uint32_t)b->accounts * 4 + 400000,
-                                         .orders_max = 1000000,
+                                         .orders_max = 1000000 + (uint32_t)b->resting,
                                          .orders_high = 100000,
                                          .assets_max = 64,
                                          .symbols_max = 64,
@@ -284,7 +319,7 @@ make_ledger(struct bench *b)
     const struct ledger_policy policy = {.spot_opening = {INT64_C(100000) * DECIMAL_ONE},
                                          .fill_preset = FILL_PRESET_realistic,
                                          .slippage_max = {DECIMAL_ONE / 20},
-                                         .orders_per_account_max = 100,
+                                         .orders_per_account_max = 500,
                                          .tiers_count = 1,
                                          .tiers = {{.maker_fee_rate = {DECIMAL_ONE / 1000},
                                                     .taker_fee_rate = {DECIMAL_ONE / 1000}}}};
@@ -374,8 +409,10 @@ read_args(struct bench *b, int argc, char **argv)
             b->window = strtoll(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--accounts") == 0)
             b->accounts = strtoll(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--resting") == 0)
+            b->resting = strtoull(argv[i + 1], NULL, 10);
         else
-            fail("it takes --database, --seconds, --window, --accounts");
+            fail("it takes --database, --seconds, --window, --accounts, --resting");
     }
     if (b->database == NULL || b->seconds < 1 || b->window < 1 || b->accounts < 1)
         fail("it needs --database, and numbers above 0");

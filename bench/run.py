@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""run - measures what is named, or all: e2e, journal, match, realism, sensitivity, tick.
+"""run - measures what is named, or all: e2e, journal, match, realism, recovery, sensitivity, tick.
 
 What follows a name and is none is for that measurement: `realism FILE`.
 
@@ -15,7 +15,7 @@ import traceback
 
 from figures import Failed, say
 
-NAMES = ("e2e", "journal", "match", "realism", "sensitivity", "tick")
+NAMES = ("e2e", "journal", "match", "realism", "recovery", "sensitivity", "tick")
 WITH_WORDS = ("realism", "sensitivity")
 
 

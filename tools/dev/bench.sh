@@ -7,7 +7,7 @@
 
 bench_usage() {
     cat <<'TXT'
-usage: ./scrip bench [e2e] [journal] [match] [tick]
+usage: ./scrip bench [e2e] [journal] [match] [recovery] [tick]
                      [realism [FILE] [--write PAGE]] [sensitivity [SEED] [--write PAGE]]
 
 Measures what is named, or everything: at least five runs each, medians, one ratio. Writes
@@ -17,12 +17,14 @@ the figures are.
 
   realism      what the fill models make of the real orders of FILE, order-by-order messages in
                LOBSTER's format; without FILE those under SCRIP_DATA/l3
+  recovery     starts with a million open orders, and kills under load; several minutes
   sensitivity  the same orders under each preset of fill rules, in the market recorded under
                SCRIP_DATA/l2_raw, or in the synthetic one
   --write      puts the table between its markers in PAGE, such as docs/fills.md
 
   SCRIP_DATA        folder of recorded market data for `realism` and `sensitivity`
   SCRIP_BENCH       folder of recorded order streams for `match` (its own generator without)
+  SCRIP_BENCH_KILLS, SCRIP_BENCH_ORDERS  of `recovery`: kills of a kind, open orders
   SCRIP_BENCH_RUNS  runs of each measurement, at least 5
 TXT
 }
