@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backtest/stage.h"
+#include "backtest/tape.h"
 #include "base/map.h"
 #include "ledger/core/fill_rules.h"
 #include "matcher/core/house.h"
-#include "stage.h"
-#include "tape.h"
 
 #define EVERY_US   100000             /* mean time between two orders */
 #define LIFE_US    15000000           /* mean time until an order's cancel */
@@ -104,7 +104,7 @@ kind_of(uint64_t random)
 static int64_t
 price_of(const struct bench *b, enum kind kind, enum side side, uint32_t i)
 {
-    const struct md_touch *t = tape_touch(b->tape);
+    const struct md_touch *t = tape_touch(b->tape, b->rules->symbol);
     int64_t tick = b->rules->tick_size.v, sign = side == SIDE_BUY ? 1 : -1;
     int64_t own = side == SIDE_BUY ? t->bid.v : t->ask.v;
     int64_t away = exponential(b, BEHIND, random_of(b, i, 5)) + 1;
@@ -127,7 +127,7 @@ decide(struct bench *b, struct decision *d, uint32_t i)
 {
     int64_t step = b->rules->step_size.v;
     int64_t quantity = LEAST + exponential(b, QUANTITY, random_of(b, i, 3));
-    const struct md_touch *t = tape_touch(b->tape);
+    const struct md_touch *t = tape_touch(b->tape, b->rules->symbol);
     *d = (struct decision){
         .kind = kind_of(random_of(b, i, 1)),
         .side = (random_of(b, i, 2) >> 63) != 0 ? SIDE_BUY : SIDE_SELL,
@@ -225,9 +225,11 @@ flow_until(struct bench *b, int64_t now_us)
 }
 
 static void
-on_report(void *arg, const struct order_report *r)
+on_said(void *arg, const struct msg *m)
 {
     struct run *run = arg;
+    const struct order_report *r = &m->order_report;
+    CHECK(m->type == MSG_order_report); /* nobody asks for more */
     struct fate *f = &run->fates[r->order_id - 1];
     for (uint32_t i = 0; i < r->fills_count; i++) {
         int64_t quote = 0;
@@ -246,10 +248,9 @@ on_report(void *arg, const struct order_report *r)
 static void
 give_book(struct bench *b, struct run *r, int64_t now_us)
 {
-    const struct book *book = match_book(r->stage.match, b->rules->symbol);
-    if (book == NULL || book->house.state == HOUSE_LIVE)
+    if (!stage_lacks_book(&r->stage, b->rules->symbol))
         return;
-    const struct msg *m = tape_book(b->tape);
+    const struct msg *m = tape_book(b->tape, b->rules->symbol);
     if (m != NULL)
         stage_market(&r->stage, m, now_us);
 }
@@ -270,9 +271,10 @@ hear(struct bench *b, int64_t now_us)
 static bool
 is_live(const struct bench *b)
 {
-    const struct book *book = match_book(b->runs[0].stage.match, b->rules->symbol);
-    const struct md_touch *t = tape_touch(b->tape);
-    return book != NULL && book->house.state == HOUSE_LIVE && t->bid.v > 0 && t->ask.v > t->bid.v;
+    const struct stage *s = &b->runs[0].stage;
+    const struct md_touch *t = tape_touch(b->tape, b->rules->symbol);
+    return match_book(s->match, b->rules->symbol) != NULL &&
+           !stage_lacks_book(s, b->rules->symbol) && t->bid.v > 0 && t->ask.v > t->bid.v;
 }
 
 /* Until the source ends, or the market was live for that long. */
@@ -388,7 +390,7 @@ open_runs(struct bench *b)
         r->rules = fill_rules_of(presets[p]);
         r->rules.seed = b->seed;
         r->fates = memory(ORDERS_MAX * sizeof(*r->fates));
-        stage_init(&r->stage, &limits, r, on_report);
+        stage_init(&r->stage, &limits, r, on_said);
         stage_begin(&r->stage, 1);
     }
 }
@@ -418,7 +420,9 @@ main(int argc, char **argv)
     b.tape = tape_open(argv[1], argv[2], why);
     if (b.tape == NULL)
         fail(why);
-    b.rules = tape_rules(b.tape);
+    b.rules = tape_only(b.tape);
+    if (b.rules == NULL)
+        fail("one source with one symbol is needed");
     open_runs(&b);
     play(&b, seconds * 1000000);
     print_all(&b);

@@ -184,9 +184,11 @@ tell_intervals(struct trial *t, int64_t time_ns)
 /* ---- What the order does --------------------------------------------------------------------- */
 
 static void
-on_report(void *arg, const struct order_report *r)
+on_said(void *arg, const struct msg *m)
 {
     struct trial *t = arg;
+    const struct order_report *r = &m->order_report;
+    CHECK(m->type == MSG_order_report); /* nobody asks for more */
     struct trial_outcome *o = &t->outcome;
     for (uint32_t i = 0; i < r->fills_count; i++) {
         int64_t quantity = r->fills[i].quantity.v / SHARE;
@@ -405,9 +407,9 @@ trial_new(const struct lobster *l)
     }
     struct books_limits limits = {
         .orders_max = 4, .levels_max = 8, .house_levels_max = 512, .books_max = 1, .queues_max = 4};
-    stage_init(&t->stage, &limits, t, on_report);
+    stage_init(&t->stage, &limits, t, on_said);
     limits.house_levels_max = l->levels_count + 16;
-    stage_init(&t->whole, &limits, t, on_report);
+    stage_init(&t->whole, &limits, t, on_said);
     return t;
 }
 

@@ -16,8 +16,8 @@
 #ifndef SCRIP_BENCH_TRIAL_H
 #define SCRIP_BENCH_TRIAL_H
 
+#include "backtest/stage.h"
 #include "lobster.h"
-#include "stage.h"
 
 struct trial_outcome {
     int64_t filled;           /* ever */

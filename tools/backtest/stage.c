@@ -3,14 +3,15 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "stage.h"
+#include "backtest/stage.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "matcher/core/house.h"
+
 void
-stage_init(struct stage *s, const struct books_limits *books, void *arg,
-           void (*on_report)(void *arg, const struct order_report *r))
+stage_init(struct stage *s, const struct books_limits *books, void *arg, stage_said *on_said)
 {
     *s = (struct stage){.limits = {.books = *books,
                                    .ledgers_max = 1,
@@ -19,7 +20,7 @@ stage_init(struct stage *s, const struct books_limits *books, void *arg,
                                    .tell_again_us = INT64_MAX,
                                    .errands_max = books->orders_max},
                         .arg = arg,
-                        .on_report = on_report};
+                        .on_said = on_said};
     s->memory = aligned_alloc(64, (match_bytes(&s->limits) + 63) & ~(size_t)63);
     CHECK(s->memory != NULL);
     outbox_init(&s->out, s->outs, sizeof(s->outs) / sizeof(s->outs[0]), s->lists, sizeof(s->lists));
@@ -37,8 +38,9 @@ static void
 hear(struct stage *s)
 {
     for (uint32_t i = 0; i < s->out.count; i++)
-        if (s->out.slots[i].msg.type == MSG_order_report)
-            s->on_report(s->arg, &s->out.slots[i].msg.order_report);
+        if (s->out.slots[i].msg.type == MSG_order_report ||
+            s->out.slots[i].msg.type == MSG_order_explained)
+            s->on_said(s->arg, &s->out.slots[i].msg);
     outbox_clear(&s->out);
 }
 
@@ -88,4 +90,11 @@ stage_begin(struct stage *s, int64_t now_us)
     stage_ledger(s, &m, now_us);
     m = (struct msg){.type = MSG_link_synced};
     stage_ledger(s, &m, now_us);
+}
+
+bool
+stage_lacks_book(const struct stage *s, code_t symbol)
+{
+    const struct book *book = match_book(s->match, symbol);
+    return book != NULL && book->house.state != HOUSE_LIVE;
 }
