@@ -165,6 +165,62 @@ ledger_clear(struct ledger *l)
     l->orders_evicted = evicted;
 }
 
+/* The places of `from` in a map that has more room. */
+static void
+map_move(struct map *to, const struct map *from)
+{
+    for (uint32_t i = 0; i <= from->mask; i++)
+        if (from->slots[i].key != 0)
+            map_set(to, from->slots[i].key, from->slots[i].value);
+}
+
+static void
+maps_move(struct ledger *l, const struct ledger *from)
+{
+    map_move(&l->account_by_id, &from->account_by_id);
+    map_move(&l->order_by_id, &from->order_by_id);
+    map_move(&l->order_by_client, &from->order_by_client);
+    map_move(&l->balance_by_key, &from->balance_by_key);
+    map_move(&l->symbol_by_code, &from->symbol_by_code);
+    map_move(&l->asset_by_code, &from->asset_by_code);
+}
+
+#define POOL_MOVE(pool, count) memcpy(l->pool, from.pool, (size_t)(count) * sizeof(*l->pool))
+
+void
+ledger_grow(struct ledger *l, const struct ledger_limits *limits, void *memory)
+{
+    const struct ledger from = *l;
+    const struct ledger_limits own = limits_with_system(limits), *old = &from.limits;
+    CHECK(own.accounts_max >= old->accounts_max && own.balances_max >= old->balances_max);
+    CHECK(own.orders_max >= old->orders_max && own.assets_max >= old->assets_max);
+    CHECK(own.symbols_max >= old->symbols_max && own.waiters_max == old->waiters_max);
+    CHECK(own.fills_max == old->fills_max && own.changes_max == old->changes_max);
+    CHECK(own.stories_max == old->stories_max && own.events_max == old->events_max);
+
+    l->limits = own;
+    ledger_carve(l, &own, memory, true);
+    POOL_MOVE(accounts, from.accounts_count);
+    POOL_MOVE(balances, from.balances_count);
+    POOL_MOVE(symbols, from.symbols_count);
+    POOL_MOVE(assets, from.assets_count);
+    POOL_MOVE(orders, from.orders_reached);
+    POOL_MOVE(fills, own.fills_max);
+    POOL_MOVE(changes, own.changes_max);
+    POOL_MOVE(stories, own.stories_max);
+    POOL_MOVE(events, own.events_max);
+    POOL_MOVE(waiters, own.waiters_max);
+    POOL_MOVE(groups, groups_max(&own));
+    POOL_MOVE(dirty_accounts.items, from.dirty_accounts.count);
+    POOL_MOVE(dirty_balances.items, from.dirty_balances.count);
+    POOL_MOVE(dirty_orders.items, from.dirty_orders.count);
+    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
+        memcpy(&l->incomes[(size_t)shard * own.assets_max],
+               &from.incomes[(size_t)shard * old->assets_max],
+               old->assets_max * sizeof(*l->incomes));
+    maps_move(l, &from);
+}
+
 /* ---- Configuration and market --------------------------------------------------------------- */
 
 void

@@ -338,6 +338,9 @@ size_t ledger_bytes(const struct ledger_limits *limits);
 /* Borrows `memory` (aligned to 16, zeroed: calloc or mmap). Opens the shards' system accounts. */
 void ledger_init(struct ledger *l, const struct ledger_limits *limits,
                  const struct ledger_policy *policy, void *memory);
+/* Moves to pools that are larger, in other memory of the same kind; everything keeps its index. The
+ * rings and the waiters stay as large as they were. */
+void ledger_grow(struct ledger *l, const struct ledger_limits *limits, void *memory);
 /* May be called again when the configuration is reloaded. */
 void ledger_set_policy(struct ledger *l, const struct ledger_policy *policy);
 
