@@ -54,6 +54,10 @@ struct call {
 
 /* "scripctl: " and the sentence, on standard error. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same, and with --json {"error":{"code":...,"message":...}} as the result. Gives `status`
+ * back. */
+enum status refuse(const struct call *c, enum status status, const char *code, const char *format,
+                   ...) __attribute__((format(printf, 4, 5)));
 /* A word as a whole number from 1 to 2^63-1; complains and answers 0 when it is none. */
 uint64_t word_id(const char *word, const char *what);
 

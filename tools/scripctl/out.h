@@ -2,7 +2,8 @@
  * out.h - results on standard output: a table for people, or one JSON object a line.
  *
  * Both come from the same calls: columns once, then rows field by field. Amounts stay exact
- * decimal text in JSON too; times are RFC 3339 with microseconds.
+ * decimal text in JSON too; times are RFC 3339 with microseconds. When nobody can read what is
+ * written, the program ends with status 3.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -37,6 +38,8 @@ void out_hex(struct out *o, const uint8_t *bytes, uint32_t count);
 /* JSON as it is; in a table its text. */
 void out_json(struct out *o, const char *json);
 void out_row_end(struct out *o);
+/* Shows the rows so far: before waiting for more. */
+void out_flush(struct out *o);
 
 /* A sentence for people; nothing in JSON. */
 void out_say(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -16,7 +16,8 @@ struct progress {
     const char *what, *unit; /* "verifying", "records" */
     uint64_t done, total;    /* total 0 = not known */
     int64_t began_us, said_us;
-    bool is_quiet, is_shown;
+    uint32_t calls;
+    bool is_quiet, is_shown, is_terminal;
 };
 
 void progress_begin(struct progress *p, const char *what, const char *unit, uint64_t total,

@@ -1,0 +1,118 @@
+/*
+ * complete.c - scripts by which bash and zsh complete scripctl's command lines, from the tables.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "scripctl/table.h"
+
+/* The words that may follow `prefix`, each once: ("journal " -> list show tail). */
+static void
+print_next_words(FILE *to, const char *prefix)
+{
+    const struct command_row *c, *before;
+    size_t length = strlen(prefix);
+    for (uint32_t i = 0; (c = command_at(i)) != NULL; i++) {
+        if (strncmp(c->words, prefix, length) != 0)
+            continue;
+        const char *word = c->words + length;
+        size_t size = strcspn(word, " ");
+        bool is_told = false;
+        for (uint32_t k = 0; k < i && (before = command_at(k)) != NULL && !is_told; k++)
+            is_told = strncmp(before->words, c->words, length + size) == 0 &&
+                      (before->words[length + size] == ' ' || before->words[length + size] == 0);
+        if (!is_told)
+            fprintf(to, "%.*s ", (int)size, word);
+    }
+}
+
+static void
+print_flags(FILE *to, const struct command_row *c)
+{
+    const struct option_row *o;
+    char name[OPTION_NAME_BYTES];
+    for (uint32_t i = 0; (o = option_at(i)) != NULL; i++)
+        if (command_takes(c, i))
+            fprintf(to, "--%s%s ", option_name(o, name), o->kind == OPTION_IS_FLAG ? "" : "=");
+}
+
+/* Commands of two words begin with a word that is none itself. */
+static void
+print_groups(FILE *to)
+{
+    const struct command_row *c, *before;
+    for (uint32_t i = 0; (c = command_at(i)) != NULL; i++) {
+        size_t size = strcspn(c->words, " ");
+        bool is_told = c->words[size] == 0;
+        for (uint32_t k = 0; k < i && (before = command_at(k)) != NULL && !is_told; k++)
+            is_told = strncmp(before->words, c->words, size + 1) == 0;
+        if (is_told)
+            continue;
+        char prefix[OPTION_NAME_BYTES];
+        snprintf(prefix, sizeof(prefix), "%.*s ", (int)size, c->words);
+        fprintf(to, "    '%.*s') words='", (int)size, c->words);
+        print_next_words(to, prefix);
+        fputs("' ;;\n", to);
+    }
+}
+
+/* Both shells run the same function; zsh reads bash's with bashcompinit. */
+static void
+print_function(FILE *to)
+{
+    const struct command_row *c;
+    fputs("_scripctl() {\n"
+          "    local word command='' at=1\n"
+          "    COMPREPLY=()\n"
+          "    local typed=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+          "    while [ \"$at\" -lt \"$COMP_CWORD\" ]; do\n"
+          "        word=${COMP_WORDS[at]}\n"
+          "        case $word in\n"
+          "        -*) ;;\n"
+          "        *) command=\"${command:+$command }$word\" ;;\n"
+          "        esac\n"
+          "        at=$((at + 1))\n"
+          "    done\n"
+          "    local words='' flags=''\n"
+          "    case $command in\n"
+          "    '') words='",
+          to);
+    print_next_words(to, "");
+    fputs("' flags='--help --version ' ;;\n", to);
+    print_groups(to);
+    for (uint32_t i = 0; (c = command_at(i)) != NULL; i++) {
+        fprintf(to, "    '%s' | '%s '*) flags='", c->words, c->words);
+        print_flags(to, c);
+        fputs("' ;;\n", to);
+    }
+    fputs("    esac\n"
+          "    case $typed in\n"
+          "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$typed\")) ;;\n"
+          "    *) [ -z \"$words\" ] || COMPREPLY=($(compgen -W \"$words\" -- \"$typed\")) ;;\n"
+          "    esac\n"
+          "    case ${COMPREPLY[0]:-} in\n"
+          "    *=) compopt -o nospace 2>/dev/null || true ;;\n"
+          "    esac\n"
+          "}\n",
+          to);
+}
+
+enum status
+completion(const struct call *c)
+{
+    bool is_zsh = strcmp(c->words[0], "zsh") == 0;
+    if (!is_zsh && strcmp(c->words[0], "bash") != 0)
+        return refuse(c, STATUS_USAGE, "USAGE", "completion is for bash or zsh, not '%.40s'",
+                      c->words[0]);
+    if (is_zsh)
+        fputs("#compdef scripctl\n"
+              "autoload -U +X bashcompinit && bashcompinit\n",
+              stdout);
+    else
+        fputs("# bash completion of scripctl; made by `scripctl completion bash`\n", stdout);
+    print_function(stdout);
+    fputs("complete -o default -F _scripctl scripctl\n", stdout);
+    return STATUS_OK;
+}
