@@ -84,6 +84,11 @@ void anchor_keys_destroy(struct anchor_keys **k);
 /* Adds all public keys of a PEM file. False, and why. */
 bool anchor_keys_add(struct anchor_keys *k, const char *path, char why[ANCHOR_WHY_BYTES]);
 
+enum anchor_verdict { ANCHOR_HOLDS, ANCHOR_KEY_UNKNOWN, ANCHOR_FORGED };
+/* Of the whole text of an anchor, as anchor_read() took it into `a`. */
+enum anchor_verdict anchor_check(const struct anchor_keys *k, const char *text, size_t length,
+                                 const struct anchor *a);
+
 /* ---- Sets --------------------------------------------------------------------------------- */
 
 /* Anchors whose signatures hold, and the records they vouch for. */

@@ -1,6 +1,6 @@
 # Tests of the host library and the bus; included by common/CMakeLists.txt.
 set(unit ${CMAKE_SOURCE_DIR}/tests/unit)
-foreach(noun config log metrics loop bus bus_peers service pages)
+foreach(noun anchor config log metrics loop bus bus_peers service pages)
   scrip_unit_test(${noun}_test ${unit}/${noun}_test.c LIBS scrip_host PkgConfig::libzmq
                   Threads::Threads)
 endforeach()
