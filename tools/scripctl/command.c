@@ -47,8 +47,9 @@ enum option_place {
 #include "scripctl/options.def"
 };
 
+#define BIT(key) OPT_##key = 1ULL << PLACE_##key,
+
 enum option_bit {
-#define BIT(key)                                                     OPT_##key = 1ULL << PLACE_##key,
 #define OPTION_FLAG(key, letter, sentence)                           BIT(key)
 #define OPTION_TEXT(key, letter, value, sentence)                    BIT(key)
 #define OPTION_LIST(key, letter, value, sentence)                    BIT(key)
@@ -56,7 +57,6 @@ enum option_bit {
 #define OPTION_TIME(key, letter, sentence)                           BIT(key)
 #define OPTION_SHARDS(key, letter, sentence)                         BIT(key)
 #include "scripctl/options.def"
-#undef BIT
 };
 
 #define OPTS_ALWAYS (OPT_help | OPT_json | OPT_quiet | OPT_version)
@@ -171,7 +171,11 @@ struct reader {
     char *why;
 };
 
-static bool PRINTF(2, 3) wrong(struct reader *r, const char *format, ...)
+static bool wrong(struct reader *r, const char *format, ...) PRINTF(2, 3);
+
+/* Says why, and answers false. */
+static bool
+wrong(struct reader *r, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
