@@ -27,6 +27,8 @@
 #define SPEC_BYTES  16
 
 _Static_assert(LINE_BYTES <= PIPE_BUF, "a pipe takes a line whole");
+/* One case for long, long long, size_t and intmax_t: all are 64 bits wide on what Scrip runs on. */
+_Static_assert(sizeof(long) == 8 && sizeof(size_t) == 8, "an LP64 machine");
 
 static struct {
     char service[32];
@@ -140,8 +142,6 @@ value_convert(struct value *v, const char *spec, va_list *arguments)
     case 'x':
     case 'X':
     case 'o':
-        /* long, long long, size_t and intmax_t are all 64 bits wide on what Scrip runs on. */
-        _Static_assert(sizeof(long) == 8 && sizeof(size_t) == 8, "an LP64 machine");
         if (is_long)
             wrote = snprintf(to, room, spec, va_arg(*arguments, long));
         else
@@ -159,7 +159,7 @@ value_convert(struct value *v, const char *spec, va_list *arguments)
         wrote = snprintf(to, room, spec, va_arg(*arguments, double));
         break;
     default:
-        CHECK(!"a conversion that log.c knows");
+        CHECK(false); /* a conversion that is not known here */
     }
     size_t length = wrote < 0 ? 0 : (size_t)wrote;
     v->length += length < room ? length : room - 1;
