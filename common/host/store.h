@@ -34,6 +34,7 @@ struct journal_record {
     const uint8_t *payload;
     uint32_t payload_length;
     uint8_t hash[HASH_BYTES];
+    uint64_t epoch; /* of its writer; not hashed, and 0 where nobody asked for it */
 };
 
 /* Hashing with one context, reused. */

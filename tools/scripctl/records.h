@@ -30,6 +30,7 @@ struct records_extent {
     uint64_t first, last;       /* sequence numbers; last 0 = nothing was ever written */
     uint64_t live;              /* first one that the database has; 0 = none */
     uint8_t before[HASH_BYTES]; /* hash of the record before `first`; zeros before 1 */
+    bool has_before;            /* false: nothing here tells that hash, and it is zeros */
 };
 
 enum records_result { RECORDS_ONE, RECORDS_END, RECORDS_FAILED };
@@ -41,8 +42,9 @@ void records_close(struct records **r);
 const char *records_why(const struct records *r);
 
 bool records_extent(struct records *r, uint16_t shard, struct records_extent *out);
-/* The connection with the snapshot, for the tables; NULL without a database. Not to be used while
- * a row of it is being read. */
+/* The connection with the snapshot, for the tables; NULL without a database. A page that was asked
+ * for ahead is taken in first, so ask for it anew before each use; never use it from within a
+ * transaction command (COMMIT would end the snapshot). */
 PGconn *records_connection(struct records *r);
 
 /* Reads a shard's records with after < seq <= to in order; `to` 0 = the last. Gaps in the numbers
