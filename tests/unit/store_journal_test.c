@@ -230,6 +230,29 @@ Test(store_journal, sequence_and_hash_run_on_per_shard)
     journal_hasher_destroy(&h);
 }
 
+/* What an anchor may vouch for. */
+Test(store_journal, the_hash_of_what_is_committed_stays_behind_the_head)
+{
+    uint8_t hash[HASH_BYTES], head[HASH_BYTES], nothing[HASH_BYTES] = {0};
+    append(2);
+    append(2);
+    reply(1);
+    turn();
+    journal_committed_hash(journal, 2, hash);
+    cr_expect_arr_eq(hash, nothing, HASH_BYTES);
+    cr_expect(store_fake_step(store, STORE_DONE));
+    journal_committed_hash(journal, 2, hash);
+    cr_expect_arr_eq(hash, store_fake_at(store, 1)->hash, HASH_BYTES);
+    append(2);
+    journal_committed_hash(journal, 2, hash);
+    journal_head_hash(journal, 2, head);
+    cr_expect_arr_eq(hash, store_fake_at(store, 1)->hash, HASH_BYTES);
+    cr_expect_arr_neq(head, hash, HASH_BYTES);
+    journal_set_head(journal, 2, 9, head);
+    journal_committed_hash(journal, 2, hash);
+    cr_expect_arr_eq(hash, head, HASH_BYTES);
+}
+
 Test(store_journal, lost_but_kept_is_found_and_released_once)
 {
     append(2);

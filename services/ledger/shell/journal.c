@@ -56,7 +56,7 @@ struct batch {
 
 struct head {
     uint64_t seq, committed;
-    uint8_t hash[HASH_BYTES];
+    uint8_t hash[HASH_BYTES], committed_hash[HASH_BYTES];
 };
 
 struct journal {
@@ -152,6 +152,7 @@ journal_set_head(struct journal *j, uint16_t shard, uint64_t seq, const uint8_t 
     struct head *h = &j->heads[shard];
     h->seq = h->committed = seq;
     memcpy(h->hash, hash, HASH_BYTES);
+    memcpy(h->committed_hash, hash, HASH_BYTES);
 }
 
 uint64_t
@@ -164,6 +165,12 @@ uint64_t
 journal_committed(const struct journal *j, uint16_t shard)
 {
     return j->heads[shard].committed;
+}
+
+void
+journal_committed_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES])
+{
+    memcpy(out, j->heads[shard].committed_hash, HASH_BYTES);
 }
 
 void
@@ -358,7 +365,9 @@ committed(struct journal *j)
     bool is_logged = log_on(LOG_DEBUG) != 0;
     for (uint32_t i = 0; i < b->count; i++) {
         const struct journal_record *r = &b->records[i];
-        j->heads[r->shard].committed = r->seq;
+        struct head *h = &j->heads[r->shard];
+        h->committed = r->seq;
+        memcpy(h->committed_hash, r->hash, HASH_BYTES);
         if (is_logged)
             log_corr(LOG_DEBUG, r->corr, "committed", "shard=%u seq=%" PRIu64 " kind=%u",
                      (unsigned)r->shard, (uint64_t)r->seq, (unsigned)r->kind);

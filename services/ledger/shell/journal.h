@@ -53,10 +53,11 @@ void journal_destroy(struct journal **j);
 /* Where a shard's chain stands, as read at start: the next record is seq + 1. */
 void journal_set_head(struct journal *j, uint16_t shard, uint64_t seq,
                       const uint8_t hash[HASH_BYTES]);
-/* Last record appended, and last one committed. */
+/* Last record appended, and last one committed; and their hashes. */
 uint64_t journal_applied(const struct journal *j, uint16_t shard);
 uint64_t journal_committed(const struct journal *j, uint16_t shard);
 void journal_head_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES]);
+void journal_committed_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES]);
 
 /* Whether one more command and all its output fit. */
 bool journal_has_room(const struct journal *j);
