@@ -19,6 +19,7 @@ uint64_t acknowledged[LEDGER_SHARDS];
 uint64_t next_corr;
 const char *conninfo;
 const char *expected_why = "";
+void (*while_restoring)(void);
 
 /* ---- A ledger ----------------------------------------------------------------------------- */
 
@@ -86,6 +87,8 @@ on_turn(void *arg)
     journal_turn(s->journal, loop_steady_us(s->loop));
     if (s->project != NULL)
         project_turn(s->project, loop_steady_us(s->loop));
+    if (s->restore != NULL && !s->is_restored && while_restoring != NULL)
+        while_restoring();
     if (s->restore != NULL && !s->is_restored)
         restore_turn(s->restore);
     ledger_evict(&s->ledger, loop_now_us(s->loop));

@@ -30,8 +30,9 @@ struct life {
 extern struct life life;
 extern uint64_t acknowledged[LEDGER_SHARDS]; /* seq that a released answer rests on */
 extern uint64_t next_corr;
-extern const char *conninfo;     /* of database_make() */
-extern const char *expected_why; /* part of the reason that a restore must give */
+extern const char *conninfo;          /* of database_make() */
+extern const char *expected_why;      /* part of the reason that a restore must give */
+extern void (*while_restoring)(void); /* every turn of a restore; may be NULL */
 
 /* An empty ledger of the size and rules that every life has. */
 void ledger_make(struct ledger *l, void **memory, struct outbox *out);

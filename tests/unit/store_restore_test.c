@@ -120,6 +120,20 @@ tables_digest(char out[512])
     snprintf(out, 512, "%s", database_ask(sql));
 }
 
+/* The server ends the sessions that read the tables, until it was seen to have ended some. */
+static int cuts;
+
+static void
+cut_readers(void)
+{
+    if (cuts == 3)
+        return;
+    const char *ended =
+        database_ask("SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity "
+                     "WHERE datname = current_database() AND query LIKE 'FETCH%'");
+    cuts += strcmp(ended, "t") == 0;
+}
+
 /* From both, from the tables alone, from the journal alone: the same state and the same tables. */
 static void
 each_way_back_leads_to_the_same(void)
@@ -133,6 +147,14 @@ each_way_back_leads_to_the_same(void)
 
     life_begin();
     cr_expect(project_is_done(life.project), "nothing of the journal was needed");
+    cr_expect_eq(digest(&life.ledger), state);
+    life_end();
+
+    cuts = 0;
+    while_restoring = cut_readers;
+    life_begin();
+    while_restoring = NULL;
+    cr_expect_eq(cuts, 3, "the connections were lost while the tables were read");
     cr_expect_eq(digest(&life.ledger), state);
     life_end();
 
