@@ -38,6 +38,7 @@ struct ticker_flow {
     struct shell *shell;
     uint64_t handle;
     bool is_all;
+    char symbol[CODE_BYTES];
     uint32_t expected, answered, count;
     struct md_ticker *rows;
 };
@@ -166,7 +167,9 @@ flow_answer(struct ticker_flow *f)
     struct shell *s = f->shell;
     struct request *r = request_find(s, f->handle);
     const struct msg_layout *l = msg_layout(MSG_md_ticker);
-    if (r != NULL && !f->is_all && f->count == 0) {
+    if (r != NULL && !f->is_all && f->count == 0 && symbols_known(s, f->symbol)) {
+        answer_error(s, r, ERR_MARKET_UNAVAILABLE); /* the cache was emptied; it fills again */
+    } else if (r != NULL && !f->is_all && f->count == 0) {
         answer_field(s, r, ERR_SYMBOL_UNKNOWN, code_of("symbol"), text_of("%s", ""));
     } else if (r != NULL && !f->is_all) {
         answer_body(s, r, 200, l, &f->rows[0]);
@@ -270,6 +273,7 @@ own_ticker(struct shell *s, struct request *r, const struct http_request *h)
     struct ticker_flow *f = calloc(1, sizeof *f);
     CHECK(f != NULL);
     *f = (struct ticker_flow){.shell = s, .handle = request_handle(r), .is_all = symbol[0] == 0};
+    memcpy(f->symbol, symbol, sizeof symbol);
     request_queue(s, r, ERR_CACHE_UNAVAILABLE);
     int sent;
     if (f->is_all) {
