@@ -16,6 +16,7 @@
 #define LEASE_MS          100     /* a standby asks so often */
 #define RETURN_MS         1500    /* after an outage of the database the owner comes first */
 #define STALL_US          2000000 /* a commit that takes longer makes the ledger unavailable */
+#define ANCHOR_RETRY_US   5000000
 #define EXIT_FENCED       3
 #define EXIT_NOT_RESTORED 4
 #define PROOF_SHARE       100 /* the proof of the books may take one part in so many of the time */
@@ -144,6 +145,20 @@ open_doors(struct serve *s)
         .on_list = take_list,
         .on_story = take_story,
     });
+    s->anchoring = anchoring_open(&(struct anchoring_options){
+        .loop = s->host.loop,
+        .conninfo = s->config->database,
+        .journal = s->journal,
+        .owned = s->owned,
+        .group = (uint32_t)s->config->group,
+        .epoch = s->epoch,
+        .key_file = s->config->anchor_key_file,
+        .folder = s->config->anchor_folder,
+        .interval_us = s->config->anchor_seconds * 1000000,
+        .retry_us = ANCHOR_RETRY_US,
+        .arg = s,
+        .on_fenced = on_fenced,
+    });
     ledger_set_matcher_away(&s->ledger, NULL, true);
     s->links = links_open(&(struct links_options){
         .loop = s->host.loop,
@@ -219,6 +234,8 @@ arm(struct serve *s, int64_t steady_us)
     int64_t wake_us = journal_wake_us(s->journal);
     if (s->project != NULL && project_wake_us(s->project) < wake_us)
         wake_us = project_wake_us(s->project);
+    if (anchoring_wake_us(s->anchoring) < wake_us)
+        wake_us = anchoring_wake_us(s->anchoring);
     if (wake_us == INT64_MAX)
         loop_timer_stop(s->wake_timer);
     else
@@ -247,6 +264,15 @@ is_drained(const struct serve *s)
            query_waiting(s->query) == 0;
 }
 
+/* The last thing is an anchor of all that this process has committed. */
+static void
+end_drained(struct serve *s)
+{
+    anchoring_hurry(s->anchoring);
+    if (anchoring_is_done(s->anchoring))
+        loop_stop(s->host.loop);
+}
+
 static void
 on_turn(void *arg)
 {
@@ -268,11 +294,12 @@ on_turn(void *arg)
         restore_turn(s->restore); /* after the tables, which it may wait for */
     if (s->query != NULL)
         query_turn(s->query);
+    anchoring_turn(s->anchoring, steady_us);
     ledger_evict(&s->ledger, loop_now_us(s->host.loop));
     ahead_turn(s->ahead);
-    arm(s, steady_us);
     if (s->phase == PHASE_DRAINING && is_drained(s))
-        loop_stop(s->host.loop);
+        end_drained(s);
+    arm(s, steady_us);
 }
 
 /* ---- Life --------------------------------------------------------------------------------- */
@@ -414,6 +441,7 @@ serve_stop(void *state)
     market_close(&s->market);
     take_close(s);
     query_close(&s->query);
+    anchoring_close(&s->anchoring);
     restore_end(&s->restore);
     project_close(&s->project);
     journal_destroy(&s->journal);

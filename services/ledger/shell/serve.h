@@ -13,6 +13,7 @@
 
 #include "host/service.h"
 #include "ledger/shell/ahead.h"
+#include "ledger/shell/anchoring.h"
 #include "ledger/shell/journal.h"
 #include "ledger/shell/link.h"
 #include "ledger/shell/market.h"
@@ -52,7 +53,8 @@ struct serve {
     struct journal *journal;
     struct project *project;
     struct query *query;
-    struct restore *restore; /* while RESTORING */
+    struct restore *restore;     /* while RESTORING */
+    struct anchoring *anchoring; /* NULL: none are to be written */
     struct links *links;
     struct market *market;
     struct bus *serve, *publish;
