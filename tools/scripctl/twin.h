@@ -47,16 +47,20 @@ struct twin_step {
 };
 
 struct twin_options {
-    bool is_trusting; /* applies only: no chain, no second account */
+    bool is_trusting;   /* applies only: no chain, no second account */
+    bool skips_books;   /* chain and core: no second account */
+    bool is_chain_only; /* chain alone: nothing is applied, so that it may begin anywhere */
 };
 
 struct twin *twin_new(const struct twin_options *o);
 void twin_destroy(struct twin **t);
-/* Where a shard's chain begins when its first records are not there: hash of the one before. */
+/* A shard's first records are not there: its chain begins with `seq`, behind that hash. */
 void twin_begin(struct twin *t, uint16_t shard, uint64_t seq, const uint8_t before[HASH_BYTES]);
 /* False with the verdict in twin_why(): "shard 7 record 1234 (order_report): ...". */
 bool twin_apply(struct twin *t, const struct journal_record *r);
 const char *twin_why(const struct twin *t);
+/* The same without the record's name. */
+const char *twin_wrong(const struct twin *t);
 const struct twin_step *twin_step(const struct twin *t);
 const struct ledger *twin_ledger(const struct twin *t);
 uint64_t twin_seq(const struct twin *t, uint16_t shard);
