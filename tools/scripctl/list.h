@@ -1,0 +1,16 @@
+/*
+ * list.h - records of the journal as lines; shared by `journal list` and `journal tail`.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SCRIPCTL_LIST_H
+#define SCRIPCTL_LIST_H
+
+#include "scripctl/filter.h"
+
+void list_begin(struct out *o);
+void list_put(struct out *o, const struct filter_hit *hit);
+/* "order_place"; NULL for a number that is in no row. */
+const char *list_kind(uint32_t kind);
+
+#endif
