@@ -61,7 +61,7 @@ enum option_bit {
 
 #define OPTS_ALWAYS (OPT_help | OPT_json | OPT_quiet | OPT_version)
 #define OPTS_SOURCE (OPT_database | OPT_archive)
-#define OPTS_RANGE  (OPT_shard | OPT_after | OPT_to | OPT_since | OPT_until)
+#define OPTS_RANGE  (OPT_shard | OPT_after | OPT_upto | OPT_since | OPT_until)
 #define OPTS_FILTER (OPT_kind | OPT_account | OPT_order | OPT_symbol | OPT_corr | OPT_limit)
 
 static const struct command_row command_rows[] = {

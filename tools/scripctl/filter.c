@@ -54,7 +54,7 @@ set_ranges(struct filter *f, const struct call *c, struct records *r)
         if (!records_extent(r, i, &extent))
             return refuse(c, STATUS_FAILED, "SOURCE_UNREADABLE", "%s", records_why(r));
         uint64_t first = extent.first > 0 ? extent.first - 1 : 0;
-        uint64_t after = (uint64_t)f->o->after, to = (uint64_t)f->o->to;
+        uint64_t after = (uint64_t)f->o->after, to = (uint64_t)f->o->upto;
         f->after[i] = after;
         f->ranges[i] = (struct walk_range){f->counts || after < first ? first : after,
                                            to == 0 || to > extent.last ? extent.last : to};
@@ -148,10 +148,10 @@ filter_open(struct filter *f, const struct call *c, struct records *r)
     f->memory = malloc(LIST_BYTES);
     CHECK(f->memory != NULL);
     arena_init(&f->lists, f->memory, LIST_BYTES);
-    if (c->o.to != 0 && c->o.to <= c->o.after)
+    if (c->o.upto != 0 && c->o.upto <= c->o.after)
         return refuse(c, STATUS_USAGE, "USAGE",
-                      "there is nothing behind --after %lld up to --to %lld", (long long)c->o.after,
-                      (long long)c->o.to);
+                      "there is nothing behind --after %lld up to --upto %lld",
+                      (long long)c->o.after, (long long)c->o.upto);
     if (c->o.until != INT64_MIN && c->o.until <= c->o.since)
         return refuse(c, STATUS_USAGE, "USAGE", "--until is not behind --since");
     enum status status = read_kind(f, c);
@@ -244,7 +244,7 @@ static bool
 is_in_range(const struct filter *f, const struct journal_record *r)
 {
     const struct options *o = f->o;
-    return r->seq > f->after[r->shard] && (o->to == 0 || r->seq <= (uint64_t)o->to) &&
+    return r->seq > f->after[r->shard] && (o->upto == 0 || r->seq <= (uint64_t)o->upto) &&
            r->time_us >= o->since && (o->until == INT64_MIN || r->time_us < o->until) &&
            (f->kind == 0 || r->kind == f->kind) && (o->corr == 0 || r->corr == (uint64_t)o->corr);
 }

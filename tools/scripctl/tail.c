@@ -172,7 +172,7 @@ journal_tail(const struct call *c)
                       LINES_MAX);
     if (c->o.limit > 0)
         lines.max = (uint32_t)c->o.limit;
-    if (c->o.follow && (c->o.database == NULL || c->o.to != 0 || c->o.until != INT64_MIN))
+    if (c->o.follow && (c->o.database == NULL || c->o.upto != 0 || c->o.until != INT64_MIN))
         return refuse(c, STATUS_USAGE, "USAGE",
                       "--follow needs a --database and an open end: no --to, no --until");
     struct records *r = source_open(c, &status);

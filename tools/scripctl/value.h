@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VALUE_TIME_BYTES 32
+#define VALUE_TIME_BYTES 96 /* whatever the numbers are */
 
 /* A whole number within [min, max]: digits, and a minus where min is below 0. */
 bool value_int(const char *text, int64_t min, int64_t max, int64_t *out);
