@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "host/metrics.h"
+#include "ledger_parts.h"
 #include "store_database.h"
 #include "store_life.h"
+#include "store_random.h"
 
 /* The shard of account 7, and what the tables said of it at first. */
 static struct {
@@ -111,6 +113,52 @@ Test(store_project, a_table_that_refuses_is_told_of_once)
     dup2(old_error, STDERR_FILENO);
     close(old_error);
     fclose(file);
+    life_end();
+    database_drop();
+}
+
+static void
+place_and_fill(uint64_t number)
+{
+    struct msg m = {.type = MSG_order_place, .corr = ++next_corr};
+    m.order_place = (struct order_place){.account_id = 7,
+                                         .symbol = code_of("BTCUSDT"),
+                                         .side = SIDE_BUY,
+                                         .type = ORDER_TYPE_MARKET,
+                                         .quantity = {DECIMAL_ONE},
+                                         .id_was_made = true};
+    snprintf(m.order_place.client_order_id.text, CID_BYTES, "new-%d", (int)number);
+    request(1, &m);
+    struct match_fill fill = {.price = {RANDOM_PRICE}, .quantity = {DECIMAL_ONE}};
+    struct msg report = {.type = MSG_order_report};
+    report.order_report =
+        (struct order_report){.order_id = life.ledger.orders[life.ledger.orders_reached - 1].id,
+                              .fills = &fill,
+                              .fills_count = 1,
+                              .end = ORDER_END_COMPLETE};
+    request(0, &report);
+    until_projected();
+}
+
+/* A database may be made ready for a newer version while this one serves. */
+Test(store_project, columns_that_a_newer_version_adds_are_left_alone)
+{
+    conninfo = database_make();
+    life_begin();
+    open_account(7);
+    place_and_fill(1);
+    database_ask("ALTER TABLE ledger.\"order\" ADD COLUMN mood text NOT NULL DEFAULT 'calm'");
+    database_ask("ALTER TABLE ledger.trade ADD COLUMN weight bigint");
+    database_ask("ALTER TABLE ledger.account ADD COLUMN colour integer NOT NULL DEFAULT 7");
+    place_and_fill(2);
+    cr_expect_null(project_trouble(life.project));
+    cr_expect_str_eq(database_ask("SELECT string_agg(mood, ' ') FROM ledger.\"order\""),
+                     "calm calm");
+    cr_expect_str_eq(database_ask("SELECT count(*) FROM ledger.trade WHERE weight IS NULL"), "2");
+    uint64_t before = digest(&life.ledger);
+    life_end();
+    life_begin();
+    cr_expect_eq(digest(&life.ledger), before);
     life_end();
     database_drop();
 }

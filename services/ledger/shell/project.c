@@ -215,7 +215,7 @@ send_rows(struct project *p, enum table table)
         return true;
     const char *values[ROWS_COLUMNS_MAX];
     int lengths[ROWS_COLUMNS_MAX], formats[ROWS_COLUMNS_MAX];
-    if (rows_are_records(table))
+    if (rows_record(table) != NULL)
         pg_array_set_type(&r->arrays[0], p->types[table]);
     int count = rows_arrays(table);
     for (int i = 0; i < count; i++) {
@@ -380,11 +380,12 @@ take_type(void *arg, enum pg_outcome outcome, const PGresult *result)
         return; /* asked again on the next connection */
     uint32_t known = 0, wanted = 0;
     for (int t = 0; t < TABLES; t++) {
-        if (!rows_are_records((enum table)t))
+        const char *record = rows_record((enum table)t);
+        if (record == NULL)
             continue;
         wanted++;
         for (int i = 0; i < PQntuples(result); i++) {
-            if (strcmp(PQgetvalue(result, i, 0), rows_table((enum table)t)) != 0 ||
+            if (strcmp(PQgetvalue(result, i, 0), record) != 0 ||
                 !rows_agree((enum table)t, PQgetvalue(result, i, 2)))
                 continue;
             p->types[t] = (uint32_t)strtoul(PQgetvalue(result, i, 1), NULL, 10);
@@ -394,7 +395,8 @@ take_type(void *arg, enum pg_outcome outcome, const PGresult *result)
     p->knows_types = known == wanted;
     if (p->knows_types)
         return;
-    snprintf(p->trouble, sizeof p->trouble, "the tables of orders and trades have other columns");
+    snprintf(p->trouble, sizeof p->trouble,
+             "the types of orders' and trades' rows have other columns");
     log_line(LOG_ERROR, "projection_refused", "message=\"%s\"", p->trouble);
 }
 
@@ -437,8 +439,8 @@ prepare(struct project *p)
     pg_prepare(p->pg, "types",
                "SELECT c.oid::regclass, c.reltype, string_agg(a.attname, ',' ORDER BY a.attnum) "
                "FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 "
-               "AND NOT a.attisdropped WHERE c.oid IN ('ledger.\"order\"'::regclass, "
-               "'ledger.trade'::regclass) GROUP BY c.oid, c.reltype",
+               "AND NOT a.attisdropped WHERE c.oid IN (to_regclass('ledger.order_row'), "
+               "to_regclass('ledger.trade_row')) GROUP BY c.oid, c.reltype",
                0, NULL);
     for (int t = 0; t < TABLES; t++)
         prepare_table(p, (enum table)t);

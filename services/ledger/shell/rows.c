@@ -166,54 +166,49 @@ struct table_info {
     const char *name;
     const char *key; /* of ON CONFLICT */
     enum { WRITE_OVER, WRITE_ONCE, WRITE_NEW } write;
-    bool are_records;
+    const char *record; /* type of the records it is sent as; NULL = an array for each column */
     const struct column *columns;
     int count;
 };
 
 #define INFO(columns) columns, (int)(sizeof columns / sizeof columns[0])
 static const struct table_info tables[TABLES] = {
-    [TABLE_SHARD] = {"ledger.shard", "shard", WRITE_OVER, false, INFO(columns_stamp)},
-    [TABLE_ACCOUNT] = {"ledger.account", "account_id", WRITE_OVER, false, INFO(columns_account)},
-    [TABLE_SETTINGS] = {"ledger.settings", "account_id, wallet", WRITE_OVER, false,
+    [TABLE_SHARD] = {"ledger.shard", "shard", WRITE_OVER, NULL, INFO(columns_stamp)},
+    [TABLE_ACCOUNT] = {"ledger.account", "account_id", WRITE_OVER, NULL, INFO(columns_account)},
+    [TABLE_SETTINGS] = {"ledger.settings", "account_id, wallet", WRITE_OVER, NULL,
                         INFO(columns_settings)},
-    [TABLE_LIMITS] = {"ledger.settings", "account_id, wallet", WRITE_OVER, false,
+    [TABLE_LIMITS] = {"ledger.settings", "account_id, wallet", WRITE_OVER, NULL,
                       INFO(columns_limits)},
-    [TABLE_BALANCE] = {"ledger.balance", "account_id, wallet, asset", WRITE_OVER, false,
+    [TABLE_BALANCE] = {"ledger.balance", "account_id, wallet, asset", WRITE_OVER, NULL,
                        INFO(columns_balance)},
-    [TABLE_ORDER] = {"ledger.\"order\"", "account_id, order_id", WRITE_OVER, true,
+    [TABLE_ORDER] = {"ledger.\"order\"", "account_id, order_id", WRITE_OVER, "ledger.order_row",
                      INFO(columns_order)},
-    [TABLE_NEW_ORDER] = {"ledger.\"order\"", "account_id, order_id", WRITE_NEW, true,
+    [TABLE_NEW_ORDER] = {"ledger.\"order\"", "account_id, order_id", WRITE_NEW, "ledger.order_row",
                          INFO(columns_order)},
-    [TABLE_TRADE] = {"ledger.trade", "account_id, trade_id", WRITE_ONCE, true, INFO(columns_trade)},
-    [TABLE_CHANGE] = {"ledger.balance_change", "account_id, wallet, change_id", WRITE_ONCE, false,
+    [TABLE_TRADE] = {"ledger.trade", "account_id, trade_id", WRITE_ONCE, "ledger.trade_row",
+                     INFO(columns_trade)},
+    [TABLE_CHANGE] = {"ledger.balance_change", "account_id, wallet, change_id", WRITE_ONCE, NULL,
                       INFO(columns_change)},
-    [TABLE_STORY] = {"ledger.order_story", "account_id, order_id", WRITE_ONCE, false,
+    [TABLE_STORY] = {"ledger.order_story", "account_id, order_id", WRITE_ONCE, NULL,
                      INFO(columns_story)},
 };
 
 int
 rows_arrays(enum table table)
 {
-    return tables[table].are_records ? 1 : tables[table].count;
+    return rows_record(table) != NULL ? 1 : tables[table].count;
 }
 
 static enum pg_oid
 array_oid(const struct table_info *t, int array)
 {
-    return t->are_records ? PG_RECORD : t->columns[array].oid;
-}
-
-bool
-rows_are_records(enum table table)
-{
-    return tables[table].are_records;
+    return t->record != NULL ? PG_RECORD : t->columns[array].oid;
 }
 
 const char *
-rows_table(enum table table)
+rows_record(enum table table)
 {
-    return tables[table].name;
+    return tables[table].record;
 }
 
 bool
@@ -288,8 +283,8 @@ rows_write_sql(enum table table, bool again, char sql[ROWS_SQL_BYTES])
     add(sql, &at, "INSERT INTO %s (", t->name);
     add_list(sql, &at, t, "@");
     add(sql, &at, ") SELECT * FROM unnest(");
-    if (t->are_records)
-        add(sql, &at, "$1::%s[]", t->name);
+    if (t->record != NULL)
+        add(sql, &at, "$1::%s[]", t->record);
     else
         add_list(sql, &at, t, "$#");
     add(sql, &at, ")");
@@ -417,7 +412,7 @@ put_terms(struct pg_array *a, const struct order_row *row)
     void rows_add_##noun(struct rows *r, const struct noun##_row *row)                             \
     {                                                                                              \
         CHECK(are_right);                                                                          \
-        int array = 0, step = rows_are_records(r->table) ? 0 : 1;                                  \
+        int array = 0, step = rows_record(r->table) != NULL ? 0 : 1;                               \
         if (step == 0)                                                                             \
             pg_array_begin(&r->arrays[0]);                                                         \
         COLUMNS_##noun(AS_PUT);                                                                    \

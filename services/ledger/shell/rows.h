@@ -6,7 +6,9 @@
  * To add one: a migration in db/, then one row in the list.
  *
  * Orders and trades are sent as one array of records, the others as an array per column. Records
- * are taken by position: their list is the table's columns in the table's order (rows_agree()).
+ * are taken by position: their list is the columns of a type that a migration made for them, in its
+ * order (rows_agree()). Statements name the columns, so that those which a newer version adds to a
+ * table keep their default.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -85,10 +87,9 @@ void rows_types(enum table table, Oid types[ROWS_COLUMNS_MAX]);
 /* Writes all rows, the arrays being its parameters. Rows that are there are written over, but
  * those that never can be there (new orders, and what is written once) only when `again`. */
 void rows_write_sql(enum table table, bool again, char sql[ROWS_SQL_BYTES]);
-/* Whether its rows are sent as records of the table's row type. */
-bool rows_are_records(enum table table);
-const char *rows_table(enum table table);
-/* Whether these are the table's columns in its order: "a,b,...". */
+/* The type of the records that its rows are sent as; NULL when they are not. */
+const char *rows_record(enum table table);
+/* Whether these are the columns of that type in its order: "a,b,...". */
 bool rows_agree(enum table table, const char *columns);
 /* "t.a, t.b, ..." of all columns. */
 void rows_select_list(enum table table, const char *alias, char sql[ROWS_SQL_BYTES]);
