@@ -94,14 +94,14 @@ narrow(struct filter *f, const struct call *c, struct records *r)
     char since[24], until[24], kind[24], corr[24];
     const struct options *o = f->o;
     PGconn *conn = records_connection(r);
-    bool is_whole = o->since == INT64_MIN && o->until == INT64_MIN && f->kind == 0 && o->corr == 0;
+    bool is_whole = o->since == INT64_MIN && o->until == INT64_MIN && f->kind == 0 && f->corr == 0;
     if (conn == NULL || f->counts || is_whole)
         return STATUS_OK;
     snprintf(since, sizeof(since), "%lld", (long long)(o->since == INT64_MIN ? 0 : o->since));
     snprintf(until, sizeof(until), "%lld",
              (long long)(o->until == INT64_MIN ? INT64_MAX : o->until));
     snprintf(kind, sizeof(kind), "%u", f->kind);
-    snprintf(corr, sizeof(corr), "%lld", (long long)o->corr);
+    snprintf(corr, sizeof(corr), "%lld", (long long)(int64_t)f->corr);
     const char *values[] = {since, until, kind, corr};
     const Oid types[] = {20, 20, 23, 20}; /* bigint, bigint, integer, bigint */
     PGresult *rows = PQexecParams(conn, narrow_sql, 4, types, values, NULL, NULL, 0);
@@ -154,6 +154,10 @@ filter_open(struct filter *f, const struct call *c, struct records *r)
                       (long long)c->o.after, (long long)c->o.upto);
     if (c->o.until != INT64_MIN && c->o.until <= c->o.since)
         return refuse(c, STATUS_USAGE, "USAGE", "--until is not behind --since");
+    if (c->o.corr != NULL && (!value_hex(c->o.corr, &f->corr) || f->corr == 0))
+        return refuse(c, STATUS_USAGE, "USAGE",
+                      "--corr is 1 to 16 hexadecimal digits, as in the logs; not '%.40s'",
+                      c->o.corr);
     enum status status = read_kind(f, c);
     if (status == STATUS_OK)
         status = set_ranges(f, c, r);
@@ -246,7 +250,7 @@ is_in_range(const struct filter *f, const struct journal_record *r)
     const struct options *o = f->o;
     return r->seq > f->after[r->shard] && (o->upto == 0 || r->seq <= (uint64_t)o->upto) &&
            r->time_us >= o->since && (o->until == INT64_MIN || r->time_us < o->until) &&
-           (f->kind == 0 || r->kind == f->kind) && (o->corr == 0 || r->corr == (uint64_t)o->corr);
+           (f->kind == 0 || r->kind == f->kind) && (f->corr == 0 || r->corr == f->corr);
 }
 
 bool

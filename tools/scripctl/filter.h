@@ -31,6 +31,7 @@ struct filter {
     uint64_t after[RECORDS_SHARDS];           /* what is before is walked and not shown */
     bool is_wanted[RECORDS_SHARDS];           /* shards that may have such records */
     uint32_t kind;                            /* 0: any */
+    uint64_t corr;                            /* 0: any */
     bool counts;                              /* orders, from each shard's first record on */
     uint64_t orders[RECORDS_SHARDS];          /* counted so far */
     struct places mine;                       /* orders of the account and symbol that are asked */

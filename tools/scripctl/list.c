@@ -30,7 +30,7 @@ list_begin(struct out *o)
     if (out_is_json(o))
         out_table(o, "time shard seq kind account_id order_id corr source hash text command");
     else
-        out_table(o, "time shard> seq> kind account> corr> text");
+        out_table(o, "time shard> seq> kind account> corr text");
 }
 
 static void
@@ -40,6 +40,14 @@ put_id(struct out *o, uint64_t id)
         out_text(o, NULL);
     else
         out_uint(o, id);
+}
+
+void
+list_corr(struct out *o, uint64_t corr)
+{
+    char text[17];
+    snprintf(text, sizeof(text), "%016llx", (unsigned long long)corr);
+    out_text(o, corr == 0 ? NULL : text);
 }
 
 static void
@@ -83,7 +91,7 @@ list_put(struct out *o, const struct filter_hit *hit)
     put_id(o, hit->account_id);
     if (out_is_json(o)) {
         put_id(o, hit->order_id);
-        out_uint(o, r->corr);
+        list_corr(o, r->corr);
         out_text(o, r->source.text);
         out_hex(o, r->hash, HASH_BYTES);
         out_text(o, words_text(&text));
@@ -91,7 +99,7 @@ list_put(struct out *o, const struct filter_hit *hit)
             words_json(&command, msg_layout(hit->cmd->type), msg_body_const(hit->cmd), false);
         out_json(o, hit->cmd == NULL ? "null" : words_text(&command));
     } else {
-        put_id(o, r->corr);
+        list_corr(o, r->corr);
         out_text(o, words_text(&text));
     }
     out_row_end(o);
@@ -215,7 +223,7 @@ show_table(struct out *o, const struct shown *s)
     out_table(o, "field value meaning");
     put_field(o, "time", value_time_text(r->time_us, time), "When the ledger took it.");
     put_field(o, "source", r->source.text, "The process that asked for it.");
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)r->corr);
+    snprintf(text, sizeof(text), "%016llx", (unsigned long long)r->corr);
     put_field(o, "corr", text, "Correlation id of the request that caused it.");
     snprintf(text, sizeof(text), "%u", r->payload_length);
     put_field(o, "payload bytes", text, s->is_readable ? "" : "They cannot be read.");
@@ -242,7 +250,7 @@ show_json(struct out *o, const struct shown *s)
     out_uint(o, r->shard);
     out_uint(o, r->seq);
     put_kind(o, r->kind);
-    out_uint(o, r->corr);
+    list_corr(o, r->corr);
     out_text(o, r->source.text);
     out_uint(o, r->payload_length);
     if (s->is_readable) {

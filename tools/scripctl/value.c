@@ -225,6 +225,24 @@ value_time_text(int64_t time_us, char out[VALUE_TIME_BYTES])
     return out;
 }
 
+bool
+value_hex(const char *text, uint64_t *out)
+{
+    size_t length = strlen(text);
+    uint64_t value = 0;
+    if (length == 0 || length > 16)
+        return false;
+    for (; *text != 0; text++) {
+        static const char digits_low[] = "0123456789abcdef";
+        const char *at = strchr(digits_low, *text >= 'A' && *text <= 'F' ? *text + 32 : *text);
+        if (at == NULL)
+            return false;
+        value = value << 4 | (uint64_t)(at - digits_low);
+    }
+    *out = value;
+    return true;
+}
+
 int64_t
 value_now_us(void)
 {

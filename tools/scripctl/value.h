@@ -20,6 +20,8 @@ bool value_time(const char *text, int64_t now_us, int64_t *out);
 bool value_shards(const char *text, bool out[64]);
 /* RFC 3339 with microseconds, UTC. Returns `out`. */
 const char *value_time_text(int64_t time_us, char out[VALUE_TIME_BYTES]);
+/* 1 to 16 hexadecimal digits, as logs print correlation ids. */
+bool value_hex(const char *text, uint64_t *out);
 /* The clock, microseconds UTC. */
 int64_t value_now_us(void);
 
