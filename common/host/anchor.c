@@ -488,6 +488,12 @@ anchor_keys_add(struct anchor_keys *k, const char *path, char why[ANCHOR_WHY_BYT
     return false;
 }
 
+const uint8_t *
+anchor_keys_id(const struct anchor_keys *k, uint32_t i)
+{
+    return i < k->count ? k->keys[i].id : NULL;
+}
+
 static bool
 holds(EVP_PKEY *key, const char *text, size_t body_length, const uint8_t *signature)
 {

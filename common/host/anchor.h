@@ -83,6 +83,8 @@ struct anchor_keys *anchor_keys_new(void);
 void anchor_keys_destroy(struct anchor_keys **k);
 /* Adds all public keys of a PEM file. False, and why. */
 bool anchor_keys_add(struct anchor_keys *k, const char *path, char why[ANCHOR_WHY_BYTES]);
+/* What anchors call the key that was added as the i-th, from 0; NULL past the end. */
+const uint8_t *anchor_keys_id(const struct anchor_keys *k, uint32_t i);
 
 enum anchor_verdict { ANCHOR_HOLDS, ANCHOR_KEY_UNKNOWN, ANCHOR_FORGED };
 /* Of the whole text of an anchor, as anchor_read() took it into `a`. */

@@ -140,6 +140,8 @@ Test(anchor, is_read_and_written_as_openssl_signs_it)
     cr_assert_str_eq(text, golden);
     cr_assert_arr_eq(b.digest, golden_digest, HASH_BYTES);
     cr_assert_arr_eq(b.key, a.key, ANCHOR_KEY_BYTES);
+    cr_assert_arr_eq(anchor_keys_id(keys, 0), a.key, ANCHOR_KEY_BYTES);
+    cr_assert_null(anchor_keys_id(keys, 1));
 }
 
 Test(anchor, has_room_for_all_shards_and_the_largest_numbers)
