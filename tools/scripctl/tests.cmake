@@ -7,3 +7,5 @@ set(ctl_journal ${CMAKE_SOURCE_DIR}/tests/unit/ctl_journal.c
   ${CMAKE_SOURCE_DIR}/tests/unit/cores.c ${CMAKE_SOURCE_DIR}/tests/unit/random_orders.c)
 scrip_unit_test(ctl_twin_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_twin_test.c ${ctl_journal}
   LIBS scripctl_parts matcher_core)
+scrip_unit_test(ctl_backtest_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_backtest_test.c
+  LIBS scripctl_parts)
