@@ -19,7 +19,7 @@
 #define FRAMES_MAX         256
 #define LINGER_MS          500 /* for answers still under way at the end */
 #define RECONNECT_MS       20
-#define RECONNECT_MAX_MS   500
+#define RECONNECT_MAX_MS   100
 #define HEARTBEAT_MS       500
 #define HEARTBEAT_LIMIT_MS 1500
 #define KEEPALIVE_IDLE_S   1

@@ -19,6 +19,7 @@
 #define SILENCE_US    1500000
 #define HELLO_US      1500000 /* unanswered that long, it is said again in a new session */
 #define HELLO_CALM_US 200000  /* link_lost of an older session may still be under way */
+#define AWAY_US       2000000 /* new orders wait so long for a matcher that is being replaced */
 #define SEND_TURN_MAX 4000    /* open orders sent in one turn, so that others get theirs */
 
 enum link_state { LINK_HELLO, LINK_SENDING, LINK_WORKING };
@@ -36,6 +37,9 @@ struct link {
     uint64_t sent_orders;
     bool sending_pulls;
     int64_t began_us, heard_us, beat_us; /* steady */
+    int64_t left_us;                     /* steady; when it last worked */
+    bool is_away;                        /* new orders are refused */
+    bool was_down;                       /* its connection was, and no session was begun since */
     uint32_t silent_sessions;            /* in a row, for the log */
     struct metric *m_state;
 };
@@ -58,14 +62,26 @@ link_of(struct links *l, const code_t *symbol)
 }
 
 static void
-set_state(struct link *k, enum link_state state)
+set_away(struct link *k, bool is_away)
 {
-    k->state = state;
-    metric_set(k->m_state, state);
     struct ledger *core = k->links->o.ledger;
+    k->is_away = is_away;
     for (uint32_t i = 0; i < core->symbols_count; i++)
         if (link_of(k->links, &core->symbols[i].code) == k)
-            ledger_set_matcher_away(core, &core->symbols[i].code, state != LINK_WORKING);
+            ledger_set_matcher_away(core, &core->symbols[i].code, is_away);
+}
+
+/* A matcher that is restarted is back within a second: what is placed meanwhile is open here, and
+ * goes to it with all the others. */
+static void
+set_state(struct link *k, enum link_state state)
+{
+    if (k->state == LINK_WORKING)
+        k->left_us = loop_steady_us(k->links->o.loop);
+    k->state = state;
+    metric_set(k->m_state, state);
+    if (state == LINK_WORKING)
+        set_away(k, false);
 }
 
 static bool
@@ -252,6 +268,16 @@ on_bad_frame(void *arg, uint32_t peer, enum err why)
     session_begin(arg, err_name(why));
 }
 
+/* Who comes back was restarted, or has missed something. */
+static void
+on_link(void *arg, bool is_up)
+{
+    struct link *k = arg;
+    if (is_up && k->was_down)
+        session_begin(k, "the connection is back");
+    k->was_down = !is_up;
+}
+
 /* ---- Upkeep ------------------------------------------------------------------------------- */
 
 static void
@@ -261,6 +287,8 @@ link_tick(struct link *k)
     int64_t now = loop_steady_us(l->o.loop);
     if (l->is_paused)
         k->heard_us = now;
+    if (k->state != LINK_WORKING && !k->is_away && now - k->left_us >= AWAY_US)
+        set_away(k, true);
     if (k->state == LINK_HELLO) {
         if (now - k->began_us >= HELLO_US)
             session_begin(k, "hello was not answered");
@@ -368,6 +396,7 @@ link_open(struct links *l, struct link *k, const char *endpoint, size_t length)
 {
     char name[24], labels[24];
     k->links = l;
+    k->is_away = true;
     if (length == 0 || length >= sizeof k->endpoint)
         return false;
     memcpy(k->endpoint, endpoint, length);
@@ -382,6 +411,7 @@ link_open(struct links *l, struct link *k, const char *endpoint, size_t length)
                                      .arg = k,
                                      .on_msg = on_msg,
                                      .on_bad_frame = on_bad_frame,
+                                     .on_link = on_link,
                                  });
     return k->bus != NULL;
 }

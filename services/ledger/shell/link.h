@@ -9,6 +9,8 @@
  *     ▲                 │                                   │
  *     └─────────────────┴── gap, silence, link_lost ────────┘
  *
+ * Two seconds after it last worked a matcher is away, and new orders for it are refused.
+ *
  * Symbols are spread over the matchers by the hash of their name, in the order of the endpoints:
  * the same list everywhere, or orders and prices will not meet.
  *

@@ -13,14 +13,19 @@
 #include "market/rules.h"
 #include "wire/bus.h"
 
-#define ASK_MS  500
-#define ASK_MAX 256 /* symbols asked about at once */
+#define ASK_MS   500
+#define ALONE_US 100000 /* unlinked for so long: there is nobody to ask */
+#define ASK_MAX  256    /* symbols asked about at once */
 
 struct market {
     struct market_options o;
     struct bus *follow, *ask;
     struct loop_timer *timer;
-    uint32_t next; /* symbol to ask about */
+    int64_t opened_us;    /* steady */
+    bool is_linked;       /* market data is there to be asked */
+    uint32_t next;        /* symbol to ask about */
+    uint8_t *is_answered; /* by place of the symbol: asked, and answered or refused */
+    uint32_t places;      /* of them */
     struct metric *m_prices, *m_unknown;
 };
 
@@ -61,6 +66,8 @@ static void
 on_book(void *arg, const struct bus_in *in)
 {
     struct market *m = arg;
+    if (in->msg->corr > 0 && in->msg->corr <= m->places)
+        m->is_answered[in->msg->corr - 1] = 1;
     if (in->msg->type != MSG_md_book || in->msg->md_book.last_price.v <= 0)
         return;
     const struct md_book *book = &in->msg->md_book;
@@ -89,10 +96,28 @@ on_tick(void *arg)
         if (!s->is_known || s->last.v != 0)
             continue;
         const struct md_depth_get ask = {.symbol = s->code, .limit = 1};
-        bus_put(m->ask, 0, MSG_md_depth_get, 0, &ask);
+        bus_put(m->ask, 0, MSG_md_depth_get, m->next + 1, &ask);
         asked++;
     }
     loop_timer_again(m->timer, unknown > 0 ? ASK_MS : 10 * ASK_MS);
+}
+
+bool
+market_is_loaded(const struct market *m)
+{
+    if (!m->is_linked)
+        return loop_steady_us(m->o.loop) - m->opened_us >= ALONE_US;
+    const struct ledger *l = m->o.ledger;
+    for (uint32_t i = 0; i < m->places; i++)
+        if (l->symbols[i].is_known && l->symbols[i].last.v == 0 && m->is_answered[i] == 0)
+            return false;
+    return true;
+}
+
+static void
+on_link(void *arg, bool is_up)
+{
+    ((struct market *)arg)->is_linked = is_up;
 }
 
 struct market *
@@ -101,6 +126,10 @@ market_open(const struct market_options *o)
     struct market *m = calloc(1, sizeof *m);
     CHECK(m != NULL);
     m->o = *o;
+    m->opened_us = loop_steady_us(o->loop);
+    m->places = o->ledger->symbols_count;
+    m->is_answered = calloc(m->places + 1, sizeof *m->is_answered);
+    CHECK(m->is_answered != NULL);
     m->m_prices = metric_counter("scrip_ledger_prices_total", "", "Prices heard.");
     m->m_unknown =
         metric_gauge("scrip_ledger_prices_unknown", "", "Symbols whose price nobody has told.");
@@ -115,13 +144,14 @@ market_open(const struct market_options *o)
                                                      .name = o->name,
                                                      .queue_max = 16,
                                                      .arg = m,
-                                                     .on_msg = on_book});
+                                                     .on_msg = on_book,
+                                                     .on_link = on_link});
     if (m->follow == NULL || m->ask == NULL) {
         market_close(&m);
         return NULL;
     }
     bus_follow(m->follow, "p.");
-    m->timer = loop_timer_new(o->loop, ASK_MS, 0, on_tick, m);
+    m->timer = loop_timer_new(o->loop, 0, 0, on_tick, m);
     return m;
 }
 
@@ -134,6 +164,7 @@ market_close(struct market **m)
     bus_close(&(*m)->ask);
     if ((*m)->timer != NULL)
         loop_timer_end(&(*m)->timer);
+    free((*m)->is_answered);
     free(*m);
     *m = NULL;
 }

@@ -24,6 +24,8 @@ struct market_options {
 MUST_USE enum err market_rules(struct ledger *l, const char *path);
 /* Follows prices, and asks for those that nobody has told yet. NULL, logged, when it cannot. */
 struct market *market_open(const struct market_options *o);
+/* Whether every symbol's price is known, or was asked for in vain. */
+bool market_is_loaded(const struct market *m);
 void market_close(struct market **m);
 
 #endif

@@ -13,7 +13,8 @@
 #include "host/metrics.h"
 #include "host/pages.h"
 
-#define LEASE_MS          100     /* a standby asks so often */
+#define LEASE_MS          25      /* a standby asks so often */
+#define OPENING_US        1000000 /* requests wait so long for matchers and prices */
 #define RETURN_MS         1500    /* after an outage of the database the owner comes first */
 #define STALL_US          2000000 /* a commit that takes longer makes the ledger unavailable */
 #define ANCHOR_RETRY_US   5000000
@@ -181,11 +182,22 @@ open_doors(struct serve *s)
         log_line(LOG_ERROR, "not_serving", "why=\"a socket could not be opened\"");
         _exit(EXIT_NOT_RESTORED);
     }
+    take_pause(s, true);
+    s->opened_us = loop_steady_us(s->host.loop);
+    s->phase = s->is_draining ? PHASE_DRAINING : PHASE_OPENING;
+}
+
+/* The doors were open so far as that requests could queue up behind them. */
+static void
+serve_when_linked(struct serve *s, int64_t steady_us)
+{
+    bool is_whole = links_working(s->links) == links_count(s->links) && market_is_loaded(s->market);
+    if (!is_whole && steady_us - s->opened_us < OPENING_US)
+        return;
+    take_pause(s, false);
     s->phase = PHASE_SERVING;
-    log_line(LOG_INFO, "serving", "epoch=%" PRIu64 " endpoint=%s", s->epoch,
-             s->config->serve_endpoint);
-    if (s->is_draining)
-        s->phase = PHASE_DRAINING;
+    log_line(LOG_INFO, "serving", "epoch=%" PRIu64 " endpoint=%s opening_ms=%lld", s->epoch,
+             s->config->serve_endpoint, (long long)(steady_us - s->opened_us) / 1000);
 }
 
 /* ---- Proof -------------------------------------------------------------------------------- */
@@ -287,6 +299,8 @@ on_turn(void *arg)
         links_turn(s->links);
         measure(s);
     }
+    if (s->phase == PHASE_OPENING)
+        serve_when_linked(s, steady_us);
     journal_turn(s->journal, steady_us);
     if (s->project != NULL)
         project_turn(s->project, steady_us);
@@ -405,6 +419,8 @@ serve_not_ready(void *state)
                                      : "the database is away";
     case PHASE_RESTORING:
         return restore_step(s->restore);
+    case PHASE_OPENING:
+        return "waiting for the matchers and the market's prices";
     case PHASE_DRAINING:
         return "draining";
     case PHASE_SERVING:
@@ -423,8 +439,9 @@ serve_drain(void *state)
     struct serve *s = state;
     s->is_draining = true;
     journal_hurry(s->journal);
-    if (s->phase == PHASE_SERVING) {
+    if (s->phase == PHASE_OPENING || s->phase == PHASE_SERVING) {
         s->phase = PHASE_DRAINING;
+        take_pause(s, true);
         project_hurry(s->project);
     } else if (s->phase == PHASE_STANDBY) {
         loop_stop(s->host.loop);
@@ -440,6 +457,7 @@ serve_stop(void *state)
         links_close(&s->links);
     market_close(&s->market);
     take_close(s);
+    bus_teardown();
     query_close(&s->query);
     anchoring_close(&s->anchoring);
     restore_end(&s->restore);

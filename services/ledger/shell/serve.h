@@ -1,7 +1,13 @@
 /*
  * serve.h - the ledger process: what it is made of and the phases of its life.
  *
- *   STANDBY ──lease──► RESTORING ──books proved──► SERVING ──SIGTERM──► DRAINING ──► end
+ *   STANDBY ──lease──► RESTORING ──books proved──► OPENING ──► SERVING ──SIGTERM──► DRAINING ──►
+ * end
+ *
+ * While OPENING, requests wait until the matchers work and prices are known, for a second at most:
+ * a successor must not turn away what its predecessor would have taken. While DRAINING none is read
+ * any more, so that the gateway keeps what comes for the successor. The files of the sockets are
+ * gone before the lease is.
  *
  * A deposed owner, a broken journal or books that do not add up at the start end the process with
  * a status other than 0; whoever starts it again gets a standby.
@@ -26,7 +32,7 @@
 #define SERVE_TYPES_MAX  256  /* message numbers, of messages.def */
 #define SERVE_ERRORS_MAX 1000 /* error numbers, of errors.def */
 
-enum phase { PHASE_STANDBY, PHASE_RESTORING, PHASE_SERVING, PHASE_DRAINING };
+enum phase { PHASE_STANDBY, PHASE_RESTORING, PHASE_OPENING, PHASE_SERVING, PHASE_DRAINING };
 
 /* Sees who follows whose events, so that nobody packs what nobody reads. */
 struct metric;
@@ -62,6 +68,7 @@ struct serve {
 
     struct loop_timer *lease_timer, *wake_timer, *check_timer;
     bool lease_asked, was_up, is_restored, is_draining;
+    int64_t opened_us;               /* steady */
     uint32_t check_shard;            /* whose books are proved next */
     bool is_violated[LEDGER_SHARDS]; /* the last proof failed */
     uint32_t violated;               /* so many of them */
@@ -82,6 +89,8 @@ void serve_stop(void *state);
 /* Opens the doors: the sockets of gateways and followers. */
 MUST_USE enum err take_open(struct serve *s);
 void take_close(struct serve *s);
+/* Whether requests are read; until then they wait in the socket. */
+void take_pause(struct serve *s, bool is_paused);
 /* Whether reports must wait: some queue is half full. */
 bool take_is_crowded(const struct serve *s);
 /* For links, query and journal. */

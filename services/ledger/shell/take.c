@@ -326,6 +326,12 @@ take_open(struct serve *s)
 }
 
 void
+take_pause(struct serve *s, bool is_paused)
+{
+    bus_pause(s->serve, is_paused);
+}
+
+void
 take_close(struct serve *s)
 {
     bus_close(&s->serve);
