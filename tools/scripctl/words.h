@@ -29,8 +29,9 @@ const char *words_end(enum order_end end);
  */
 
 /* A body as a JSON object with every field, hidden ones too; SEC ones are "***". Amounts are exact
- * decimal text, times RFC 3339. Without `is_whole` fields that are 0 or empty are left out, as in
- * the journal; with it only those are that JSON to clients may lack too. */
+ * decimal text, times RFC 3339 in fields without the `_us`. Without `is_whole` fields that are 0 or
+ * empty are left out, as in the journal; with it only those are that JSON to clients may lack too.
+ */
 void words_json(struct bytes *out, const struct msg_layout *l, const void *body, bool is_whole);
 /* A plain field's value as text. */
 void words_value(struct bytes *out, const struct msg_field *f, const void *body);

@@ -5,6 +5,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <string.h>
+
 #include "scripctl/value.h"
 #include "scripctl/words.h"
 #include "wire/json.h"
@@ -32,8 +34,23 @@ add_list(struct bytes *out, const struct msg_field *f, const void *body, bool is
     words_add(out, "]");
 }
 
-/* A time span is a TIME too: what is older than this is one, and stays a number. */
-#define SPAN_US_MAX INT64_C(31536000000000)
+/* A length of time is a TIME too, and stays a number of microseconds. */
+static bool
+is_span(const struct msg_field *f)
+{
+    return strcmp(f->name, "held_us") == 0 || strcmp(f->name, "live_after_us") == 0;
+}
+
+/* "created" for created_us: its value is no number of microseconds here. */
+static void
+add_name(struct bytes *out, const char *before, const struct msg_field *f)
+{
+    int length = f->name_length;
+    if (f->kind == KIND_TIME && !is_span(f) && length > 3 &&
+        strcmp(f->name + length - 3, "_us") == 0)
+        length -= 3;
+    words_add(out, "%s\"%.*s\":", before, length, f->name);
+}
 
 static void
 add_json(struct bytes *out, const struct msg_field *f, const uint8_t *body, bool is_whole)
@@ -54,7 +71,7 @@ add_json(struct bytes *out, const struct msg_field *f, const uint8_t *body, bool
         words_value(out, f, body);
         break;
     case KIND_TIME:
-        if (*(const int64_t *)at > 0 && *(const int64_t *)at < SPAN_US_MAX)
+        if (is_span(f))
             words_add(out, "%lld", (long long)*(const int64_t *)at);
         else
             add_time(out, *(const int64_t *)at);
@@ -96,7 +113,7 @@ words_json(struct bytes *out, const struct msg_layout *l, const void *body, bool
         const struct msg_field *f = &l->fields[i];
         if (is_left_out(f, body, is_whole))
             continue;
-        words_add(out, "%s\"%s\":", before, f->name);
+        add_name(out, before, f);
         before = ",";
         add_json(out, f, body, is_whole);
     }
