@@ -135,6 +135,17 @@ pg_migrate() {
     cp "$SCRIP_ROOT/db/sqitch.plan" "$run_dir/migrated"
 }
 
+# The role that auditing connects as; db/audit_role.sql tells what it may.
+pg_audit_role() {
+    pg_audit="host=$pg_socket dbname=scrip user=scrip_audit"
+    PGOPTIONS='-c client_min_messages=warning' psql -Xq -v ON_ERROR_STOP=1 \
+        -d "host=$pg_socket dbname=scrip user=postgres" -f "$SCRIP_ROOT/db/audit_role.sql" \
+        >"$log_dir/audit-role.log" 2>&1 || {
+        tail -n 5 "$log_dir/audit-role.log" >&2
+        die "the role of auditing could not be made"
+    }
+}
+
 # Prices only, remade by marketdata at any time: nothing is written to disk. Tests set redis_port,
 # to reach it by host and port too.
 redis_start() {

@@ -65,6 +65,19 @@ symbol_in_name() {
     die "--market: the name of $1 holds no symbol of config/symbols.json"
 }
 
+# The pair of keys of anchors, made once: what was signed with a key is checked with it for ever. A
+# public key whose private one is gone is kept beside the new one.
+anchor_key_make() {
+    local key=$etc_dir/anchor-key
+    [ ! -e "$key.pem" ] || return 0
+    [ ! -e "$key.pub.pem" ] || mv "$key.pub.pem" "$key.$(date -u +%Y%m%dT%H%M%S).pub.pem"
+    rm -f "$key.new.pem" "$key.new.pub.pem"
+    "$build_dir/tools/scripctl/scripctl" anchor keygen "$key.new.pem" >/dev/null ||
+        die "the key of anchors could not be made: ./scrip build"
+    mv "$key.new.pub.pem" "$key.pub.pem"
+    mv "$key.new.pem" "$key.pem"
+}
+
 service_settings() {
     local sockets
     sockets=ipc://$(socket_dir)
@@ -99,6 +112,7 @@ database = $pg_conninfo
 rules_file = $SCRIP_ROOT/config/symbols.json
 shards = 0-63
 group = 0
+anchor_key_file = $etc_dir/anchor-key.pem
 EOT
         ;;
     bridge) printf 'serve_endpoint = %s/bridge\n' "$sockets" ;;

@@ -97,6 +97,8 @@ up_main() {
     pg_prepare
     redis_wait
     up_migrate
+    pg_audit_role
+    anchor_key_make
     step "starting ${service_names[*]}"
     local name
     for name in "${service_names[@]}"; do
