@@ -56,6 +56,8 @@ struct twin *twin_new(const struct twin_options *o);
 void twin_destroy(struct twin **t);
 /* A shard's first records are not there: its chain begins with `seq`, behind that hash. */
 void twin_begin(struct twin *t, uint16_t shard, uint64_t seq, const uint8_t before[HASH_BYTES]);
+/* The same where nothing tells the hash before its first record: that is taken as it is. */
+void twin_begin_at(struct twin *t, const struct journal_record *first);
 /* False with the verdict in twin_why(): "shard 7 record 1234 (order_report): ...". */
 bool twin_apply(struct twin *t, const struct journal_record *r);
 const char *twin_why(const struct twin *t);
