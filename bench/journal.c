@@ -71,7 +71,7 @@ fail(const char *why)
 static bool
 apply(struct bench *b, struct msg *cmd, struct order_work *work)
 {
-    int64_t now_us = loop_now_us(b->loop);
+    int64_t now_us = journal_time_us(b->journal, loop_now_us(b->loop));
     bool has_work = false;
     enum ledger_outcome outcome = ledger_request(&b->ledger, 0, cmd, now_us, &b->out);
     if (outcome == LEDGER_LOOKUP)

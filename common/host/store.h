@@ -69,6 +69,7 @@ struct store_ops {
     bool (*read)(struct store *s, uint16_t shard, uint64_t after, uint32_t max, store_record *each,
                  store_done *done, void *arg);
     bool (*lease_take)(struct store *s, int64_t now_us, store_lease *done, void *arg);
+    int64_t (*newest_us)(const struct store *s);
     bool (*is_up)(const struct store *s);
     void (*close)(struct store **s);
 };
@@ -91,8 +92,9 @@ struct store {
 struct store_pg_options {
     struct loop *loop;
     const char *conninfo;
-    uint32_t group;    /* shard group of the lease */
-    const char *owner; /* this process, for people who look at the lease */
+    uint32_t group;          /* shard group of the lease */
+    const char *owner;       /* this process, for people who look at the lease */
+    int64_t partition_hours; /* of the journal; 0 = a week */
     struct store_watch watch;
 };
 
@@ -101,8 +103,9 @@ struct store *store_pg_open(const struct store_pg_options *o);
 
 /* Appends records as one transaction, all or none, fenced by the lease. Records are copied before
  * it returns. False while there is no connection. At most STORE_APPENDS_MAX are on their way at a
- * time and are answered in order. `after` is the last record of the append before, NULL when that
- * is known to be in the journal: an append is done only when its `after` is there. */
+ * time and are answered in order. `after` is the last record of the append before, NULL when there
+ * is none: an append is done only when its `after` is there. Times must not fall from one record to
+ * the next, and not be before store_newest_us(). */
 static inline bool
 store_append(struct store *s, const struct journal_record *records, uint32_t count,
              const struct journal_record *after, store_done *done, void *arg)
@@ -123,6 +126,13 @@ static inline bool
 store_lease_take(struct store *s, int64_t now_us, store_lease *done, void *arg)
 {
     return s->ops->lease_take(s, now_us, done, arg);
+}
+
+/* The newest time that the journal had when the lease was taken; 0 before. */
+static inline int64_t
+store_newest_us(const struct store *s)
+{
+    return s->ops->newest_us(s);
 }
 
 static inline bool

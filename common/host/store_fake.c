@@ -43,6 +43,7 @@ struct fake_store {
     struct call calls[CALLS_MAX];
     uint32_t calls_count;
     uint64_t epoch;
+    int64_t newest_us;
     bool is_up, other_owner, keeps_gaps;
 };
 
@@ -133,6 +134,13 @@ fake_lease_take(struct store *base, int64_t now_us, store_lease *done, void *arg
     return true;
 }
 
+/* Of all that is kept: as if each lease had just been taken. */
+static int64_t
+fake_newest_us(const struct store *base)
+{
+    return ((const struct fake_store *)base)->newest_us;
+}
+
 static bool
 fake_is_up(const struct store *base)
 {
@@ -164,7 +172,8 @@ follows(const struct fake_store *s, const struct call *c)
     if (!c->has_after || s->keeps_gaps)
         return true;
     const struct journal_record *r = find(s, c->follows.shard, c->follows.seq);
-    return r != NULL && memcmp(r->hash, c->follows.hash, HASH_BYTES) == 0;
+    return r != NULL && r->time_us == c->follows.time_us &&
+           memcmp(r->hash, c->follows.hash, HASH_BYTES) == 0;
 }
 
 static bool
@@ -192,6 +201,8 @@ offered_keep(struct fake_store *s, struct call *c)
             CHECK(s->journal != NULL);
         }
         s->journal[s->journal_count++] = c->offered[i];
+        if (c->offered[i].record.time_us > s->newest_us)
+            s->newest_us = c->offered[i].record.time_us;
     }
     free(c->offered);
     c->offered = NULL;
@@ -294,6 +305,14 @@ store_fake_keep_gaps(struct store *base, bool kept)
     fake_of(base)->keeps_gaps = kept;
 }
 
+void
+store_fake_forget(struct store *base)
+{
+    struct fake_store *s = fake_of(base);
+    CHECK(s->journal_count > 0);
+    free((void *)(uintptr_t)s->journal[--s->journal_count].record.payload);
+}
+
 uint32_t
 store_fake_count(const struct store *base)
 {
@@ -330,6 +349,7 @@ static const struct store_ops fake_ops = {
     .append = fake_append,
     .read = fake_read,
     .lease_take = fake_lease_take,
+    .newest_us = fake_newest_us,
     .is_up = fake_is_up,
     .close = fake_close,
 };

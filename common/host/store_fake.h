@@ -23,6 +23,8 @@ void store_fake_mend(struct store *s);
 void store_fake_other_owner(struct store *s, bool present);
 /* From then on breaks its promise: an append is done whether its `after` is there or not. */
 void store_fake_keep_gaps(struct store *s, bool kept);
+/* Loses the record that was kept last, as a database does that is set back in time. */
+void store_fake_forget(struct store *s);
 
 uint32_t store_fake_count(const struct store *s);
 /* NULL past the end. */

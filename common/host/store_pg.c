@@ -4,9 +4,12 @@
  * A batch is one implicit transaction in the pipeline: one INSERT of an array of records of the
  * table's row type behind its fence, sync. The next batch may be sent before the answer, so that
  * the server begins it when it has committed the first; it then follows the first or is refused.
- * Owns the session whose advisory lock
- * is the lease: when the connection is lost, so is the lock, and it is asked for again under the
- * same epoch.
+ * Owns the session whose advisory lock is the lease: when the connection is lost, so is the lock,
+ * and it is asked for again under the same epoch.
+ *
+ * The journal's partitions are made ahead: with the lease, then every hour on a connection of its
+ * own, so that no append waits for it. An append that finds none is refused, and is sent again by
+ * its owner when the partition it wanted has been made.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -20,7 +23,10 @@
 #include "host/pg.h"
 #include "host/pg_array.h"
 
-#define KEEP_AGAIN_MS 100
+#define KEEP_AGAIN_MS      100
+#define PARTITIONS_MS      3600000 /* made ahead so often */
+#define PARTITIONS_SOON_MS 10000   /* when that failed */
+#define PARTITION_HOURS    168     /* when nobody says */
 
 enum column { C_SHARD, C_SEQ, C_TIME, C_KIND, C_SOURCE, C_CORR, C_PAYLOAD, C_HASH, COLUMNS };
 
@@ -34,7 +40,7 @@ enum column { C_SHARD, C_SEQ, C_TIME, C_KIND, C_SOURCE, C_CORR, C_PAYLOAD, C_HAS
     "WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped))"
 
 static const char append_sql[] =
-    "INSERT INTO ledger.journal SELECT r.* FROM ledger.fence_batch($2, $3, $4, $5, $6), "
+    "INSERT INTO ledger.journal SELECT r.* FROM ledger.fence_batch($2, $3, $4, $5, $6, $7), "
     "unnest($1::ledger.journal[]) AS r";
 
 static const char read_sql[] =
@@ -46,6 +52,9 @@ struct append_call {
     store_done *done; /* NULL = free */
     void *arg;
     enum store_outcome outcome;
+    struct pg_store *store;
+    int64_t first_us, last_us; /* times of its records */
+    bool is_homeless;          /* there is no partition for them */
 };
 
 struct pg_store {
@@ -53,10 +62,12 @@ struct pg_store {
     struct loop *loop;
     struct pg *pg;
     struct loop_timer *keep_timer;
-    char *owner;
+    char *owner, *conninfo;
     uint32_t group;
-    uint64_t epoch; /* 0 until the lease is ours */
-    bool is_up;     /* connected, and the epoch confirmed when there is one */
+    uint64_t epoch;     /* 0 until the lease is ours */
+    uint64_t epoch_won; /* the same, while there may be no partitions yet */
+    int64_t newest_us;
+    bool is_up; /* connected, and the epoch confirmed when there is one */
     bool keep_asked;
 
     struct pg_array rows;
@@ -65,6 +76,12 @@ struct pg_store {
     /* The lease_take in flight. */
     store_lease *lease_done;
     void *lease_arg;
+    int64_t lease_us;
+    /* Partitions. */
+    struct pg *side; /* from the lease on */
+    struct loop_timer *partitions_timer;
+    int64_t partition_hours;
+    bool is_partition_asked; /* for an append that found none */
 };
 
 /* A read in flight; reads happen at start and after a lost connection only. */
@@ -73,6 +90,15 @@ struct read_call {
     store_done *done;
     void *arg;
 };
+
+/* A row that violates a constraint names it; one that belongs into no partition has none. */
+static bool
+is_partition_missing(const PGresult *result)
+{
+    const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state != NULL && strcmp(state, "23514") == 0 &&
+           PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) == NULL;
+}
 
 /* What a refusal means for the transaction. When the server ends the session nobody knows how far
  * it had come, as with a broken connection. */
@@ -92,6 +118,8 @@ outcome_of(enum pg_outcome outcome, const PGresult *result)
         return STORE_GAP;
     if (strcmp(state, "23505") == 0)
         return STORE_TAKEN;
+    if (is_partition_missing(result))
+        return STORE_REFUSED;
     if (strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0)
         return STORE_LOST;
     log_line(LOG_ERROR, "store_refused", "sqlstate=%s message=\"%s\"", state,
@@ -107,11 +135,102 @@ outcome_note(enum store_outcome *noted, enum pg_outcome outcome, const PGresult 
         *noted = outcome_of(outcome, result);
 }
 
+/* ---- Partitions --------------------------------------------------------------------------- */
+
+/* False when the server refused; a time whose part of the journal was archived is the end. */
+static bool
+partitions_made(struct pg_store *s, enum pg_outcome outcome, const PGresult *result)
+{
+    if (outcome != PG_FAILED)
+        return true;
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    log_line(LOG_ERROR, "partitions_refused", "sqlstate=%s message=\"%s\"", state,
+             PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    if (state != NULL && strcmp(state, "SF004") == 0 && s->epoch > 0)
+        s->store.watch.on_fenced(s->store.watch.arg);
+    return false;
+}
+
+static void
+partition_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct pg_store *s = arg;
+    s->is_partition_asked = false;
+    if (partitions_made(s, outcome, result) && outcome == PG_ROWS)
+        log_line(LOG_INFO, "partition_made", "to_us=%s", PQgetvalue(result, 0, 0));
+}
+
+/* On the journal's own connection: the append that found none was refused, and comes again. */
+static void
+partition_ask(struct pg_store *s, int64_t first_us, int64_t last_us)
+{
+    if (s->is_partition_asked)
+        return;
+    log_line(LOG_WARN, "partition_missing", "from_us=%lld to_us=%lld", (long long)first_us,
+             (long long)last_us);
+    char first[24], last[24], hours[24];
+    snprintf(first, sizeof first, "%lld", (long long)first_us);
+    snprintf(last, sizeof last, "%lld", (long long)last_us);
+    snprintf(hours, sizeof hours, "%lld", (long long)s->partition_hours);
+    const char *values[] = {first, last, hours};
+    s->is_partition_asked = pg_send(s->pg,
+                                    "SELECT ledger.partition_at($1::bigint, $3::bigint), "
+                                    "ledger.partition_at($2::bigint, $3::bigint)",
+                                    3, NULL, values, NULL, NULL, false, partition_answer, s);
+    if (s->is_partition_asked)
+        (void)pg_sync(s->pg, NULL, NULL);
+}
+
+static bool
+partitions_send(struct pg_store *s, struct pg *pg, int64_t now_us, pg_answer *answer)
+{
+    char now[24], hours[24];
+    snprintf(now, sizeof now, "%lld", (long long)now_us);
+    snprintf(hours, sizeof hours, "%lld", (long long)s->partition_hours);
+    const char *values[] = {now, hours};
+    if (!pg_send(pg, "SELECT ledger.partitions_ahead($1::bigint, $2::bigint)", 2, NULL, values,
+                 NULL, NULL, false, answer, s))
+        return false;
+    (void)pg_sync(pg, NULL, NULL);
+    return true;
+}
+
+static void
+ahead_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct pg_store *s = arg;
+    bool is_made = partitions_made(s, outcome, result) && outcome == PG_ROWS;
+    loop_timer_again(s->partitions_timer, is_made ? PARTITIONS_MS : PARTITIONS_SOON_MS);
+}
+
+static void
+ahead_ask(void *arg)
+{
+    struct pg_store *s = arg;
+    if (!partitions_send(s, s->side, loop_now_us(s->loop), ahead_answer))
+        loop_timer_again(s->partitions_timer, PARTITIONS_SOON_MS);
+}
+
+/* From the lease on. */
+static void
+ahead_begin(struct pg_store *s)
+{
+    s->side = pg_open(s->loop, &(struct pg_options){
+                                   .conninfo = s->conninfo,
+                                   .label = "partitions",
+                                   .arg = s,
+                               });
+    s->partitions_timer = loop_timer_new(s->loop, PARTITIONS_MS, 0, ahead_ask, s);
+}
+
+/* ---- Appending ---------------------------------------------------------------------------- */
+
 static void
 append_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct append_call *a = arg;
     outcome_note(&a->outcome, outcome, result);
+    a->is_homeless |= outcome == PG_FAILED && is_partition_missing(result);
 }
 
 static void
@@ -119,6 +238,8 @@ append_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct append_call *a = arg;
     outcome_note(&a->outcome, outcome, result);
+    if (a->is_homeless)
+        partition_ask(a->store, a->first_us, a->last_us);
     store_done *done = a->done;
     a->done = NULL;
     done(a->arg, a->outcome);
@@ -149,20 +270,22 @@ rows_fill(struct pg_store *s, const struct journal_record *records, uint32_t cou
 static bool
 append_send(struct pg_store *s, const struct journal_record *after, struct append_call *a)
 {
-    char group[12], epoch[24], shard[8], seq[24];
+    char group[12], epoch[24], shard[8], seq[24], time[24];
     snprintf(group, sizeof group, "%u", s->group);
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)s->epoch);
-    const char *values[] = {pg_array_value(&s->rows), group, epoch, NULL, NULL, NULL};
-    const int lengths[] = {pg_array_length(&s->rows), 0, 0, 0, 0, HASH_BYTES};
-    const int formats[] = {1, 0, 0, 0, 0, 1};
+    const char *values[] = {pg_array_value(&s->rows), group, epoch, NULL, NULL, NULL, NULL};
+    const int lengths[] = {pg_array_length(&s->rows), 0, 0, 0, 0, 0, HASH_BYTES};
+    const int formats[] = {1, 0, 0, 0, 0, 0, 1};
     if (after != NULL) {
         snprintf(shard, sizeof shard, "%u", after->shard);
         snprintf(seq, sizeof seq, "%llu", (unsigned long long)after->seq);
+        snprintf(time, sizeof time, "%lld", (long long)after->time_us);
         values[3] = shard;
         values[4] = seq;
-        values[5] = (const char *)after->hash;
+        values[5] = time;
+        values[6] = (const char *)after->hash;
     }
-    return pg_send_prepared(s->pg, "append", 6, values, lengths, formats, true, append_answer, a);
+    return pg_send_prepared(s->pg, "append", 7, values, lengths, formats, true, append_answer, a);
 }
 
 static struct append_call *
@@ -184,7 +307,14 @@ pg_append(struct store *base, const struct journal_record *records, uint32_t cou
     if (!s->is_up)
         return false;
     rows_fill(s, records, count);
-    *a = (struct append_call){.done = done, .arg = arg, .outcome = STORE_DONE};
+    *a = (struct append_call){
+        .done = done,
+        .arg = arg,
+        .outcome = STORE_DONE,
+        .store = s,
+        .first_us = records[0].time_us,
+        .last_us = records[count - 1].time_us,
+    };
     /* Once the sync is sent, a lost connection is told through the answers. When it cannot be sent
      * the connection is breaking, and nothing of this append is done. */
     if (append_send(s, after, a) && pg_sync(s->pg, append_synced, a))
@@ -272,15 +402,37 @@ row_type_note(struct pg_store *s, enum pg_outcome outcome, const PGresult *resul
 }
 
 static void
+lease_end(struct pg_store *s, enum store_outcome outcome)
+{
+    store_lease *done = s->lease_done;
+    s->lease_done = NULL;
+    done(s->lease_arg, outcome, s->epoch);
+}
+
+/* The lease counts once there are partitions, and once it is known which times were there before:
+ * whoever had it before can write no more. */
+static void
+lease_partitions_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct pg_store *s = arg;
+    if (partitions_made(s, outcome, result) && outcome == PG_ROWS) {
+        s->epoch = s->epoch_won;
+        s->newest_us = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+        ahead_begin(s);
+    }
+    lease_end(s, outcome_of(outcome, result));
+}
+
+static void
 lease_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct pg_store *s = arg;
+    s->epoch_won = 0;
     if (outcome == PG_ROWS && !PQgetisnull(result, 0, 0))
-        s->epoch = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+        s->epoch_won = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
     row_type_note(s, outcome, result);
-    store_lease *done = s->lease_done;
-    s->lease_done = NULL;
-    done(s->lease_arg, outcome_of(outcome, result), s->epoch);
+    if (s->epoch_won == 0 || !partitions_send(s, s->pg, s->lease_us, lease_partitions_answer))
+        lease_end(s, s->epoch_won == 0 ? outcome_of(outcome, result) : STORE_LOST);
 }
 
 static bool
@@ -299,6 +451,7 @@ pg_lease_take(struct store *base, int64_t now_us, store_lease *done, void *arg)
         return false;
     s->lease_done = done;
     s->lease_arg = arg;
+    s->lease_us = now_us;
     (void)pg_sync(s->pg, NULL, NULL);
     return true;
 }
@@ -369,6 +522,12 @@ connection_down(void *arg)
         s->store.watch.on_down(s->store.watch.arg);
 }
 
+static int64_t
+pg_newest_us(const struct store *base)
+{
+    return ((const struct pg_store *)base)->newest_us;
+}
+
 static bool
 pg_store_is_up(const struct store *base)
 {
@@ -381,9 +540,13 @@ pg_store_close(struct store **base)
     struct pg_store *s = (struct pg_store *)*base;
     s->is_up = false;
     pg_close(&s->pg);
+    if (s->side != NULL)
+        pg_close(&s->side);
+    loop_timer_end(&s->partitions_timer);
     loop_timer_end(&s->keep_timer);
     pg_array_fini(&s->rows);
     free(s->owner);
+    free(s->conninfo);
     free(s);
     *base = NULL;
 }
@@ -392,6 +555,7 @@ static const struct store_ops pg_ops = {
     .append = pg_append,
     .read = pg_read,
     .lease_take = pg_lease_take,
+    .newest_us = pg_newest_us,
     .is_up = pg_store_is_up,
     .close = pg_store_close,
 };
@@ -405,7 +569,9 @@ store_pg_open(const struct store_pg_options *o)
     s->loop = o->loop;
     s->group = o->group;
     s->owner = strdup(o->owner);
-    CHECK(s->owner != NULL);
+    s->conninfo = strdup(o->conninfo);
+    CHECK(s->owner != NULL && s->conninfo != NULL);
+    s->partition_hours = o->partition_hours > 0 ? o->partition_hours : PARTITION_HOURS;
     pg_array_init(&s->rows, PG_RECORD);
     s->keep_timer = loop_timer_new(o->loop, KEEP_AGAIN_MS, 0, keep_ask, s);
     loop_timer_stop(s->keep_timer);

@@ -181,7 +181,7 @@ lease(struct life *s)
     while (!store_is_up(s->store))
         loop_run(s->loop);
     while (s->epoch == 0) { /* the life before may still be ending at the server */
-        cr_assert(store_lease_take(s->store, 1, on_lease, s));
+        cr_assert(store_lease_take(s->store, loop_now_us(s->loop), on_lease, s));
         loop_run(s->loop);
     }
 }
@@ -250,7 +250,7 @@ request(uint32_t peer, struct msg *cmd)
 {
     struct life *s = &life;
     cr_assert(ledger_ready(&s->ledger, &s->out));
-    int64_t now_us = loop_now_us(s->loop);
+    int64_t now_us = journal_time_us(s->journal, loop_now_us(s->loop));
     enum ledger_outcome outcome = ledger_request(&s->ledger, peer, cmd, now_us, &s->out);
     /* A fresh client id: the tables do not know it either. */
     if (outcome == LEDGER_LOOKUP && cmd->type == MSG_list_place)

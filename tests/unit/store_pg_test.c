@@ -15,6 +15,8 @@
 #include "store_database.h"
 
 #define LIMIT_MS 20000
+#define START_US INT64_C(1700000000000000)
+#define HOUR_US  INT64_C(3600000000)
 
 struct owner {
     struct loop *loop;
@@ -126,11 +128,17 @@ owner_close(struct owner *o)
 }
 
 static uint64_t
-lease(struct owner *o)
+lease_at(struct owner *o, int64_t now_us)
 {
-    cr_assert(store_lease_take(o->store, 1234, on_lease, o));
+    cr_assert(store_lease_take(o->store, now_us, on_lease, o));
     await(o, 'L');
     return o->epoch;
+}
+
+static uint64_t
+lease(struct owner *o)
+{
+    return lease_at(o, START_US);
 }
 
 static void
@@ -158,7 +166,7 @@ record(uint16_t shard, uint64_t seq)
     struct journal_record r = {.shard = shard,
                                .kind = MSG_order_place,
                                .seq = seq,
-                               .time_us = 1700000000000001,
+                               .time_us = START_US + 1,
                                .corr = UINT64_C(0xf000000000000001),
                                .source = code_of("gateway-0"),
                                .payload = payload,
@@ -255,6 +263,61 @@ Test(store_pg, behind_a_first_append_that_failed_the_second_writes_nothing)
     await(&one, 'd');
     append_two(&one, 1, "tg"); /* its first number is taken */
     cr_expect_str_eq(database_ask("SELECT count(*) FROM ledger.journal"), "1");
+}
+
+static void
+append_at(struct owner *o, uint64_t seq, int64_t time_us, char heard)
+{
+    struct journal_record r = record(5, seq);
+    r.time_us = time_us;
+    cr_assert(store_append(o->store, &r, 1, NULL, on_done, o));
+    await(o, heard);
+}
+
+Test(store_pg, what_finds_no_partition_is_refused_and_has_one_when_it_comes_again)
+{
+    lease(&one);
+    append_at(&one, 1, START_US + 100 * HOUR_US, 'd'); /* made ahead */
+    int64_t far_us = START_US + 100000 * HOUR_US;
+    append_at(&one, 2, far_us, 'r');
+    append_at(&one, 2, far_us, 'd');
+    append_at(&one, 3, START_US + 5000 * HOUR_US, 'r'); /* between those that are there */
+    append_at(&one, 3, START_US + 5000 * HOUR_US, 'd');
+    cr_expect_eq(count_read(&one, 5, 0), 3);
+    cr_expect_str_eq(database_ask("SELECT count(*) FROM ledger.partitions AS a JOIN "
+                                  "ledger.partitions AS b ON a.from_us < b.to_us AND "
+                                  "b.from_us < a.to_us AND a.name <> b.name"),
+                     "0");
+}
+
+Test(store_pg, the_newest_time_comes_with_the_lease)
+{
+    lease(&one);
+    cr_expect_eq(store_newest_us(one.store), 0);
+    append(&one, 5, 1, 1);
+    await(&one, 'd');
+    append_at(&one, 2, START_US + HOUR_US, 'd');
+    owner_close(&one);
+    owner_open(&one, "one");
+    while (lease(&one) == 0)
+        ; /* the session before may still be ending */
+    cr_expect_eq(store_newest_us(one.store), START_US + HOUR_US);
+}
+
+Test(store_pg, a_time_whose_part_of_the_journal_is_archived_is_the_end)
+{
+    lease(&one);
+    database_ask("INSERT INTO ledger.archive VALUES (5, 1, 9, decode(repeat('00', 32), 'hex'), "
+                 "decode(repeat('09', 32), 'hex'), 'journal_old', 1600000000000000, "
+                 "1700000000000000, 'a', decode(repeat('00', 32), 'hex'))");
+    struct journal_record r = record(5, 10);
+    const struct journal_record archived = record(5, 9);
+    cr_assert(store_append(one.store, &r, 1, &archived, on_done, &one));
+    await(&one, 'd'); /* it follows what is archived */
+    r.seq = 11;
+    r.time_us = START_US - HOUR_US * 1000;
+    cr_assert(store_append(one.store, &r, 1, NULL, on_done, &one));
+    await(&one, 'F');
 }
 
 Test(store_pg, another_record_in_the_place_of_the_one_to_follow_is_a_gap)
@@ -404,7 +467,7 @@ on_turn(void *arg)
 Test(store_pg, sessions_terminated_in_flight_lose_and_double_nothing)
 {
     enum { ROUNDS = 60, EACH = 5 };
-    lease(&one);
+    lease_at(&one, loop_now_us(one.loop));
     journal = journal_new(&(struct journal_options){
         .store = one.store,
         .records_max = 1000,

@@ -68,6 +68,9 @@ struct journal {
     struct batch *filling;
     struct batch *sent[STORE_APPENDS_MAX]; /* not settled yet, from the oldest on */
     uint32_t sent_count;
+    struct journal_record last; /* of the last batch that was committed; its key and hash */
+    bool has_last;
+    int64_t newest_us; /* time of the last record appended */
     int64_t steady_us; /* as of the last turn */
     int64_t retry_us;
     uint32_t conflicts;
@@ -255,12 +258,21 @@ journal_sends_durable(const struct journal *j)
     return j->sends_durable;
 }
 
+int64_t
+journal_time_us(const struct journal *j, int64_t now_us)
+{
+    int64_t stored_us = store_newest_us(j->o.store);
+    int64_t newest_us = j->newest_us > stored_us ? j->newest_us : stored_us;
+    return now_us > newest_us ? now_us : newest_us;
+}
+
 void
 journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,
                int64_t now_us)
 {
     struct batch *b = j->filling;
-    CHECK(b->count < j->o.records_max);
+    CHECK(b->count < j->o.records_max && now_us >= j->newest_us);
+    j->newest_us = now_us;
     const uint8_t *place = b->payloads.data;
     size_t at = b->payloads.length;
     /* All members of the union start where the first one does. */
@@ -377,6 +389,9 @@ committed(struct journal *j)
     j->conflicts = 0;
     metric_add(j->m_commits, 1);
     metric_add(j->m_records, b->count);
+    j->last = b->records[b->count - 1];
+    j->last.payload = NULL;
+    j->has_last = true;
     b->count = 0;
     if (j->unmeasured_count <
         STORE_APPENDS_MAX) /* the turn that brought the answer has the clock */
@@ -493,7 +508,7 @@ ask(struct journal *j)
 static void
 send(struct journal *j)
 {
-    const struct journal_record *after = NULL;
+    const struct journal_record *after = j->has_last ? &j->last : NULL;
     j->state = JOURNAL_WAITING;
     for (uint32_t i = 0; i < j->sent_count; i++) {
         struct batch *b = j->sent[i];

@@ -1,11 +1,12 @@
 /*
  * journal.h - group commit and output commit: what the core decided leaves only when it is durable.
  *
- * One batch fills while up to two are on their way to the store, which takes the second only behind
- * the first. Replies and events are held in the batch they rest on and are released, in order, when
- * it is committed; what rests on nothing uncommitted is released at once. When a batch fails,
- * nothing new is sent until the other one is answered, too; then they are settled from the oldest
- * on. No clock and no sockets of its own: tests drive it with the fake store.
+ * One batch fills while up to two are on their way to the store, which takes each only behind the
+ * one before it, also when that was committed long ago: what the store has lost is found out.
+ * Replies and events are held in the batch they rest on and are released, in order, when it is
+ * committed; what rests on nothing uncommitted is released at once. When a batch fails, nothing new
+ * is sent until the other one is answered, too; then they are settled from the oldest on. No clock
+ * and no sockets of its own: tests drive it with the fake store.
  *
  *   IDLE ──due──► WRITING ──all done──► IDLE        (each releases what was held when it is done)
  *                  │ ▲ │
@@ -57,6 +58,9 @@ void journal_set_head(struct journal *j, uint16_t shard, uint64_t seq,
 uint64_t journal_applied(const struct journal *j, uint16_t shard);
 uint64_t journal_committed(const struct journal *j, uint16_t shard);
 void journal_head_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES]);
+/* The time for what is applied and appended now: the clock's, but never before the newest record of
+ * any shard, whoever wrote it. */
+int64_t journal_time_us(const struct journal *j, int64_t now_us);
 void journal_committed_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES]);
 
 /* Whether one more command and all its output fit. */
@@ -75,7 +79,7 @@ uint32_t journal_pending(const struct journal *j);
 uint64_t journal_sends(const struct journal *j);
 uint64_t journal_sends_durable(const struct journal *j);
 
-/* Appends the command to the filling batch. CHECKs for room. */
+/* Appends the command to the filling batch. CHECKs for room, and for a time that goes back. */
 void journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,
                     int64_t now_us);
 /* Holds a message until everything appended so far is durable. A reply makes the batch due at

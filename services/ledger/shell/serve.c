@@ -369,6 +369,7 @@ open_store(struct serve *s)
         .conninfo = c->database,
         .group = (uint32_t)c->group,
         .owner = s->host.name,
+        .partition_hours = c->partition_hours,
         .watch = {.arg = s,
                   .on_up = on_store_up,
                   .on_down = on_store_down,

@@ -121,13 +121,20 @@ say(struct serve *s, const struct out *o)
     }
 }
 
+/* One time for the core and the record. */
+static int64_t
+time_us(const struct serve *s)
+{
+    return journal_time_us(s->journal, loop_now_us(s->host.loop));
+}
+
 /* The record first: what is said after it is held until it is durable. */
 static void
 carry_out(struct serve *s, enum ledger_outcome outcome, const struct msg *cmd, code_t source)
 {
     if (outcome == LEDGER_CHANGED) {
         uint32_t shard = ledger_shard_of_cmd(cmd);
-        journal_append(s->journal, (uint16_t)shard, cmd, source, loop_now_us(s->host.loop));
+        journal_append(s->journal, (uint16_t)shard, cmd, source, time_us(s));
         project_note(s->project, cmd);
     }
     for (uint32_t i = 0; i < s->out.count; i++)
@@ -180,8 +187,7 @@ on_request(void *arg, const struct bus_in *in)
         return;
     struct msg cmd = *in->msg;
     log_msg("request", &cmd);
-    enum ledger_outcome outcome =
-        ledger_request(&s->ledger, in->peer, &cmd, loop_now_us(s->host.loop), &s->out);
+    enum ledger_outcome outcome = ledger_request(&s->ledger, in->peer, &cmd, time_us(s), &s->out);
     if (outcome == LEDGER_LOOKUP) {
         code_t field;
         enum err e = query_ask(s->query, in->peer, &cmd, in->frame->sender, &field);
@@ -198,8 +204,7 @@ take_found(void *arg, uint32_t peer, struct msg *cmd, code_t source, const struc
     struct serve *s = arg;
     if (is_turned_away(s, peer, cmd))
         return;
-    enum ledger_outcome outcome =
-        ledger_found(&s->ledger, peer, cmd, row, loop_now_us(s->host.loop), &s->out);
+    enum ledger_outcome outcome = ledger_found(&s->ledger, peer, cmd, row, time_us(s), &s->out);
     carry_out(s, outcome, cmd, source);
 }
 
@@ -210,7 +215,7 @@ take_list(void *arg, uint32_t peer, struct msg *cmd, code_t source, const struct
     if (is_turned_away(s, peer, cmd))
         return;
     enum ledger_outcome outcome =
-        ledger_found_list(&s->ledger, peer, cmd, row, loop_now_us(s->host.loop), &s->out);
+        ledger_found_list(&s->ledger, peer, cmd, row, time_us(s), &s->out);
     carry_out(s, outcome, cmd, source);
 }
 
@@ -235,8 +240,7 @@ take_explained(void *arg, struct msg *said)
         !ledger_ready(&s->ledger, &s->out))
         return;
     count_command(s, said->type);
-    enum ledger_outcome outcome =
-        ledger_request(&s->ledger, 0, said, loop_now_us(s->host.loop), &s->out);
+    enum ledger_outcome outcome = ledger_request(&s->ledger, 0, said, time_us(s), &s->out);
     CHECK(outcome == LEDGER_ANSWERED);
     carry_out(s, outcome, said, (code_t){{0}});
 }
@@ -254,8 +258,7 @@ take_report(void *arg, code_t matcher, struct msg *report)
     count_command(s, report->type);
     log_msg("report", report);
     uint64_t refused = s->ledger.reports_refused, diverged = s->ledger.reports_diverged;
-    enum ledger_outcome outcome =
-        ledger_request(&s->ledger, 0, report, loop_now_us(s->host.loop), &s->out);
+    enum ledger_outcome outcome = ledger_request(&s->ledger, 0, report, time_us(s), &s->out);
     CHECK(outcome != LEDGER_LOOKUP);
     carry_out(s, outcome, report, matcher);
     if (s->ledger.reports_refused != refused) {

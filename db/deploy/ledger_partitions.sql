@@ -1,0 +1,175 @@
+-- The journal becomes a table of partitions by time, so that its old part can be archived to segment
+-- files and taken off as a whole: docs/decisions/0012-journal-partitions.md, docs/operations.md.
+--
+-- A ledger never writes a time before the journal's newest one, so what is written always belongs
+-- into the last partition with records in it, or behind. Partitions are known by their bounds, their
+-- names are for people. What is there becomes the first of them; its key is made anew.
+--
+-- SPDX-License-Identifier: Apache-2.0
+BEGIN;
+
+LOCK TABLE ledger.journal IN ACCESS EXCLUSIVE MODE;
+ALTER TABLE ledger.journal RENAME TO journal_before;
+ALTER TABLE ledger.journal_before DROP CONSTRAINT journal_pkey;
+ALTER TABLE ledger.journal_before RENAME CONSTRAINT journal_check TO journal_before_check;
+
+CREATE TABLE ledger.journal (
+    shard   smallint NOT NULL,
+    seq     bigint   NOT NULL,
+    time_us bigint   NOT NULL,
+    kind    integer  NOT NULL,
+    source  text     NOT NULL,
+    corr    bigint   NOT NULL,
+    payload bytea    NOT NULL,
+    hash    bytea    NOT NULL,
+    epoch   bigint   NOT NULL,
+    PRIMARY KEY (shard, seq, time_us),
+    CONSTRAINT journal_check CHECK (seq > 0 AND octet_length(hash) = 32)
+) PARTITION BY RANGE (time_us);
+
+-- One row for each segment file of a partition that was archived. `partition` is to be detached and
+-- dropped, if it is still there.
+CREATE TABLE ledger.archive (
+    shard       smallint NOT NULL,
+    first_seq   bigint   NOT NULL,
+    last_seq    bigint   NOT NULL,
+    before_hash bytea    NOT NULL, -- of the record before the first
+    last_hash   bytea    NOT NULL,
+    partition   text     NOT NULL,
+    from_us     bigint   NOT NULL, -- bounds of the partition
+    to_us       bigint   NOT NULL,
+    file        text     NOT NULL, -- below the folder of the archive
+    sha256      bytea    NOT NULL,
+    PRIMARY KEY (shard, first_seq),
+    CHECK (first_seq > 0 AND last_seq >= first_seq AND octet_length(before_hash) = 32 AND
+           octet_length(last_hash) = 32 AND octet_length(sha256) = 32)
+);
+
+-- The partitions that are attached, with their bounds.
+CREATE VIEW ledger.partitions AS
+    SELECT c.relname::text AS name, bounds[1]::bigint AS from_us, bounds[2]::bigint AS to_us
+    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid,
+         regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                      'FROM \(''?(-?\d+)''?\) TO \(''?(-?\d+)''?\)') AS bounds
+    WHERE i.inhparent = 'ledger.journal'::regclass AND NOT i.inhdetachpending;
+
+-- No record may have a time before this one: the newest record's (each shard's last one has the
+-- shard's newest time), and the end of what was archived. Each query sees what was committed before
+-- it, so that a lease that was just taken is known.
+CREATE FUNCTION ledger.newest_us()
+RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    newest bigint := 0;
+    found_us bigint;
+BEGIN
+    FOR of_shard IN 0..63 LOOP
+        SELECT time_us INTO found_us FROM ledger.journal
+            WHERE shard = of_shard::smallint ORDER BY seq DESC LIMIT 1;
+        newest := greatest(newest, found_us);
+    END LOOP;
+    RETURN greatest(newest, (SELECT max(to_us) FROM ledger.archive));
+END $$;
+
+-- Makes the partition that this time belongs into, unless it is there, and returns where it ends.
+-- It is so many hours long, cut where its neighbours stand. Made as a table of its own and attached:
+-- unlike CREATE TABLE ... PARTITION OF this waits for nobody who reads or writes the journal, and
+-- nobody waits for it.
+CREATE FUNCTION ledger.partition_at(at_us bigint, hours bigint)
+RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    span bigint := hours * 3600000000;
+    low bigint;
+    high bigint;
+    name text;
+BEGIN
+    SELECT to_us INTO high FROM ledger.partitions WHERE from_us <= at_us AND to_us > at_us;
+    IF FOUND THEN
+        RETURN high;
+    END IF;
+    PERFORM pg_advisory_xact_lock(3, 0); -- one at a time
+    SELECT to_us INTO high FROM ledger.partitions WHERE from_us <= at_us AND to_us > at_us;
+    IF FOUND THEN
+        RETURN high;
+    END IF;
+    IF EXISTS (SELECT FROM ledger.archive WHERE to_us > at_us) THEN
+        RAISE EXCEPTION 'what the journal had at % is archived', at_us USING ERRCODE = 'SF004';
+    END IF;
+    low := at_us - (at_us % span + span) % span;
+    high := least(low + span, (SELECT min(from_us) FROM ledger.partitions WHERE from_us > at_us));
+    low := greatest(low, (SELECT max(to_us) FROM ledger.partitions WHERE to_us <= at_us),
+                    (SELECT max(to_us) FROM ledger.archive));
+    name := to_char(to_timestamp(low / 1000000) AT TIME ZONE 'UTC',
+                    '"journal_"YYYYMMDD"t"HH24MISS');
+    EXECUTE format('CREATE TABLE ledger.%I (LIKE ledger.journal INCLUDING CONSTRAINTS)', name);
+    EXECUTE format('ALTER TABLE ledger.journal ATTACH PARTITION ledger.%I '
+                   'FOR VALUES FROM (%s) TO (%s)', name, low, high);
+    RETURN high;
+END $$;
+
+-- Makes partitions ahead: from this time on for as long as one lasts. A ledger calls it at its start
+-- and every hour. Returns ledger.newest_us(), before which it looks at nothing.
+CREATE FUNCTION ledger.partitions_ahead(now_us bigint, hours bigint)
+RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    newest bigint := ledger.newest_us();
+    at_us bigint := greatest(now_us, newest);
+    until_us bigint := at_us + hours * 3600000000;
+BEGIN
+    WHILE at_us <= until_us LOOP
+        at_us := ledger.partition_at(at_us, hours);
+    END LOOP;
+    RETURN newest;
+END $$;
+
+-- As the function with five arguments, which older ledgers call; the time of the record that the
+-- batch follows says in which partition it is. When that was archived meanwhile, it is known there
+-- as its shard's last one.
+CREATE FUNCTION ledger.fence_batch(of_group integer, with_epoch bigint, after_shard smallint,
+                                   after_seq bigint, after_us bigint, after_hash bytea)
+RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(2, of_group);
+    IF NOT EXISTS (SELECT FROM ledger.lease
+                   WHERE shard_group = of_group AND epoch = with_epoch) THEN
+        RAISE EXCEPTION 'epoch % of shard group % has ended', with_epoch, of_group
+            USING ERRCODE = 'SF001';
+    END IF;
+    IF after_seq IS NOT NULL AND NOT EXISTS
+        (SELECT FROM ledger.journal
+         WHERE shard = after_shard AND seq = after_seq AND time_us = after_us
+             AND hash = after_hash) AND NOT EXISTS
+        (SELECT FROM ledger.archive
+         WHERE shard = after_shard AND last_seq = after_seq AND last_hash = after_hash) THEN
+        RAISE EXCEPTION 'the batch before, up to record % of shard %, is not in the journal',
+            after_seq, after_shard USING ERRCODE = 'SF002';
+    END IF;
+    RETURN true;
+END $$;
+
+-- What was there, up to the next whole hour. Clocks may have gone back in it; from now on none does.
+DO $$
+DECLARE
+    hour CONSTANT bigint := 3600000000;
+    low bigint;
+    high bigint;
+    name text;
+BEGIN
+    SELECT min(time_us), max(time_us) INTO low, high FROM ledger.journal_before;
+    IF low IS NULL THEN
+        DROP TABLE ledger.journal_before;
+        RETURN;
+    END IF;
+    low := low - (low % hour + hour) % hour;
+    high := high - (high % hour + hour) % hour + hour;
+    name := to_char(to_timestamp(low / 1000000) AT TIME ZONE 'UTC',
+                    '"journal_"YYYYMMDD"t"HH24MISS');
+    EXECUTE format('ALTER TABLE ledger.journal_before RENAME TO %I', name);
+    EXECUTE format('ALTER TABLE ledger.%I RENAME CONSTRAINT journal_before_check TO journal_check',
+                   name);
+    EXECUTE format('ALTER TABLE ledger.%I ADD CONSTRAINT %I PRIMARY KEY (shard, seq, time_us)',
+                   name, name || '_pkey');
+    EXECUTE format('ALTER TABLE ledger.journal ATTACH PARTITION ledger.%I '
+                   'FOR VALUES FROM (%s) TO (%s)', name, low, high);
+END $$;
+
+COMMIT;
