@@ -1,6 +1,6 @@
--- The role that auditing connects as: it reads the schema ledger, with what is yet to be made there,
--- and can change nothing. Run by an administrator, in the database, once the migrations are there;
--- again at any time. `./scrip up` does.
+-- The role that auditing connects as: it reads the schema ledger, with what is yet to be made
+-- there, and can change nothing. Run by an administrator, in the database, once the migrations are
+-- there; again at any time. `./scrip up` does.
 --
 -- The rights hold for tables that the role `scrip` makes; it owns the database.
 --
