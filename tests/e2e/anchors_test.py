@@ -154,7 +154,8 @@ def written_anew(stack):
     shard, at = stack.sql("SELECT shard, min(seq) + 1 FROM ledger.journal GROUP BY shard "
                           "ORDER BY count(*) DESC LIMIT 1")[0]
     rows = stack.sql("SELECT seq, time_us, kind, source, corr, encode(payload, 'hex'), "
-                     "encode(hash, 'hex') FROM ledger.journal WHERE shard = %s ORDER BY seq" % shard)
+                     "encode(hash, 'hex') FROM ledger.journal WHERE shard = %s "
+                     "ORDER BY seq" % shard)
     before, changes = bytes(32), []
     for seq, time_us, kind, source, corr, payload, digest in rows:
         data = bytearray.fromhex(payload)
