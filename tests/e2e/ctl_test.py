@@ -24,7 +24,8 @@ def ctl(stack, *words, status=0, **options):
     run = subprocess.run([os.path.join(ROOT, "scrip"), "ctl", *map(str, words)],
                          env=stack.environment, stdin=subprocess.DEVNULL, capture_output=True,
                          text=True, check=False, **options)
-    check(run.returncode == status, "scripctl %s ends with %d" % (" ".join(map(str, words)), status),
+    said = " ".join(map(str, words))
+    check(run.returncode == status, "scripctl %s ends with %d" % (said, status),
           run.returncode, run.stdout[-500:], run.stderr[-500:])
     check(status == 0 or run.stderr.startswith("scripctl: "), "and says why", run.stderr)
     return run.stdout
@@ -65,7 +66,8 @@ def sums_of(entries):
         for posting in entry["postings"]:
             key = posting["wallet"], posting["asset"]
             free, held = sums[key]
-            sums[key] = free + amount(posting["free_change"]), held + amount(posting["held_change"])
+            sums[key] = (free + amount(posting["free_change"]),
+                         held + amount(posting["held_change"]))
             check(sums[key] == (amount(posting["free"]), amount(posting["held"])),
                   "each posting goes on from the one before", entry, posting)
     return sums
@@ -117,8 +119,8 @@ def order_lives(stack, user, ids):
             check(fill["evidence"]["source"] and amount(fill["evidence"]["price"]) > 0,
                   "each with its evidence", fill)
         for field in ("status", "side", "type", "symbol", "client_order_id", "end_reason"):
-            check(life["order"].get(field) == order.get(field), "and it ends as REST says: " + field,
-                  life["order"], order)
+            check(life["order"].get(field) == order.get(field),
+                  "and it ends as REST says: " + field, life["order"], order)
         check(amount(life["order"]["held"]) == amount(order["held"]), "and holds as much", life)
         check(life["next"] is None, "the whole of it", life)
 
@@ -256,7 +258,8 @@ def refusals(stack):
             (("accounts", "nobody.at.all"), 1, "ACCOUNT_NOT_FOUND"),
             (("journal", "show", 63, 999999), 1, "RECORD_NOT_FOUND"),
             (("order", "x"), 2, "USAGE"), (("account", 0), 2, "USAGE"),
-            (("journal", "show", 64, 1), 2, "USAGE"), (("journal", "list", "--corr", "?"), 2, "USAGE"),
+            (("journal", "show", 64, 1), 2, "USAGE"),
+            (("journal", "list", "--corr", "?"), 2, "USAGE"),
             (("journal", "list", "--kind", "order_plac"), 2, "USAGE"),
             (("journal", "tail", "--follow", "--upto", 5), 2, "USAGE"),
             (("journal", "lsit"), 2, "USAGE"),
@@ -294,6 +297,7 @@ def shells(stack):
     check(completed("shards", "--kin") == [], "but none that it does not take")
     ctl(stack, "completion", "zsh")
     page = ctl(stack, "man")
+    check(rows(stack, "man") == [{"text": page}], "as JSON too", page[:80])
     if shutil.which("groff"):
         run = subprocess.run(["groff", "-ww", "-man", "-Tutf8"], input=page, check=True,
                              capture_output=True, text=True)

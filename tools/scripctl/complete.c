@@ -4,8 +4,10 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "scripctl/table.h"
 
 /* The words that may follow `prefix`, each once: ("journal " -> list show tail). */
@@ -106,13 +108,17 @@ completion(const struct call *c)
     if (!is_zsh && strcmp(c->words[0], "bash") != 0)
         return refuse(c, STATUS_USAGE, "USAGE", "completion is for bash or zsh, not '%.40s'",
                       c->words[0]);
-    if (is_zsh)
-        fputs("#compdef scripctl\n"
-              "autoload -U +X bashcompinit && bashcompinit\n",
-              stdout);
-    else
-        fputs("# bash completion of scripctl; made by `scripctl completion bash`\n", stdout);
-    print_function(stdout);
-    fputs("complete -o default -F _scripctl scripctl\n", stdout);
+    char *script = NULL;
+    size_t length = 0;
+    FILE *to = open_memstream(&script, &length);
+    CHECK(to != NULL);
+    fputs(is_zsh ? "#compdef scripctl\nautoload -U +X bashcompinit && bashcompinit\n"
+                 : "# bash completion of scripctl; made by `scripctl completion bash`\n",
+          to);
+    print_function(to);
+    fputs("complete -o default -F _scripctl scripctl\n", to);
+    fclose(to);
+    out_whole(c->out, script);
+    free(script);
     return STATUS_OK;
 }

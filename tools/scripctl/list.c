@@ -244,8 +244,8 @@ show_json(struct out *o, const struct shown *s)
 {
     const struct journal_record *r = &s->record;
     struct bytes text = {NULL, 0, 0}, command = {NULL, 0, 0};
-    out_table(o,
-              "time shard seq kind corr source payload_bytes text command hash_before hash fits");
+    out_table(o, "time shard seq kind corr source payload_bytes text command payload "
+                 "hash_before hash fits");
     out_time(o, r->time_us);
     out_uint(o, r->shard);
     out_uint(o, r->seq);
@@ -259,6 +259,7 @@ show_json(struct out *o, const struct shown *s)
     }
     out_text(o, s->is_readable ? words_text(&text) : NULL);
     out_json(o, s->is_readable ? words_text(&command) : "null");
+    out_hex(o, r->payload, r->payload_length);
     if (s->has_before) {
         out_hex(o, s->before, HASH_BYTES);
         out_hex(o, r->hash, HASH_BYTES);

@@ -4,81 +4,82 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "scripctl/table.h"
 
 /* Text that roff shall not read as its own: hyphens, backslashes, a dot or quote in front. */
 static void
-put(const char *text)
+put(FILE *to, const char *text)
 {
     if (*text == '.' || *text == '\'')
-        fputs("\\&", stdout);
+        fputs("\\&", to);
     for (; *text != 0; text++) {
         if (*text == '-')
-            fputs("\\-", stdout);
+            fputs("\\-", to);
         else if (*text == '\\')
-            fputs("\\e", stdout);
+            fputs("\\e", to);
         else if (*text == '~')
-            fputs("\\(ti", stdout);
+            fputs("\\(ti", to);
         else if (*text == '^')
-            fputs("\\(ha", stdout);
+            fputs("\\(ha", to);
         else
-            fputc(*text, stdout);
+            fputc(*text, to);
     }
 }
 
 static void
-put_option(const struct option_row *o)
+put_option(FILE *to, const struct option_row *o)
 {
     char name[OPTION_NAME_BYTES];
-    fputs(".TP\n", stdout);
+    fputs(".TP\n", to);
     if (o->letter != 0)
-        printf("\\fB\\-%c\\fR, ", o->letter);
-    fputs("\\fB", stdout);
-    put("--");
-    put(option_name(o, name));
-    fputs("\\fR", stdout);
+        fprintf(to, "\\fB\\-%c\\fR, ", o->letter);
+    fputs("\\fB", to);
+    put(to, "--");
+    put(to, option_name(o, name));
+    fputs("\\fR", to);
     if (o->value != NULL)
-        printf(" \\fI%s\\fR", o->value);
-    fputs("\n", stdout);
-    put(o->sentence);
-    fputs("\n", stdout);
+        fprintf(to, " \\fI%s\\fR", o->value);
+    fputs("\n", to);
+    put(to, o->sentence);
+    fputs("\n", to);
 }
 
 /* A command's own options; those that all take are told once. */
 static void
-put_command(const struct command_row *c)
+put_command(FILE *to, const struct command_row *c)
 {
     const struct option_row *o;
     char name[OPTION_NAME_BYTES];
     bool is_first = true;
-    printf(".TP\n\\fB%s\\fR", c->words);
+    fprintf(to, ".TP\n\\fB%s\\fR", c->words);
     if (*c->arguments != 0) {
-        fputs(" \\fI", stdout);
-        put(c->arguments);
-        fputs("\\fR", stdout);
+        fputs(" \\fI", to);
+        put(to, c->arguments);
+        fputs("\\fR", to);
     }
-    fputs("\n", stdout);
-    put(c->sentence);
-    fputs("\n", stdout);
+    fputs("\n", to);
+    put(to, c->sentence);
+    fputs("\n", to);
     for (uint32_t i = 0; (o = option_at(i)) != NULL; i++) {
         if (!command_takes(c, i) || option_is_common(i))
             continue;
-        fputs(is_first ? ".br\nTakes \\fB" : ", \\fB", stdout);
-        put("--");
-        put(option_name(o, name));
-        fputs("\\fR", stdout);
+        fputs(is_first ? ".br\nTakes \\fB" : ", \\fB", to);
+        put(to, "--");
+        put(to, option_name(o, name));
+        fputs("\\fR", to);
         is_first = false;
     }
     if (!is_first)
-        fputs(".\n", stdout);
+        fputs(".\n", to);
 }
 
-enum status
-man(const struct call *c)
+static void
+put_page(FILE *to)
 {
-    (void)c;
     const struct command_row *command;
     const struct option_row *o;
     fputs(".TH SCRIPCTL 1 \"\" \"Scrip " SCRIP_VERSION "\" \"User Commands\"\n"
@@ -91,12 +92,12 @@ man(const struct call *c)
           "from segment files, or from both, and never needs the deployment to run.\n"
           ".SH COMMANDS\n"
           "Each takes \\fB\\-\\-json\\fR, \\fB\\-\\-quiet\\fR and \\fB\\-\\-help\\fR too.\n",
-          stdout);
+          to);
     for (uint32_t i = 0; (command = command_at(i)) != NULL; i++)
-        put_command(command);
-    fputs(".SH OPTIONS\n", stdout);
+        put_command(to, command);
+    fputs(".SH OPTIONS\n", to);
     for (uint32_t i = 0; (o = option_at(i)) != NULL; i++)
-        put_option(o);
+        put_option(to, o);
     fputs(
         ".SH EXIT STATUS\n"
         ".TP\n0\nIt is so, or was done.\n"
@@ -110,6 +111,19 @@ man(const struct call *c)
         "Stand for \\fB\\-\\-database\\fR and \\fB\\-\\-archive\\fR where these are not given; an\n"
         "option with an empty value undoes them.\n"
         ".TP\n\\fBNO_COLOR\\fR\nHeadings are not set in bold on a terminal.\n",
-        stdout);
+        to);
+}
+
+enum status
+man(const struct call *c)
+{
+    char *page = NULL;
+    size_t length = 0;
+    FILE *to = open_memstream(&page, &length);
+    CHECK(to != NULL);
+    put_page(to);
+    fclose(to);
+    out_whole(c->out, page);
+    free(page);
     return STATUS_OK;
 }

@@ -347,6 +347,19 @@ out_row_end(struct out *o)
 }
 
 void
+out_whole(struct out *o, const char *text)
+{
+    if (!o->is_json) {
+        print_rows(o);
+        put(o, text, strlen(text));
+        return;
+    }
+    out_table(o, "text");
+    out_text(o, text);
+    out_row_end(o);
+}
+
+void
 out_say(struct out *o, const char *format, ...)
 {
     if (o->is_json)

@@ -41,6 +41,8 @@ void out_row_end(struct out *o);
 /* Shows the rows so far: before waiting for more. */
 void out_flush(struct out *o);
 
+/* A whole text as it is; in JSON {"text":...}. */
+void out_whole(struct out *o, const char *text);
 /* A sentence for people; nothing in JSON. */
 void out_say(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
