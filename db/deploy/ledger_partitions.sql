@@ -1,9 +1,10 @@
--- The journal becomes a table of partitions by time, so that its old part can be archived to segment
--- files and taken off as a whole: docs/decisions/0012-journal-partitions.md, docs/operations.md.
+-- The journal becomes a table of partitions by time, so that its old part can be archived to
+-- segment files and taken off as a whole: docs/decisions/0012-journal-partitions.md, and how in
+-- docs/operations.md.
 --
 -- A ledger never writes a time before the journal's newest one, so what is written always belongs
--- into the last partition with records in it, or behind. Partitions are known by their bounds, their
--- names are for people. What is there becomes the first of them; its key is made anew.
+-- into the last partition with records in it, or behind. Partitions are known by their bounds,
+-- their names are for people. What is there becomes the first of them; its key is made anew.
 --
 -- SPDX-License-Identifier: Apache-2.0
 BEGIN;
@@ -71,9 +72,9 @@ BEGIN
 END $$;
 
 -- Makes the partition that this time belongs into, unless it is there, and returns where it ends.
--- It is so many hours long, cut where its neighbours stand. Made as a table of its own and attached:
--- unlike CREATE TABLE ... PARTITION OF this waits for nobody who reads or writes the journal, and
--- nobody waits for it.
+-- It is so many hours long, cut where its neighbours stand. Made as a table of its own and
+-- attached: unlike CREATE TABLE ... PARTITION OF this waits for nobody who reads or writes the
+-- journal, and nobody waits for it.
 CREATE FUNCTION ledger.partition_at(at_us bigint, hours bigint)
 RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -106,8 +107,8 @@ BEGIN
     RETURN high;
 END $$;
 
--- Makes partitions ahead: from this time on for as long as one lasts. A ledger calls it at its start
--- and every hour. Returns ledger.newest_us(), before which it looks at nothing.
+-- Makes partitions ahead: from this time on for as long as one lasts. A ledger calls it at its
+-- start and every hour. Returns ledger.newest_us(), before which it looks at nothing.
 CREATE FUNCTION ledger.partitions_ahead(now_us bigint, hours bigint)
 RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -146,7 +147,8 @@ BEGIN
     RETURN true;
 END $$;
 
--- What was there, up to the next whole hour. Clocks may have gone back in it; from now on none does.
+-- What was there, up to the next whole hour. Clocks may have gone back in it; from now on none
+-- does.
 DO $$
 DECLARE
     hour CONSTANT bigint := 3600000000;

@@ -19,7 +19,8 @@ DROP VIEW ledger.partitions;
 DROP TABLE ledger.archive;
 
 ALTER TABLE ledger.journal RENAME TO journal_of_partitions;
-ALTER TABLE ledger.journal_of_partitions RENAME CONSTRAINT journal_pkey TO journal_of_partitions_pkey;
+ALTER TABLE ledger.journal_of_partitions
+    RENAME CONSTRAINT journal_pkey TO journal_of_partitions_pkey;
 
 CREATE TABLE ledger.journal (
     shard   smallint NOT NULL,
