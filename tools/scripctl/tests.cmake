@@ -14,3 +14,10 @@ scrip_unit_test(ctl_command_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_command_test
 scrip_unit_test(ctl_out_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_out_test.c LIBS scripctl_parts)
 scrip_unit_test(ctl_life_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_life_test.c ${ctl_journal}
   LIBS scripctl_parts matcher_core PkgConfig::json_c)
+# On a real PostgreSQL; a ledger in the test's own process writes the tables.
+set(unit ${CMAKE_SOURCE_DIR}/tests/unit)
+scrip_unit_test(ctl_tables_test ${unit}/ctl_tables_test.c ${ctl_journal} ${unit}/store_database.c
+  ${unit}/store_life.c ${unit}/pg_main.c LIBS scripctl_parts matcher_core)
+# The matcher's core has a life_end() of its own.
+target_compile_definitions(ctl_tables_test PRIVATE SCRIP_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+  life_end=store_life_end)
