@@ -14,6 +14,8 @@ scrip_unit_test(ctl_command_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_command_test
 scrip_unit_test(ctl_out_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_out_test.c LIBS scripctl_parts)
 scrip_unit_test(ctl_life_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_life_test.c ${ctl_journal}
   LIBS scripctl_parts matcher_core PkgConfig::json_c)
+scrip_unit_test(ctl_evidence_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_evidence_test.c
+  LIBS scripctl_parts)
 # On a real PostgreSQL; a ledger in the test's own process writes the tables.
 set(unit ${CMAKE_SOURCE_DIR}/tests/unit)
 scrip_unit_test(ctl_tables_test ${unit}/ctl_tables_test.c ${ctl_journal} ${unit}/store_database.c
