@@ -24,22 +24,23 @@ starts(const char *text, const char *with)
 
 /* The options' markets as one line of sources. */
 static bool
-sources_of(const struct options *o, char out[SOURCES_MAX])
+sources_of(const struct call *c, char out[SOURCES_MAX])
 {
+    const struct options *o = &c->o;
     size_t at = 0;
     out[0] = '\0';
     for (uint32_t i = 0; i < o->market_count; i++) {
         const char *market = o->market[i];
         bool is_source = starts(market, "synthetic:") || starts(market, "playback:");
         if (strchr(market, ';') != NULL || (!is_source && strchr(market, ':') != NULL)) {
-            complain("--market: \"%s\" has a character that a file's name may not have here",
-                     market);
+            refuse(c, STATUS_USAGE, "OPTION_INVALID",
+                   "--market: \"%s\" has a character that a file's name may not have here", market);
             return false;
         }
         int length = snprintf(out + at, SOURCES_MAX - at, "%s%s%s", i == 0 ? "" : ";",
                               is_source ? "" : "playback:", market);
         if (length < 0 || (size_t)length >= SOURCES_MAX - at) {
-            complain("--market: too many, or too long");
+            refuse(c, STATUS_USAGE, "OPTION_INVALID", "--market: too many, or too long");
             return false;
         }
         at += (size_t)length;
@@ -48,27 +49,29 @@ sources_of(const struct options *o, char out[SOURCES_MAX])
 }
 
 static bool
-read_duration(const char *name, const char *text, int64_t least_us, int64_t *out)
+read_duration(const struct call *c, const char *name, const char *text, int64_t least_us,
+              int64_t *out)
 {
     if (text == NULL)
         return true;
     if (actions_duration(text, out) && *out >= least_us)
         return true;
-    complain("--%s: \"%s\" is no time such as 30s, 1m, 2h", name, text);
+    refuse(c, STATUS_USAGE, "OPTION_INVALID", "--%s: \"%s\" is no time such as 30s, 1m, 2h", name,
+           text);
     return false;
 }
 
 static bool
-read_amount(const char *name, const char *text, int64_t *out)
+read_amount(const struct call *c, const char *name, const char *text, int64_t *out)
 {
     if (text == NULL || (decimal_read(text, strlen(text), out) == OK && *out >= 0))
         return true;
-    complain("--%s: \"%s\" is no amount", name, text);
+    refuse(c, STATUS_USAGE, "OPTION_INVALID", "--%s: \"%s\" is no amount", name, text);
     return false;
 }
 
 static bool
-read_fees(const char *text, struct ledger_tier *tier)
+read_fees(const struct call *c, const char *text, struct ledger_tier *tier)
 {
     if (text == NULL)
         return true;
@@ -78,36 +81,39 @@ read_fees(const char *text, struct ledger_tier *tier)
         tier->maker_fee_rate.v >= 0 && tier->maker_fee_rate.v < DECIMAL_ONE &&
         tier->taker_fee_rate.v >= 0 && tier->taker_fee_rate.v < DECIMAL_ONE)
         return true;
-    complain("--fees: \"%s\" is no pair of rates such as 0.0002:0.0004, maker and taker", text);
+    refuse(c, STATUS_USAGE, "OPTION_INVALID",
+           "--fees: \"%s\" is no pair of rates such as 0.0002:0.0004, maker and taker", text);
     return false;
 }
 
 static bool
-read_preset(const char *text, struct ledger_policy *p)
+read_preset(const struct call *c, const char *text, struct ledger_policy *p)
 {
     p->fill_preset = FILL_PRESET_realistic;
     if (text != NULL)
         p->fill_preset = (enum fill_preset)msg_enum_by_name(MSG_ENUM_fill_preset, text);
     if (p->fill_preset != FILL_PRESET_NONE && p->fill_preset != FILL_PRESET_custom)
         return true;
-    complain("--preset: \"%s\" is none of optimistic, realistic, harsh", text);
+    refuse(c, STATUS_USAGE, "OPTION_INVALID",
+           "--preset: \"%s\" is none of optimistic, realistic, harsh", text);
     return false;
 }
 
 static bool
-read_value(const char *text, bool *by_middle)
+read_value(const struct call *c, const char *text, bool *by_middle)
 {
     *by_middle = text != NULL && strcmp(text, "mid") == 0;
     if (text == NULL || *by_middle || strcmp(text, "last") == 0)
         return true;
-    complain("--value: \"%s\" is neither last nor mid", text);
+    refuse(c, STATUS_USAGE, "OPTION_INVALID", "--value: \"%s\" is neither last nor mid", text);
     return false;
 }
 
 /* A deployment's defaults, but for what was said. */
 static bool
-read_options(const struct options *o, struct backtest_options *out, char sources[SOURCES_MAX])
+read_options(const struct call *c, struct backtest_options *out, char sources[SOURCES_MAX])
 {
+    const struct options *o = &c->o;
     *out = (struct backtest_options){
         .rules = o->rules == NULL ? RULES_FILE : o->rules,
         .sources = sources,
@@ -125,14 +131,14 @@ read_options(const struct options *o, struct backtest_options *out, char sources
                               .balance_max = {INT64_MAX / 16}}}},
     };
     if (o->market_count == 0 || o->orders == NULL) {
-        complain("backtest needs --market and --orders");
+        refuse(c, STATUS_USAGE, "OPTION_INVALID", "backtest needs --market and --orders");
         return false;
     }
-    return sources_of(o, sources) && read_duration("every", o->every, 1000000, &out->every_us) &&
-           read_duration("length", o->length, 1, &out->length_us) &&
-           read_amount("balance", o->balance, &out->policy.spot_opening.v) &&
-           read_fees(o->fees, &out->policy.tiers[0]) && read_preset(o->preset, &out->policy) &&
-           read_value(o->value, &out->by_middle);
+    return sources_of(c, sources) && read_duration(c, "every", o->every, 1000000, &out->every_us) &&
+           read_duration(c, "length", o->length, 1, &out->length_us) &&
+           read_amount(c, "balance", o->balance, &out->policy.spot_opening.v) &&
+           read_fees(c, o->fees, &out->policy.tiers[0]) &&
+           read_preset(c, o->preset, &out->policy) && read_value(c, o->value, &out->by_middle);
 }
 
 /* ---- The summary ----------------------------------------------------------------------------- */
@@ -314,8 +320,9 @@ tell(const struct call *c, const struct backtest *b, enum backtest_end end, char
                 (const char *)b->actions.complaints.data);
     if (b->actions.wrong > ACTIONS_COMPLAINTS_MAX)
         fprintf(stderr, "... and %u more\n", b->actions.wrong - ACTIONS_COMPLAINTS_MAX);
-    complain("%s", why);
-    return end == BACKTEST_WRONG ? STATUS_USAGE : STATUS_FAILED;
+    if (end == BACKTEST_WRONG)
+        return refuse(c, STATUS_USAGE, "INPUT_INVALID", "%s", why);
+    return refuse(c, STATUS_FAILED, "BACKTEST_FAILED", "%s", why);
 }
 
 enum status
@@ -324,7 +331,7 @@ backtest(const struct call *c)
     struct backtest_options options;
     struct backtest b;
     char sources[SOURCES_MAX], why[WHY_BYTES];
-    if (!read_options(&c->o, &options, sources))
+    if (!read_options(c, &options, sources))
         return STATUS_USAGE;
     enum backtest_end end = backtest_run(&b, &options, why);
     enum status status = tell(c, &b, end, why);
