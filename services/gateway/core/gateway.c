@@ -137,6 +137,7 @@ call_free(struct gw *g, uint32_t i)
     deadline_unlink(g, i);
     map_remove(&g->by_corr, c->corr);
     g->servers[c->server].in_flight--;
+    g->servers[c->server].probes -= c->is_probe;
     g->servers[c->server].hopeless -= call_is_hopeless(c);
     g->count--;
     c->corr = 0;
@@ -224,6 +225,7 @@ call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const s
     map_set(&g->by_corr, corr, i);
     g->count++;
     s->in_flight++;
+    s->probes += c->is_probe;
     s->hopeless += call_is_hopeless(c);
     if (s->asked_us == 0) /* else it owes an answer for longer */
         s->asked_us = now_us;
@@ -386,8 +388,8 @@ gw_due(struct gw *g, int64_t now_us)
     }
     for (uint32_t server = 0; server < g->server_count; server++) {
         struct gw_server *s = &g->servers[server];
-        if (s->in_flight > 0 || s->is_down || s->probe_at_us > now_us ||
-            !gw_is_away(g, now_us, server))
+        if (s->asked_us == 0 || now_us - s->asked_us < g->resend_us || s->probes > 0 ||
+            s->is_down || s->probe_at_us > now_us)
             continue;
         s->probe_at_us = now_us + g->resend_us;
         due.kind = GW_DUE_PROBE;

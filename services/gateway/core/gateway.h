@@ -15,9 +15,10 @@
  * While the connection to a server is gone nothing is sent: what is asked waits here, so that it is
  * certain that it was not taken, and leaves when the connection is back. A server is away when its
  * connection has been gone for silent_us, or when it was asked and has not been heard for so long.
- * While it is, requests are refused before they are sent; what is still in flight, or else a probe
- * (a harmless question of our own), finds out when it is back. What was sent and changes something
- * is kept to its deadline: an owner that is back by then knows the outcome, and nobody else does.
+ * Before that, and while it is, it is probed with a harmless question of our own: one that only
+ * waits for somebody else, as a ledger for its matcher, is heard so. While it is away requests are
+ * refused before they are sent. What was sent and changes something is kept to its deadline: an
+ * owner that is back by then knows the outcome, and nobody else does.
  * Answers of an older epoch than one already heard come from a deposed owner and are dropped.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -57,6 +58,7 @@ struct gw_server {
     int64_t down_us;     /* since when the connection is gone; only while is_down */
     int64_t probe_at_us; /* not before */
     uint32_t in_flight;
+    uint32_t probes;   /* of these */
     uint32_t hopeless; /* of these, what has nothing to wait for while it is away */
     bool is_down;
 };
@@ -131,7 +133,7 @@ bool gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, ui
 /* Gives up a request whose owner is gone. */
 void gw_forget(struct gw *g, uint64_t corr);
 /* What has to be done at this time, one thing a call; GW_DUE_NOTHING ends it. GW_DUE_PROBE names a
- * server that is away and that nothing is asking: the caller starts a probe, or will be told
+ * server that has owed a sign of life for resend_us: the caller starts a probe, or will be told
  * again after resend_us. */
 struct gw_due gw_due(struct gw *g, int64_t now_us);
 bool gw_is_away(const struct gw *g, int64_t now_us, uint32_t server);
