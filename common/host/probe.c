@@ -8,10 +8,13 @@
  */
 #include "host/probe.h"
 
+#include <arpa/inet.h>
 #include <libwebsockets.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "host/log.h"
 #include "host/metrics.h"
@@ -106,6 +109,24 @@ endpoint_split(const char *endpoint, char address[64], int *port)
     snprintf(address, 64, "%.*s", (int)(colon - endpoint), endpoint);
     *port = (int)strtol(colon + 1, NULL, 10); /* at most five digits */
     return *port > 0 && *port < 65536;
+}
+
+bool
+probe_is_free(const char *endpoint)
+{
+    char address[64];
+    int port, on = 1;
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    if (!endpoint_split(endpoint, address, &port) || inet_pton(AF_INET, address, &at.sin_addr) != 1)
+        return false;
+    at.sin_port = htons((uint16_t)port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool is_free = bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 1) == 0;
+    close(fd);
+    return is_free;
 }
 
 enum err

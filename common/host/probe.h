@@ -19,6 +19,8 @@ struct probe;
  * is not one, FILE_UNREADABLE when it cannot be bound; both are logged. */
 MUST_USE enum err probe_open(struct loop *l, const char *endpoint,
                              const char *(*not_ready)(void *arg), void *arg, struct probe **out);
+/* Whether its address can be bound now. */
+bool probe_is_free(const char *endpoint);
 void probe_close(struct probe **p);
 
 #endif

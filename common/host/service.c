@@ -18,6 +18,7 @@
 #include "base/code.h"
 #include "host/host_config.h"
 #include "host/log.h"
+#include "host/notify.h"
 #include "host/probe.h"
 #include "wire/bus.h"
 
@@ -25,6 +26,8 @@
 #define CONFIG_STRUCT host_config
 #define CONFIG_ROWS   host_rows
 #include "host/config_rows.h"
+
+#define TAKE_OVER_MS 20
 
 #define HOST_ROW_COUNT (sizeof host_rows / sizeof host_rows[0])
 
@@ -38,6 +41,7 @@ struct run {
     void *state;
     struct probe *probe;
     struct loop_timer *drain_limit;
+    struct loop_timer *take_over; /* while it is to replace another process */
     ev_signal on_term, on_int;
     bool started, draining;
 };
@@ -172,6 +176,28 @@ run_log_config(const struct run *r)
 }
 
 static enum err
+run_open_probe(struct run *r)
+{
+    const struct host_config *c = run_host_config(r);
+    if (c->probe_endpoint[0] == '\0' || r->probe != NULL)
+        return OK;
+    return probe_open(r->host.loop, c->probe_endpoint, run_not_ready, r, &r->probe);
+}
+
+/* Its predecessor is told to end when this one is ready, and leaves it the probe's address. */
+static void
+on_take_over(void *arg)
+{
+    struct run *r = arg;
+    if (notify_is_wanted() && run_not_ready(r) == NULL)
+        notify_ready();
+    if (r->probe == NULL && probe_is_free(run_host_config(r)->probe_endpoint))
+        (void)run_open_probe(r);
+    if (!notify_is_wanted() && r->probe != NULL)
+        loop_timer_stop(r->take_over);
+}
+
+static enum err
 run_start(struct run *r)
 {
     const struct host_config *c = run_host_config(r);
@@ -183,12 +209,12 @@ run_start(struct run *r)
     r->host.service = r->service->name;
     r->host.name = r->name;
     run_watch_signals(r);
-    if (c->probe_endpoint[0] != '\0') {
-        enum err e = probe_open(r->host.loop, c->probe_endpoint, run_not_ready, r, &r->probe);
-        if (e != OK)
-            return e;
-    }
-    enum err e = r->service->start(&r->host, run_own_config(r), &r->state);
+    if (notify_is_wanted())
+        r->take_over = loop_timer_new(r->host.loop, TAKE_OVER_MS, TAKE_OVER_MS, on_take_over, r);
+    enum err e = notify_is_wanted() ? OK : run_open_probe(r);
+    if (e != OK)
+        return e;
+    e = r->service->start(&r->host, run_own_config(r), &r->state);
     if (e != OK)
         log_line(LOG_ERROR, "start_failed", "error=%s reason=%s", err_name(e), err_sentence(e));
     r->started = e == OK;
@@ -204,6 +230,7 @@ run_end(struct run *r)
             r->service->stop(r->state);
         probe_close(&r->probe);
         loop_timer_end(&r->drain_limit);
+        loop_timer_end(&r->take_over);
         ev_signal_stop(loop_ev(r->host.loop), &r->on_term);
         ev_signal_stop(loop_ev(r->host.loop), &r->on_int);
         bus_teardown();

@@ -1,7 +1,7 @@
 -- What a ledger sends of orders and trades: arrays of rows of these types, whose columns it names
--- when it writes them into the tables. So a column that a later migration adds to a table is none of
--- a running ledger's business. Never change these types: a migration that adds a column for a newer
--- ledger makes a type of its own, order_row_2, and leaves this one to the ledgers that know it.
+-- when it writes them into the tables. So a column that a later migration adds to a table is none
+-- of a running ledger's business. Never change these types: a migration that adds a column for a
+-- newer ledger makes a type of its own, order_row_2, and leaves this one to those that know it.
 --
 -- SPDX-License-Identifier: Apache-2.0
 BEGIN;

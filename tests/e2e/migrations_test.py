@@ -4,6 +4,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import os
+import shutil
 import subprocess
 
 import recording
@@ -19,7 +20,8 @@ SCHEMAS = ("gateway", "ledger", "marketdata")
 class Database:
     """A database of the stack's PostgreSQL, for sqitch."""
 
-    def __init__(self, stack, name):
+    def __init__(self, stack, name, folder=os.path.join(ROOT, "db")):
+        self.folder = folder
         self.socket = os.path.join(os.path.realpath(os.path.join(stack.dir, "pg")), "socket")
         self.name = name
         self.home = os.path.join(stack.dir, "run")
@@ -27,11 +29,16 @@ class Database:
     def sqitch(self, verb, *words):
         run = subprocess.run(
             ["sqitch", verb, *words, "db:pg://scrip@/%s?host=%s" % (self.name, self.socket)],
-            cwd=os.path.join(ROOT, "db"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, check=False,
             env=dict(os.environ, HOME=self.home, SQITCH_FULLNAME="scrip",
                      SQITCH_EMAIL="scrip@localhost"))
         check(run.returncode == 0, "sqitch %s %s succeeds" % (verb, " ".join(words)), run.stdout)
+
+    def planned(self):
+        """Names of the migrations, from the first on."""
+        with open(os.path.join(self.folder, "sqitch.plan"), encoding="utf-8") as plan:
+            return [line.split()[0] for line in plan if line[:1] not in "%#\n"]
 
     def schema(self):
         """The schema as SQL, without what differs from one dump to the next."""
@@ -61,6 +68,49 @@ def far_orders(user):
             for order in user.open_orders() if order["price"] == "40000.00000000"}
 
 
+def rows(stack, columns):
+    """{table: digest of its rows}, by those columns."""
+    return {table: stack.sql("SELECT count(*), md5(string_agg(r::text, '|' ORDER BY r::text)) FROM "
+                             "(SELECT %s FROM %s) AS r" % (", ".join(names), table))[0]
+            for table, names in columns.items()}
+
+
+def columns_of(stack):
+    """{table: its columns}, of all that the services write; parts of a table are in the table."""
+    found = {}
+    for table, column in stack.sql(
+            "SELECT quote_ident(table_schema) || '.' || quote_ident(table_name), "
+            "quote_ident(column_name) "
+            "FROM information_schema.columns JOIN pg_class AS c ON c.relname = table_name AND "
+            "c.relnamespace = to_regnamespace(table_schema) WHERE c.relkind IN ('r', 'p') AND "
+            "NOT c.relispartition AND table_schema IN ('%s') ORDER BY 1, ordinal_position"
+            % "', '".join(SCHEMAS)):
+        found.setdefault(table, []).append(column)
+    return found
+
+
+def data_stay(stack):
+    """Each migration is taken back, from the last on, and all are made again: what the tables of
+    before had columns for is there as it was."""
+    before = columns_of(stack)
+    database = Database(stack, "scrip")
+    full, names = rows(stack, before), database.planned()
+    for name in reversed(names[names.index(EARLIER):-1]):
+        database.sqitch("revert", "-y", "--to", name)
+        kept = columns_of(stack)
+        both = {table: [c for c in columns if c in kept.get(table, ())]
+                for table, columns in before.items() if table in kept}
+        check(len(both) >= 10, "most tables stay", sorted(both))
+        before = both
+    were = rows(stack, before)
+    database.sqitch("deploy", "--verify")
+    check(rows(stack, before) == were, "what was kept is there after all of it", were)
+    same = [table for table, columns in before.items() if columns == columns_of(stack)[table]]
+    check("ledger.journal" in same and "ledger.balance" in same, "whole tables", same)
+    for table in same:
+        check(were[table] == full[table], "no row of %s was lost" % table, were[table], full[table])
+
+
 def rows_of_an_earlier_version(stack, users):
     """Takes the last changes away and gives them back, with the rows staying where they are."""
     for user in users:
@@ -68,8 +118,7 @@ def rows_of_an_earlier_version(stack, users):
     before = [far_orders(user) for user in users]
     for name in reversed(SERVICES):
         stack.stop(name)
-    Database(stack, "scrip").sqitch("revert", "-y", "--to", EARLIER)
-    os.unlink(os.path.join(stack.dir, "run", "migrated"))
+    data_stay(stack)
     stack.up()
     for user, orders in zip(users, before):
         check(orders and far_orders(user) == orders, "orders are open as before", orders,
@@ -80,17 +129,33 @@ def rows_of_an_earlier_version(stack, users):
               "a new order fills")
 
 
+def with_another(stack, text):
+    """Migrations with one more, in a folder of the stack."""
+    folder = os.path.join(stack.dir, "db")
+    shutil.copytree(os.path.join(ROOT, "db"), folder)
+    with open(os.path.join(folder, "sqitch.plan"), "a", encoding="utf-8") as plan:
+        plan.write("hard 2026-12-31T00:00:00Z Scrip <scrip@localhost> # more than it should\n")
+    for verb, sql in (("deploy", text), ("revert", "BEGIN; COMMIT;"), ("verify", "SELECT 1;")):
+        with open(os.path.join(folder, verb, "hard.sql"), "w", encoding="utf-8") as file:
+            file.write(sql)
+    return folder
+
+
 def under_load(stack, load):
-    """A running stack is migrated: its services end in order before the tables change."""
+    """A migration that does more than add finds the services stopped, in order."""
     old = {name: stack.pid(name) for name in SERVICES}
     load.progress()
-    os.unlink(os.path.join(stack.dir, "run", "migrated"))
+    stack.environment["SCRIP_DB"] = with_another(
+        stack, "-- Services must be stopped.\nBEGIN;\n\nDO $$ BEGIN ASSERT (SELECT count(*) = 0 "
+        "FROM pg_locks WHERE locktype = 'advisory' AND classid = 1); END $$;\n\nCOMMIT;\n")
     stack.up()
+    del stack.environment["SCRIP_DB"]
     load.progress()
     for name in SERVICES:
         check(stack.pid(name) != old[name], name + " was started anew", old[name])
     check("projection_refused" not in stack.log("ledger"), "no row was refused")
     check("drain_ended" not in stack.log("ledger"), "the ledger ended in its time")
+    Database(stack, "scrip", stack.dir + "/db").sqitch("revert", "-y", "--to", "@HEAD^")
 
 
 def story():

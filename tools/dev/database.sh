@@ -121,18 +121,48 @@ pg_prepare() {
     pg_sql "$pg_admin" "CREATE DATABASE scrip OWNER scrip"
 }
 
-pg_is_migrated() { cmp -s "$run_dir/migrated" "$SCRIP_ROOT/db/sqitch.plan"; }
+# Tests bring migrations of a newer version.
+db_dir=${SCRIP_DB:-$SCRIP_ROOT/db}
 
-# sqitch keeps track of what was deployed, so that only what is new is.
+pg_is_migrated() { cmp -s "$run_dir/migrated" "$db_dir/sqitch.plan"; }
+
+# Names of the migrations that the database lacks.
+pg_migrations_new() {
+    local deployed
+    deployed=$(pg_sql "$pg_conninfo" "SELECT change FROM sqitch.changes" 2>/dev/null || true)
+    grep -oE '^[a-z][a-z0-9_]*' "$db_dir/sqitch.plan" | grep -vxF -e "${deployed:-.}" || true
+}
+
+# Whether services of the version before must not see the tables change: a migration that does more
+# than add says so in a line of its own.
+pg_migration_is_hard() {
+    local name
+    for name in $(pg_migrations_new); do
+        ! grep -qx -- '-- Services must be stopped.' "$db_dir/deploy/$name.sql" || return 0
+    done
+    return 1
+}
+
+sqitch_run() {
+    (cd "$db_dir" && HOME=$run_dir SQITCH_FULLNAME=scrip SQITCH_EMAIL=scrip@localhost \
+        PGOPTIONS='-c lock_timeout=2s' sqitch "$@" "db:pg://scrip@/scrip?host=$pg_socket")
+}
+
+# sqitch keeps track of what was deployed, so that only what is new is. A change of a table waits
+# for those who are reading it, and everybody else behind it; so it gives up soon and tries again.
 pg_migrate() {
+    local tries=0
     step "migrating the database"
-    (cd "$SCRIP_ROOT/db" && HOME=$run_dir SQITCH_FULLNAME=scrip SQITCH_EMAIL=scrip@localhost \
-        sqitch deploy --verify "db:pg://scrip@/scrip?host=$pg_socket") \
-        >"$log_dir/migrate.log" 2>&1 || {
-        tail -n 30 "$log_dir/migrate.log" >&2
-        die "the migration failed; see $log_dir/migrate.log"
-    }
-    cp "$SCRIP_ROOT/db/sqitch.plan" "$run_dir/migrated"
+    until sqitch_run deploy --verify >"$log_dir/migrate.log" 2>&1; do
+        tries=$((tries + 1))
+        if [ $tries -ge 20 ] || ! grep -q 'lock timeout' "$log_dir/migrate.log"; then
+            tail -n 30 "$log_dir/migrate.log" >&2
+            die "the migration failed; see $log_dir/migrate.log"
+        fi
+        step "a table is being read by others: trying again"
+        sleep 1
+    done
+    cp "$db_dir/sqitch.plan" "$run_dir/migrated"
 }
 
 # The role that auditing connects as; db/audit_role.sql tells what it may.

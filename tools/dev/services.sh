@@ -138,24 +138,67 @@ EOT
 
 service_stamp() {
     {
-        cat "$etc_dir/$1.conf"
+        grep -v '^name = ' "$etc_dir/$1.conf"
         stat -c '%Y %s %i' "$(service_program "$1")"
         env | grep "^SCRIP_${1^^}_" | sort || true
     } | cksum
 }
 
+# The gateway's socket belongs to its supervisor, so that one gateway can follow another.
+service_options() {
+    [ "$1" != gateway ] || printf '%s\n' --listen "127.0.0.1:$http_port"
+}
+
+# The next one of a service is known to others beside the one that still runs: names differ.
+service_names_next() {
+    sed -i 's/^name = gateway-0$/name = gateway-1/; t; s/^name = gateway-1$/name = gateway-0/' "$1"
+}
+
+# Puts a service's new program or settings in the place of what runs. A ledger starts as the standby
+# of the old one, a gateway at the same socket, before the old one is told to end; the others follow
+# at once, and those who talk to them ask again. Services that an older version started are stopped
+# and started.
+service_replace() {
+    local name=$1 conf=$etc_dir/$1.conf status=0 overlap=()
+    shift
+    case $name in
+    ledger | gateway) overlap=(--overlap) ;;
+    esac
+    "$python" "$dev_dir/supervise" --name "$name" --run "$run_dir" --replace "${overlap[@]}" \
+        -- "$@" || status=$?
+    case $status in
+    0) services_wait "$name" ;;
+    4) part_stop "$name" ;;
+    *)
+        mv "$conf.before" "$conf"
+        rm -f "$run_dir/$name.stamp"
+        die "$name could not be replaced, the one before goes on; see $log_dir/$name.log"
+        ;;
+    esac
+}
+
 service_start() {
-    local name=$1 program
+    local name=$1 program conf=$etc_dir/$1.conf options
     program=$(service_program "$name")
     [ -x "$program" ] || die "$program is missing: ./scrip build"
-    (umask 077 && service_settings "$name" >"$etc_dir/$name.conf")
+    [ ! -e "$conf" ] || cp -p "$conf" "$conf.before"
+    (umask 077 && service_settings "$name" >"$conf")
+    mapfile -t options < <(service_options "$name")
     if part_runs "$name"; then
-        [ "$(cat "$run_dir/$name.stamp" 2>/dev/null)" != "$(service_stamp "$name")" ] || return 0
-        step "restarting $name: its program or its settings changed"
-        part_stop "$name"
+        if [ "$(cat "$run_dir/$name.stamp" 2>/dev/null)" = "$(service_stamp "$name")" ]; then
+            [ ! -e "$conf.before" ] || mv "$conf.before" "$conf"
+            return 0
+        fi
+        step "replacing $name: its program or its settings changed"
+        service_stamp "$name" >"$run_dir/$name.stamp"
+        if [ "$name" = gateway ] && grep -q '^name = gateway-0$' "$conf.before" 2>/dev/null; then
+            service_names_next "$conf"
+        fi
+        service_replace "$name" "$program" --config "$conf"
+        ! part_runs "$name" || return 0
     fi
     service_stamp "$name" >"$run_dir/$name.stamp"
-    part_start "$name" -- "$program" --config "$etc_dir/$name.conf"
+    part_start "$name" "${options[@]}" -- "$program" --config "$conf"
 }
 
 services_wait() {

@@ -12,7 +12,8 @@ usage: ./scrip up [--market synthetic|FILE...] [--no-build]
 
 Installs the Debian packages that are missing, builds, starts a private PostgreSQL and Redis,
 migrates the database, starts the five services and prints the URL. What already runs is left
-alone unless its program or its settings have changed.
+alone unless its program or its settings have changed: then it is replaced, one service after the
+other, while requests go on.
 
   --market synthetic   a seeded market of several symbols (the default)
   --market FILE...     a recording of Binance's streams (.txt, .gz, .xz) or CSV files of its public
@@ -72,11 +73,17 @@ up_build() {
     build_preset "$SCRIP_PRESET" "$build_dir"
 }
 
-# Services of an earlier version write tables as these were: new ones refuse that, and the ledger
-# would wait in vain for its rows to be taken before it ends.
+# Migrations add, and services of the version before go on meanwhile: they name what they write. One
+# that does more says so, and finds the services stopped.
 up_migrate() {
     local index name
     ! pg_is_migrated || return 0
+    # A database that knows more than this version is as good.
+    [ ! -e "$run_dir/migrated" ] || [ -n "$(pg_migrations_new)" ] || return 0
+    if ! pg_migration_is_hard; then
+        pg_migrate
+        return
+    fi
     for ((index = ${#service_names[@]} - 1; index >= 0; index--)); do
         name=${service_names[index]}
         part_runs "$name" || continue

@@ -12,7 +12,6 @@
  */
 #include "gateway/shell/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,6 +23,7 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "gateway/shell/http_head.h"
+#include "gateway/shell/listener.h"
 #include "host/log.h"
 #include "host/metrics.h"
 
@@ -34,6 +34,7 @@
 #define LINGER_US   1000000
 #define ACCEPTS_MAX 64
 #define SWEEP_MS    100
+#define DRAIN_US    1000000 /* who keeps a connection hears of its end with an answer */
 
 enum conn_state { CONN_FREE, CONN_IDLE, CONN_READING, CONN_ASKING, CONN_LINGER };
 
@@ -69,6 +70,7 @@ struct http {
     struct conn *conns;
     uint32_t live_first, free_first, count;
     bool draining, accept_paused;
+    int64_t drained_us; /* steady; when idle connections are closed */
     struct http_date date;
     struct metric *connections, *refused;
 };
@@ -492,43 +494,11 @@ on_sweep(void *arg)
     for (uint32_t i = h->live_first, next; i != NOBODY; i = next) {
         struct conn *c = &h->conns[i];
         next = c->next;
-        if (h->draining && c->state == CONN_IDLE && out_is_empty(c))
+        if (h->draining && now_us >= h->drained_us && c->state == CONN_IDLE && out_is_empty(c))
             conn_free(c, true);
         else if (c->deadline_us <= now_us && (c->state != CONN_ASKING || !out_is_empty(c)))
             conn_overdue(c);
     }
-}
-
-static bool
-listener_open(struct http *h)
-{
-    struct sockaddr_storage address = {0};
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
-    socklen_t length = sizeof *v4;
-    if (inet_pton(AF_INET, h->o.address, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(h->o.port);
-    } else if (inet_pton(AF_INET6, h->o.address, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(h->o.port);
-        length = sizeof *v6;
-    } else {
-        return false;
-    }
-    h->listener = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    if (h->listener < 0)
-        return false;
-    setsockopt(h->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(h->listener, (struct sockaddr *)&address, length) != 0 ||
-        listen(h->listener, 1024) != 0 ||
-        getsockname(h->listener, (struct sockaddr *)&address, &length) != 0) {
-        close(h->listener);
-        return false;
-    }
-    h->port = ntohs(address.ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port);
-    return true;
 }
 
 struct http *
@@ -537,7 +507,8 @@ http_open(const struct http_options *o)
     struct http *h = calloc(1, sizeof *h);
     CHECK(h != NULL);
     h->o = *o;
-    if (!listener_open(h)) {
+    h->port = o->port;
+    if (!listener_open(o->address, &h->port, &h->listener)) {
         log_line(LOG_ERROR, "listen_failed", "address=%s port=%u errno=%d", o->address, o->port,
                  errno);
         free(h);
@@ -582,6 +553,7 @@ void
 http_drain(struct http *h)
 {
     h->draining = true;
+    h->drained_us = loop_steady_us(h->o.loop) + DRAIN_US;
     loop_watch_set(h->watch, 0);
 }
 

@@ -11,6 +11,7 @@
 
 #include "host/log.h"
 #include "host/metrics.h"
+#include "host/notify.h"
 #include "host/pages.h"
 
 #define LEASE_MS          25      /* a standby asks so often */
@@ -54,6 +55,8 @@ on_lease(void *arg, enum store_outcome outcome, uint64_t epoch)
         lease_won(s, epoch);
     else
         loop_timer_again(s->lease_timer, LEASE_MS);
+    if (outcome == STORE_DONE && epoch == 0)
+        notify_ready(); /* all that a standby can be */
 }
 
 static void
