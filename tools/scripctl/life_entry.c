@@ -210,6 +210,29 @@ print_posting(const struct life_posting *p, int width, struct out *o)
             moved < 0 ? change + 1 : change, width, name, free, held);
 }
 
+#define LINE_CHARS 100
+#define INDENT     4
+
+/* A sentence, in as many lines as it takes. */
+static void
+print_sentence(const char *text, struct out *o)
+{
+    int indent = INDENT;
+    while (*text != 0) {
+        int room = LINE_CHARS - indent, length = (int)strlen(text);
+        if (length > room) {
+            length = room;
+            while (length > 0 && text[length] != ' ')
+                length--;
+            length = length == 0 ? (int)strcspn(text, " ") : length;
+        }
+        out_say(o, "%*s%.*s", indent, "", length, text);
+        text += length;
+        text += strspn(text, " ");
+        indent = 2 * INDENT;
+    }
+}
+
 void
 life_entry_print(const struct life_entry *e, struct out *o)
 {
@@ -221,7 +244,7 @@ life_entry_print(const struct life_entry *e, struct out *o)
             (unsigned long long)r->corr);
     const char *at = (const char *)e->words.data;
     for (uint32_t i = 0; i < e->words_count; i++, at += strlen(at) + 1)
-        out_say(o, "    %s", at);
+        print_sentence(at, o);
     int width = 0;
     for (uint32_t i = 0; i < e->postings_count; i++) {
         char name[LABEL_BYTES];

@@ -244,12 +244,13 @@ show_json(struct out *o, const struct shown *s)
 {
     const struct journal_record *r = &s->record;
     struct bytes text = {NULL, 0, 0}, command = {NULL, 0, 0};
-    out_table(o, "time shard seq kind corr source payload_bytes text command payload "
+    out_table(o, "time shard seq kind kind_number corr source payload_bytes text command payload "
                  "hash_before hash fits");
     out_time(o, r->time_us);
     out_uint(o, r->shard);
     out_uint(o, r->seq);
     put_kind(o, r->kind);
+    out_uint(o, r->kind);
     list_corr(o, r->corr);
     out_text(o, r->source.text);
     out_uint(o, r->payload_length);
