@@ -174,7 +174,7 @@ journal_tail(const struct call *c)
         lines.max = (uint32_t)c->o.limit;
     if (c->o.follow && (c->o.database == NULL || c->o.upto != 0 || c->o.until != INT64_MIN))
         return refuse(c, STATUS_USAGE, "USAGE",
-                      "--follow needs a --database and an open end: no --to, no --until");
+                      "--follow needs a --database and an open end: no --upto, no --until");
     struct records *r = source_open(c, &status);
     if (r == NULL)
         return status;

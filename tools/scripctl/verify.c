@@ -201,7 +201,7 @@ tell(const struct call *c, const struct proof proofs[LEDGER_SHARDS],
                 (unsigned long long)all.records, (unsigned long long)all.fills,
                 (unsigned long long)all.postings);
     else
-        out_say(c->out, "%u of the shards are wrong.", wrong);
+        out_say(c->out, "WRONG: %u of the shards.", wrong);
     return wrong == 0 ? STATUS_OK : STATUS_NO;
 }
 
