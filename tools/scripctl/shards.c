@@ -123,11 +123,14 @@ lag_of(const struct shard *s)
     return s->extent.last > s->stamp ? s->extent.last - s->stamp : 0;
 }
 
-/* How much older the tables are than the journal; the stamp's own record may be archived. */
+/* How much older the tables are than the journal; -1: unknown, the stamp's own record is not in the
+ * database. */
 static int64_t
 lag_us_of(const struct shard *s)
 {
-    return lag_of(s) == 0 || s->stamp_us == 0 ? 0 : s->head_us - s->stamp_us;
+    if (lag_of(s) == 0)
+        return 0;
+    return s->stamp_us == 0 ? -1 : s->head_us - s->stamp_us;
 }
 
 static void
@@ -144,6 +147,10 @@ static void
 put_seconds(struct out *o, int64_t us)
 {
     char text[32];
+    if (us < 0) {
+        out_text(o, NULL);
+        return;
+    }
     snprintf(text, sizeof(text), "%lld.%06lld", (long long)(us / 1000000),
              (long long)(us % 1000000));
     if (!out_is_json(o))

@@ -12,17 +12,23 @@
 #include "ledger/core/shape.h"
 #include "scripctl/value.h"
 
+#define ROOM_BYTES 256 /* what most additions fit into */
+
 void
 words_add(struct bytes *out, const char *format, ...)
 {
     va_list args, again;
+    bytes_reserve(out, ROOM_BYTES);
+    size_t room = out->room - out->length;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    int length = vsnprintf((char *)out->data + out->length, room, format, args);
     va_end(args);
     CHECK(length >= 0);
-    bytes_reserve(out, (size_t)length + 1);
-    vsnprintf((char *)out->data + out->length, (size_t)length + 1, format, again);
+    if ((size_t)length >= room) {
+        bytes_reserve(out, (size_t)length + 1);
+        vsnprintf((char *)out->data + out->length, (size_t)length + 1, format, again);
+    }
     va_end(again);
     out->length += (size_t)length;
 }
