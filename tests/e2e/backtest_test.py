@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """A backtest can be proved: its fills give its balances, its balances and prices its equity.
 
 Written a second time here, with decimals, from the recording and fills.csv alone: fees, balances,
@@ -7,12 +8,14 @@ whole, before anything runs.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import bisect
 import csv
 import json
 import os
 import random
 import subprocess
 import tempfile
+import time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from stack import ROOT, check, tell
@@ -23,7 +26,6 @@ RULES = os.path.join(ROOT, "config", "symbols.json")
 UNIT = Decimal("0.00000001")
 FEE = Decimal("0.001")
 START_NS = 1_700_000_000_000_000_000
-MINUTE_NS = 60_000_000_000
 
 
 def run(*words, status=0):
@@ -50,19 +52,32 @@ def write_lines(path, lines):
     return path
 
 
-def time_text(ns):
-    seconds, rest = divmod(ns, 1_000_000_000)
-    days, second = divmod(seconds, 86400)
-    check(days == 19675, "the test's market is on 2023-11-14", days)
-    return "2023-11-14T%02d:%02d:%02d.%06dZ" % (second // 3600, second // 60 % 60, second % 60,
-                                               rest // 1000)
+def time_text(us):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(us // 1_000_000)) + ".%06dZ" % (
+        us % 1_000_000)
+
+
+class Prices:
+    """The last price of a market at any time: both as they became known."""
+
+    def __init__(self):
+        self.times, self.prices = [], []
+
+    def add(self, at_us, price):
+        self.times.append(time_text(at_us))
+        self.prices.append(Decimal(price))
+
+    def at(self, text):
+        """That time included."""
+        known = bisect.bisect_right(self.times, text)
+        return self.prices[known - 1] if known > 0 else Decimal(0)
 
 
 class Recording:
     """A raw recording of one symbol, and what its prices were."""
 
     def __init__(self, path):
-        self.path, self.lines, self.last = path, [], []
+        self.path, self.lines, self.prices = path, [], Prices()
 
     def line(self, at_ns, stream, data):
         text = json.dumps({"stream": "btcusdt@" + stream, "data": data}, separators=(",", ":"))
@@ -76,18 +91,10 @@ class Recording:
         self.line(at_ns, "trade", {"e": "trade", "E": at_ns // 1_000_000, "s": "BTCUSDT",
                                    "t": len(self.lines) + 1, "p": str(price), "q": str(quantity),
                                    "T": at_ns // 1_000_000, "m": seller, "M": True})
-        self.last.append((at_ns, Decimal(price)))
+        self.prices.add(at_ns // 1000, price)
 
     def write(self):
         return write_lines(self.path, self.lines)
-
-    def last_at(self, at_ns):
-        """The last trade's price at a time, that time included."""
-        found = None
-        for when, price in self.last:
-            if when <= at_ns:
-                found = price
-        return found
 
 
 def walk(path, steps, seed):
@@ -115,7 +122,7 @@ def orders_of(market, count, seed, accounts):
                  "type": dice.choice(("MARKET", "LIMIT", "LIMIT")),
                  "quantity": "0.%04d" % dice.randrange(2, 400)}
         if order["type"] == "LIMIT":
-            near = market.last_at(START_NS + at_us * 1000)
+            near = market.prices.at(time_text(START_NS // 1000 + at_us))
             order["price"] = str(near + Decimal(dice.randrange(-80, 81)))
         lines.append(order)
         if dice.random() < 0.3:
@@ -150,8 +157,8 @@ class Book:
         check(self.cash >= 0 and self.base >= 0, "nobody has less than nothing", row)
 
 
-def prove(market, folder, balance):
-    """Equity again, row by row; gives the number of fills."""
+def prove(prices, folder, balance):
+    """Equity again, row by row; gives the fills."""
     fills, equity = rows(folder, "fills.csv"), rows(folder, "equity.csv")
     accounts = sorted({row["account"] for row in equity} - {"*"})
     books = {account: Book(Decimal(balance)) for account in accounts}
@@ -160,8 +167,7 @@ def prove(market, folder, balance):
         while at < len(fills) and fills[at]["time"] <= row["time"]:
             books[fills[at]["account"]].fill(fills[at])
             at += 1
-        price = ([p for when, p in market.last if time_text(when) <= row["time"]] or [Decimal(0)])
-        prove_row(row, books, price[-1], Decimal(balance))
+        prove_row(row, books, prices.at(row["time"]), Decimal(balance))
     check(at == len(fills), "all fills are in the equity", at, len(fills))
     return fills
 
@@ -218,7 +224,7 @@ def the_books_are_right(folder):
         words = ("--market", market.path, "--orders", path, "--preset", preset, "--seed", "5",
                  "--balance", "30000", "--every", "10s", "--json")
         summary = json.loads(run(*words, "--out", out).stdout.split("\n", 1)[0])
-        fills = prove(market, out, "30000")
+        fills = prove(market.prices, out, "30000")
         check(len(fills) > 100, "orders were filled under " + preset, len(fills))
         check(summary["fills"] == len(fills), "the summary counts them", summary)
         prove_evidence(market, out, fills)
@@ -269,7 +275,7 @@ def a_market_by_hand(folder):
     out = os.path.join(folder, "hand")
     run("--market", market.path, "--orders", orders, "--preset", "optimistic", "--out", out,
         "--every", "5s")
-    fills = prove(market, out, "10000")
+    fills = prove(market.prices, out, "10000")
     got = [(f["client_order_id"], f["time"][14:26], f["price"], f["quantity"], f["evidence"])
            for f in fills]
     check(got == [("buy", "13:25.000000", "50000.50000000", "0.10000000", "QUOTE"),
@@ -280,8 +286,8 @@ def a_market_by_hand(folder):
     # 10,000 - 5,000.05 + 3,006 - 3.006; 0.1 - 0.0001 - 0.06 at 50,100
     check((last["cash"], last["positions"]) == ("8002.94400000", "1998.99000000"),
           "the end, worked out by hand", last)
-    status = {row["client_order_id"]: (row["status"], row["end"]) for row in rows(out,
-                                                                                 "orders.csv")}
+    orders = rows(out, "orders.csv")
+    status = {row["client_order_id"]: (row["status"], row["end"]) for row in orders}
     check(status == {"buy": ("FILLED", "COMPLETE"), "sell": ("FILLED", "COMPLETE"),
                      "never": ("NEW", "OPEN"), "poor": ("REFUSED", "FUNDS_TOO_LOW")},
           "what became of them", status)
@@ -318,7 +324,8 @@ def markets_of_all_kinds(folder):
                orders, "--length", "5m", "--json")
     summary = json.loads(done.stdout.split("\n", 1)[0])
     check(summary["filled"] == 2 and summary["unvalued"] == 0, "two markets at once", summary)
-    check(summary["end"] == time_text(START_NS + 5 * MINUTE_NS), "as long as was said", summary)
+    end = time_text(START_NS // 1000 + 300_000_000)
+    check(summary["end"] == end, "as long as was said", summary)
 
 
 def wrong_input_is_refused(folder):
