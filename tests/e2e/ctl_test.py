@@ -19,15 +19,16 @@ from stack import ROOT, Stack, check, tell, wait_for
 LINES_S = 60
 
 
-def ctl(stack, *words, status=0, **options):
-    """Runs ./scrip ctl; its standard output."""
+def ctl(stack, *words, status=0, says=True, **options):
+    """Runs ./scrip ctl; its standard output. What fails says why."""
     run = subprocess.run([os.path.join(ROOT, "scrip"), "ctl", *map(str, words)],
                          env=stack.environment, stdin=subprocess.DEVNULL, capture_output=True,
                          text=True, check=False, **options)
     said = " ".join(map(str, words))
     check(run.returncode == status, "scripctl %s ends with %d" % (said, status),
           run.returncode, run.stdout[-500:], run.stderr[-500:])
-    check(status == 0 or run.stderr.startswith("scripctl: "), "and says why", run.stderr)
+    check(status == 0 or not says or run.stderr.startswith("scripctl: "), "and says why",
+          run.stderr)
     return run.stdout
 
 
@@ -251,6 +252,33 @@ def overview(stack, users):
     ctl(stack, "shards")
 
 
+def as_auditor(stack):
+    """The role that may read the books, and not who signs in."""
+    socket = os.path.join(os.path.realpath(os.path.join(stack.dir, "pg")), "socket")
+    database = "host=%s dbname=scrip user=scrip_audit" % socket
+    account = rows(stack, "accounts", "--database", database)[0]
+    check(account["user"] is None and account["balances"], "accounts without names", account)
+    life = rows(stack, "account", account["account_id"], "--database", database)[0]
+    check(life["entries"], "lives", life)
+    check(rows(stack, "shards", "--database", database), "shards")
+
+
+def tampered(stack, life):
+    """A record that somebody changed: where it is told, and that nothing behind it is believed."""
+    entry = life["entries"][4]
+    where = "shard = %d AND seq = %d" % (entry["shard"], entry["seq"])
+    stack.sql("UPDATE ledger.journal SET corr = corr + 1 WHERE " + where)
+    answer = rows(stack, "account", life["account_id"], status=1)
+    named = "shard %d record %d" % (entry["shard"], entry["seq"])
+    check(answer[0]["error"]["code"] == "JOURNAL_WRONG" and named in answer[0]["error"]["message"],
+          "the life ends at the record that was changed", answer)
+    shown = rows(stack, "journal", "show", entry["shard"], entry["seq"], status=1, says=False)
+    check(shown[0]["fits"] is False, "whose hash does not fit", shown)
+    before = rows(stack, "account", life["account_id"], "--upto", entry["seq"] - 1)[0]
+    check(before["entries"] == life["entries"][:4], "what is before it is told", before)
+    stack.sql("UPDATE ledger.journal SET corr = corr - 1 WHERE " + where)
+
+
 def refusals(stack):
     for words, status, code in (
             (("order", 5207287069199999), 1, "ORDER_NOT_FOUND"),
@@ -326,6 +354,8 @@ def story():
         show(stack, life)
         follow(stack, users[1])
         overview(stack, users)
+        as_auditor(stack)
+        tampered(stack, life)
         refusals(stack)
         shells(stack)
         without_database(stack)

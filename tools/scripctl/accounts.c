@@ -19,11 +19,11 @@
 #define NAMES_SQL     "gateway.users u ON u.id = a.user_id"
 
 /* Another role may be let at the ledger's tables and not at the users'. */
-static const char may_sql[] =
-    "SELECT CASE WHEN to_regclass('gateway.users') IS NULL THEN false"
-    " ELSE has_schema_privilege('gateway', 'USAGE')"
-    "  AND has_column_privilege('gateway.users', 'id', 'SELECT')"
-    "  AND has_column_privilege('gateway.users', 'username', 'SELECT') END";
+static const char may_sql[] = "SELECT coalesce(bool_or(has_schema_privilege(n.oid, 'USAGE')"
+                              " AND has_column_privilege(c.oid, 'id', 'SELECT')"
+                              " AND has_column_privilege(c.oid, 'username', 'SELECT')), false)"
+                              " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                              " WHERE n.nspname = 'gateway' AND c.relname = 'users'";
 
 #define COLUMNS_SQL                                                                                \
     "a.shard, a.user_id, a.tier, a.orders_placed, (SELECT count(*) FROM ledger.\"order\" o"        \
