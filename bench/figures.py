@@ -82,13 +82,14 @@ def write_between(path, name, text):
     say("  -> %s" % path)
 
 
-def settle(name, ratio, aim, unit, raw, sentence, runs=RUNS):
-    """Prints the figure and writes its file."""
+def settle(name, ratio, aim, unit, raw, sentence, runs=RUNS, more=None):
+    """Prints the figure and writes its file; `more` are fields of their own beside the raw ones."""
     machine = {"processors": os.cpu_count(), "load_1m": os.getloadavg()[0]}
     os.makedirs(OUT, exist_ok=True)
     path = os.path.join(OUT, name + ".json")
     figure = {"name": name, "ratio": round(ratio, 4) if ratio is not None else None, "aim": aim,
-              "unit": unit, "runs": runs, "raw": raw, "machine": machine}
+              "unit": unit, "runs": runs, "raw": raw, "machine": machine,
+              **(more or {})}
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(figure, file, indent=1)
         file.write("\n")

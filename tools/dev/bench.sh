@@ -9,10 +9,11 @@ bench_usage() {
     cat <<'TXT'
 usage: ./scrip bench [e2e] [journal] [match] [recovery] [tick]
                      [realism [FILE] [--write PAGE]] [sensitivity [SEED] [--write PAGE]]
+       ./scrip bench storm [--seconds S] [--seed N] [--kills N] [--rate N]
 
-Measures what is named, or everything: at least five runs each, medians, one ratio. Writes
-var/bench/NAME.json with name, ratio (bigger is better), aim, unit and the raw figures. Needs no
-root when everything is installed, starts its own servers and stops them, and exits 0 whatever
+Measures what is named, or everything but the storm: at least five runs each, medians, one ratio.
+Writes var/bench/NAME.json with name, ratio (bigger is better), aim, unit and the raw figures. Needs
+no root when everything is installed, starts its own servers and stops them, and exits 0 whatever
 the figures are.
 
   realism      what the fill models make of the real orders of FILE, order-by-order messages in
@@ -20,6 +21,9 @@ the figures are.
   recovery     starts with a million open orders, and kills under load; several minutes
   sensitivity  the same orders under each preset of fill rules, in the market recorded under
                SCRIP_DATA/l2_raw, or in the synthetic one
+  storm        one run of about 7 minutes: all parts are killed, stopped and cut off under load,
+               200 times and more; ratio 1 when nothing was lost or doubled. Cuts of the network
+               need root, who gets a network of its own for it; without they are left out
   --write      puts the table between its markers in PAGE, such as docs/fills.md
 
   SCRIP_DATA        folder of recorded market data for `realism` and `sensitivity`

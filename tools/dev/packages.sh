@@ -13,9 +13,9 @@ packages_run=(
     postgresql-client-15 procps python3 python3-websocket redis-server redis-tools sqitch
     libdbd-pg-perl util-linux xz-utils zlib1g-dev
 )
-# To test (clang brings libFuzzer) and to measure.
-packages_test=(clang clang-format libclang-rt-14-dev binutils)
-packages_bench=(wrk)
+# To test (clang brings libFuzzer, iproute2 cuts networks) and to measure.
+packages_test=(clang clang-format libclang-rt-14-dev binutils iproute2)
+packages_bench=(iproute2 wrk)
 
 packages_missing() {
     local found
