@@ -239,9 +239,11 @@ life_entry_print(const struct life_entry *e, struct out *o)
     const struct journal_record *r = e->step->record;
     const struct msg_layout *l = msg_layout((enum msg_type)r->kind);
     char time[VALUE_TIME_BYTES];
-    out_say(o, "%s  record %llu, %s from %s, request %016llx", value_time_text(r->time_us, time),
-            (unsigned long long)r->seq, l == NULL ? "?" : l->name, r->source.text,
-            (unsigned long long)r->corr);
+    char request[32] = "";
+    if (r->corr != 0)
+        snprintf(request, sizeof(request), ", request %016llx", (unsigned long long)r->corr);
+    out_say(o, "%s  record %llu, %s from %s%s", value_time_text(r->time_us, time),
+            (unsigned long long)r->seq, l == NULL ? "?" : l->name, r->source.text, request);
     const char *at = (const char *)e->words.data;
     for (uint32_t i = 0; i < e->words_count; i++, at += strlen(at) + 1)
         print_sentence(at, o);
@@ -311,7 +313,10 @@ add_head(struct bytes *out, const struct journal_record *r)
               (unsigned long long)r->seq, value_time_text(r->time_us, time),
               l == NULL ? "?" : l->name);
     add_text(out, "source", r->source.text);
-    words_add(out, ",\"corr\":\"%016llx\",\"hash\":\"", (unsigned long long)r->corr);
+    if (r->corr == 0)
+        words_add(out, ",\"corr\":null,\"hash\":\"");
+    else
+        words_add(out, ",\"corr\":\"%016llx\",\"hash\":\"", (unsigned long long)r->corr);
     for (int i = 0; i < HASH_BYTES; i++)
         words_add(out, "%02x", r->hash[i]);
     words_add(out, "\"");
