@@ -196,15 +196,24 @@ def show(stack, life):
     check(entry["hash"] in text and "account_id" in text and "Fits" in text, "for people", text)
 
 
+def database_of(stack, role="scrip"):
+    socket = os.path.join(os.path.realpath(os.path.join(stack.dir, "pg")), "socket")
+    return "host=%s dbname=scrip user=%s" % (socket, role)
+
+
+def follower(stack, *words):
+    """A tail --follow that runs, without a shell around it."""
+    program = os.path.join(stack.environment["SCRIP_BUILD"], "tools", "scripctl", "scripctl")
+    return subprocess.Popen(
+        [program, "journal", "tail", "--follow", "--json", "-n", "1", *map(str, words),
+         "--database", database_of(stack)], text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
 def follow(stack, user):
     """tail --follow tells of an order while it waits, and ends by Ctrl-C."""
     account = user.account()["account_id"]
-    program = os.path.join(stack.environment["SCRIP_BUILD"], "tools", "scripctl", "scripctl")
-    socket = os.path.join(os.path.realpath(os.path.join(stack.dir, "pg")), "socket")
-    process = subprocess.Popen(
-        [program, "journal", "tail", "--follow", "--json", "-n", "1", "--account", str(account),
-         "--database", "host=%s dbname=scrip user=scrip" % socket],
-        stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    process = follower(stack, "--account", account)
     try:
         first = json.loads(process.stdout.readline())
         check(first["account_id"] == account, "the last record comes first", first)
@@ -220,7 +229,7 @@ def follow(stack, user):
         check(process.wait(LINES_S) == -signal.SIGINT, "Ctrl-C ends it", process.returncode)
     finally:
         process.kill()
-        process.stdout.close()
+        process.communicate()
 
 
 # ---- The rest ----
@@ -254,8 +263,7 @@ def overview(stack, users):
 
 def as_auditor(stack):
     """The role that may read the books, and not who signs in."""
-    socket = os.path.join(os.path.realpath(os.path.join(stack.dir, "pg")), "socket")
-    database = "host=%s dbname=scrip user=scrip_audit" % socket
+    database = database_of(stack, "scrip_audit")
     account = rows(stack, "accounts", "--database", database)[0]
     check(account["user"] is None and account["balances"], "accounts without names", account)
     life = rows(stack, "account", account["account_id"], "--database", database)[0]
@@ -334,7 +342,12 @@ def shells(stack):
 
 
 def without_database(stack):
+    process = follower(stack)
+    process.stdout.readline()
     stack.stop("postgres")
+    said = process.communicate(timeout=LINES_S)[1]
+    check(process.returncode == 3 and said.startswith("scripctl: following the journal: "),
+          "a follower whose database ends says so", process.returncode, said)
     run = subprocess.run([os.path.join(ROOT, "scrip"), "ctl", "shards"], env=stack.environment,
                          capture_output=True, text=True, check=False)
     check(run.returncode == 3 and "./scrip up" in run.stderr, "a stack that does not run", run)
