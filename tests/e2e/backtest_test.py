@@ -356,6 +356,31 @@ def wrong_input_is_refused(folder):
     run("--market", market, "--orders", path + ".gone", status=3)
 
 
+def the_page_is_true(folder):
+    """The example of docs/backtest.md, but for what any change of a core changes."""
+    with open(os.path.join(ROOT, "docs", "backtest.md"), encoding="ascii") as file:
+        page = file.read().split("<!-- example: begin -->")[1].split("<!-- example: end -->")[0]
+    blocks = [[]]
+    for line in page.split("\n"):
+        if line.startswith("    "):
+            blocks[-1].append(line[4:].rstrip())
+        elif line and blocks[-1]:
+            blocks.append([])
+    orders, printed, equity, fills = blocks[:4]
+    check(printed[0].startswith("$ ./scrip ctl backtest --market "), "the command", printed[0])
+    words = printed[0].split()[4:]
+    write_lines(os.path.join(folder, "page.jsonl"), orders)
+    out = os.path.join(folder, "page")
+    words = [{"orders.jsonl": os.path.join(folder, "page.jsonl"), "result": out}.get(w, w)
+             for w in words]
+    shown = [line.rstrip() for line in run(*words).stdout.split("\n")]
+    for line in printed[1:]:
+        check(line in shown or line.startswith(("records", "state_hash")), "as printed", line)
+    for name, lines in (("equity.csv", equity), ("fills.csv", fills)):
+        with open(os.path.join(out, name), encoding="ascii") as file:
+            check("\n".join(lines) in file.read(), "the page shows " + name, lines)
+
+
 def story():
     """A backtest can be proved from its files."""
     with tempfile.TemporaryDirectory(prefix="scrip-backtest-") as folder:
@@ -363,6 +388,7 @@ def story():
         csv_says_the_same(folder)
         markets_of_all_kinds(folder)
         wrong_input_is_refused(folder)
+        the_page_is_true(folder)
         the_books_are_right(folder)
 
 
