@@ -9,6 +9,7 @@
 
 #include "ledger/core/account.h"
 #include "ledger/core/order.h"
+#include "scripctl/send.h"
 #include "scripctl/source.h"
 
 enum replay_result
@@ -192,6 +193,12 @@ enum status
 replay(const struct call *c)
 {
     enum status status;
+    if (c->o.to != NULL)
+        return replay_into(c);
+    if (send_is_meant(c))
+        return refuse(c, STATUS_USAGE, "OPTION_INVALID",
+                      "--after, --since, --symbol, --limit, --speed, --patience and --yes go with "
+                      "--to");
     struct records *r = source_open(c, &status);
     if (r == NULL)
         return status;

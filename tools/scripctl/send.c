@@ -514,3 +514,11 @@ replay_into(const struct call *c)
     free(lists);
     return status;
 }
+
+bool
+send_is_meant(const struct call *c)
+{
+    const struct options *o = &c->o;
+    return o->after != 0 || o->since != INT64_MIN || o->symbol != NULL || o->limit != 0 ||
+           o->speed != NULL || o->patience != NULL || o->yes;
+}

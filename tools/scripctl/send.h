@@ -16,5 +16,7 @@
 
 /* What the command `replay` does with --to. Exit status 1 when something differs. */
 enum status replay_into(const struct call *c);
+/* Whether something was said that only --to makes sense of. */
+bool send_is_meant(const struct call *c);
 
 #endif
