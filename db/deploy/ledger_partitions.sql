@@ -6,6 +6,8 @@
 -- into the last partition with records in it, or behind. Partitions are known by their bounds,
 -- their names are for people. What is there becomes the first of them; its key is made anew.
 --
+-- Services must be stopped.
+--
 -- SPDX-License-Identifier: Apache-2.0
 BEGIN;
 
