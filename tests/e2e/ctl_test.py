@@ -330,6 +330,10 @@ def shells(stack):
           completed("journal", ""))
     check("--follow" in completed("journal", "tail", "--fo"), "and an option",
           completed("journal", "tail", "--fo"))
+    check(completed("journal", "list", "-n", "5", "--kind", "=", "acc") == ["account_open"],
+          "and a kind of record", completed("journal", "list", "-n", "5", "--kind", "=", "acc"))
+    check(completed("--limit", "5", "completion", "z") == ["zsh"], "and an argument",
+          completed("--limit", "5", "completion", "z"))
     check(completed("shards", "--kin") == [], "but none that it does not take")
     ctl(stack, "completion", "zsh")
     page = ctl(stack, "man")

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/msg.h"
 #include "scripctl/table.h"
 
 /* The words that may follow `prefix`, each once: ("journal " -> list show tail). */
@@ -54,45 +55,113 @@ print_groups(FILE *to)
             continue;
         char prefix[OPTION_NAME_BYTES];
         snprintf(prefix, sizeof(prefix), "%.*s ", (int)size, c->words);
-        fprintf(to, "    '%.*s') words='", (int)size, c->words);
+        fprintf(to, "    '%.*s') choices='", (int)size, c->words);
         print_next_words(to, prefix);
         fputs("' ;;\n", to);
     }
 }
 
-/* Both shells run the same function; zsh reads bash's with bashcompinit. */
+/* "--limit | -n": what is followed by a value. */
 static void
-print_function(FILE *to)
+print_valued(FILE *to)
 {
-    const struct command_row *c;
-    fputs("_scripctl() {\n"
-          "    local word command='' at=1\n"
-          "    COMPREPLY=()\n"
+    const struct option_row *o;
+    char name[OPTION_NAME_BYTES];
+    const char *before = "";
+    for (uint32_t i = 0; (o = option_at(i)) != NULL; i++) {
+        if (o->kind == OPTION_IS_FLAG)
+            continue;
+        fprintf(to, "%s--%s", before, option_name(o, name));
+        if (o->letter != 0)
+            fprintf(to, " | -%c", o->letter);
+        before = " | ";
+    }
+}
+
+/* Kinds of records, for --kind. */
+static void
+print_kinds(FILE *to)
+{
+    const struct msg_layout *l;
+    for (uint32_t i = 0; (l = msg_layout_at(i)) != NULL; i++)
+        if (strcmp(l->effect, "MUTATES") == 0 && strcmp(l->to, "LEDGER") == 0)
+            fprintf(to, "%s ", l->name);
+}
+
+/* What has been typed: the command's words in `command`, without options and their values. Shells
+ * break words at '='. */
+static void
+print_reading(FILE *to)
+{
+    fputs("    local word command='' at=1 choices='' flags='' before\n"
           "    local typed=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+          "    COMPREPLY=()\n"
           "    while [ \"$at\" -lt \"$COMP_CWORD\" ]; do\n"
           "        word=${COMP_WORDS[at]}\n"
           "        case $word in\n"
+          "        ",
+          to);
+    print_valued(to);
+    fputs(")\n"
+          "            at=$((at + 1))\n"
+          "            [ \"${COMP_WORDS[at]}\" != = ] || at=$((at + 1))\n"
+          "            ;;\n"
           "        -*) ;;\n"
           "        *) command=\"${command:+$command }$word\" ;;\n"
           "        esac\n"
           "        at=$((at + 1))\n"
           "    done\n"
-          "    local words='' flags=''\n"
-          "    case $command in\n"
-          "    '') words='",
+          "    before=${COMP_WORDS[COMP_CWORD - 1]}\n"
+          "    [ \"$before\" != = ] || before=${COMP_WORDS[COMP_CWORD - 2]}\n"
+          "    [ \"$typed\" != = ] || typed=''\n"
+          "    case $before in\n"
+          "    --kind | -k)\n"
+          "        COMPREPLY=($(compgen -W '",
           to);
+    print_kinds(to);
+    fputs("' -- \"$typed\"))\n"
+          "        return\n"
+          "        ;;\n"
+          "    ",
+          to);
+    print_valued(to);
+    fputs(") return ;;\n    esac\n", to);
+}
+
+/* What a command takes: its options, and words where its argument is one of a few. */
+static void
+print_command(FILE *to, const struct command_row *c)
+{
+    fprintf(to, "    '%s' | '%s '*) flags='", c->words, c->words);
+    print_flags(to, c);
+    bool is_choice = strchr(c->arguments, '|') != NULL &&
+                     strspn(c->arguments, "abcdefghijklmnopqrstuvwxyz|") == strlen(c->arguments);
+    if (is_choice) {
+        fputs("' choices='", to);
+        for (const char *at = c->arguments; *at != 0; at++)
+            fputc(*at == '|' ? ' ' : *at, to);
+    }
+    fputs("' ;;\n", to);
+}
+
+/* Both shells run the same function; zsh reads bash's with bashcompinit, where `words` is its own.
+ */
+static void
+print_function(FILE *to)
+{
+    const struct command_row *c;
+    fputs("_scripctl() {\n", to);
+    print_reading(to);
+    fputs("    case $command in\n    '') choices='", to);
     print_next_words(to, "");
     fputs("' flags='--help --version ' ;;\n", to);
     print_groups(to);
-    for (uint32_t i = 0; (c = command_at(i)) != NULL; i++) {
-        fprintf(to, "    '%s' | '%s '*) flags='", c->words, c->words);
-        print_flags(to, c);
-        fputs("' ;;\n", to);
-    }
+    for (uint32_t i = 0; (c = command_at(i)) != NULL; i++)
+        print_command(to, c);
     fputs("    esac\n"
           "    case $typed in\n"
           "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$typed\")) ;;\n"
-          "    *) [ -z \"$words\" ] || COMPREPLY=($(compgen -W \"$words\" -- \"$typed\")) ;;\n"
+          "    *) [ -z \"$choices\" ] || COMPREPLY=($(compgen -W \"$choices\" -- \"$typed\")) ;;\n"
           "    esac\n"
           "    case ${COMPREPLY[0]:-} in\n"
           "    *=) compopt -o nospace 2>/dev/null || true ;;\n"
