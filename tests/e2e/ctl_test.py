@@ -271,6 +271,26 @@ def as_auditor(stack):
     check(rows(stack, "shards", "--database", database), "shards")
 
 
+def archived(stack, life):
+    """Segment files tell the same as the database they were made of, without it."""
+    folder = os.path.join(stack.dir, "segments")
+    ctl(stack, "export", folder)
+    alone = ("--archive", folder, "--database=")
+    check(rows(stack, "account", life["account_id"], *alone)[0] == life, "the same life")
+    everything = rows(stack, "journal", "list")
+    for words in (("journal", "list"), ("journal", "list", "--kind", "order_report"),
+                  ("journal", "tail", "-n", "7"), ("journal", "list", "--symbol", "BTCUSDT")):
+        check(rows(stack, *words, *alone) == rows(stack, *words), "the same records", words)
+    check(rows(stack, "journal", "list", "--archive", folder) == everything, "and as both together")
+    entry = life["entries"][1]
+    where = (entry["shard"], entry["seq"], 1)
+    check(rows(stack, "journal", "show", *where, *alone) == rows(stack, "journal", "show", *where),
+          "the same record")
+    found = [r for r in rows(stack, "shards", *alone) if r["last"]]
+    check(sum(r["records"] for r in found) == len(everything) and
+          all(r["lag_records"] is None for r in found), "shards of segments", found)
+
+
 def tampered(stack, life):
     """A record that somebody changed: where it is told, and that nothing behind it is believed."""
     entry = life["entries"][4]
@@ -372,6 +392,7 @@ def story():
         follow(stack, users[1])
         overview(stack, users)
         as_auditor(stack)
+        archived(stack, life)
         tampered(stack, life)
         refusals(stack)
         shells(stack)
