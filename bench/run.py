@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""run - measures what is named, or all: e2e, journal, match, realism, recovery, sensitivity, tick.
+"""run - measures what is named, or all: e2e, journal, match, realism, recovery, replay,
+sensitivity, tick.
 
 What follows a name and is none is for that measurement: `realism FILE`. `storm` takes minutes and
 kills its services all along, so it runs only when it is named.
@@ -16,7 +17,7 @@ import traceback
 
 from figures import Failed, say
 
-NAMES = ("e2e", "journal", "match", "realism", "recovery", "sensitivity", "tick")
+NAMES = ("e2e", "journal", "match", "realism", "recovery", "replay", "sensitivity", "tick")
 NAMED_ONLY = ("storm",)
 WITH_WORDS = ("realism", "sensitivity", "storm")
 

@@ -281,8 +281,8 @@ def changed_rows(court):
     for status in ("= 3", "= 1"):  # one that is finished, one that is open
         order, done = court.scrip.sql("SELECT order_id, executed_quantity FROM ledger.\"order\" "
                                       "WHERE status %s LIMIT 1" % status)[0]
-        a_changed_row(court, "UPDATE ledger.\"order\" SET executed_quantity = executed_quantity + 5 "
-                      "WHERE order_id = %s" % order, "ledger.order",
+        a_changed_row(court, "UPDATE ledger.\"order\" SET executed_quantity = executed_quantity "
+                      "+ 5 WHERE order_id = %s" % order, "ledger.order",
                       "account_id %s, order_id %s" % (account, order), "executed_quantity",
                       int(done) + 5, done)
     a_changed_row(court, "UPDATE ledger.settings SET leverage = 125 WHERE wallet = 2",

@@ -7,7 +7,7 @@
 
 bench_usage() {
     cat <<'TXT'
-usage: ./scrip bench [e2e] [journal] [match] [recovery] [tick]
+usage: ./scrip bench [e2e] [journal] [match] [recovery] [replay] [tick]
                      [realism [FILE] [--write PAGE]] [sensitivity [SEED] [--write PAGE]]
        ./scrip bench storm [--seconds S] [--seed N] [--kills N] [--rate N]
 
@@ -19,6 +19,7 @@ the figures are.
   realism      what the fill models make of the real orders of FILE, order-by-order messages in
                LOBSTER's format; without FILE those under SCRIP_DATA/l3
   recovery     starts with a million open orders, and kills under load; several minutes
+  replay       a journal proved from its first record on, out of segment files, on one core
   sensitivity  the same orders under each preset of fill rules, in the market recorded under
                SCRIP_DATA/l2_raw, or in the synthetic one
   storm        one run of about 7 minutes: all parts are killed, stopped and cut off under load,
@@ -29,6 +30,7 @@ the figures are.
   SCRIP_DATA        folder of recorded market data for `realism` and `sensitivity`
   SCRIP_BENCH       folder of recorded order streams for `match` (its own generator without)
   SCRIP_BENCH_KILLS, SCRIP_BENCH_ORDERS  of `recovery`: kills of a kind, open orders
+  SCRIP_BENCH_RECORDS  of `replay`: records of its journal
   SCRIP_BENCH_RUNS  runs of each measurement, at least 5
 TXT
 }
