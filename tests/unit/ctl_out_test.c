@@ -11,11 +11,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "random_msg.h"
 #include "scripctl/out.h"
 #include "scripctl/progress.h"
 #include "scripctl/scratch.h"
 #include "scripctl/table.h"
 #include "scripctl/words.h"
+#include "wire/json.h"
+
+#include <json-c/json.h>
 
 static char *text;
 static size_t length;
@@ -403,4 +407,29 @@ Test(ctl_words, json_has_every_field_and_exact_amounts)
     cr_assert_not_null(strstr(words_text(&json), "\"held\":\"0.00000000\""));
     cr_assert_null(strstr(words_text(&json), "stop_price"));
     bytes_free(&json);
+}
+
+/* Whatever a journal may hold, at the ends of its ranges: it is told in one line, and its JSON
+ * parses. */
+Test(ctl_words, every_message_can_be_told)
+{
+    struct random random = {.state = 5};
+    struct arena lists;
+    static struct msg m;
+    arena_init(&lists, aligned_alloc(16, 4 << 20), 4 << 20);
+    for (uint32_t i = 0; i < 20000; i++) {
+        const struct msg_layout *l = msg_layout_at(i % 64);
+        if (l == NULL || strcmp(l->effect, "MUTATES") != 0)
+            continue;
+        arena_reset(&lists);
+        random_msg(&random, l, 3, &lists, &m);
+        cr_assert_gt(strlen(words_of(&m)), 3);
+        struct bytes json = {NULL, 0, 0};
+        words_json(&json, l, msg_body_const(&m), i % 2 == 0);
+        struct json_object *parsed = json_parse(words_text(&json), json.length, 16);
+        cr_assert_not_null(parsed, "%s", words_text(&json));
+        json_object_put(parsed);
+        bytes_free(&json);
+    }
+    free(lists.bytes);
 }

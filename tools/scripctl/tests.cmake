@@ -11,7 +11,8 @@ scrip_unit_test(ctl_backtest_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_backtest_te
   LIBS scripctl_parts)
 scrip_unit_test(ctl_command_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_command_test.c
   LIBS scripctl_parts)
-scrip_unit_test(ctl_out_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_out_test.c LIBS scripctl_parts)
+scrip_unit_test(ctl_out_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_out_test.c
+  LIBS scripctl_parts scrip_random_msg PkgConfig::json_c)
 scrip_unit_test(ctl_life_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_life_test.c ${ctl_journal}
   LIBS scripctl_parts matcher_core PkgConfig::json_c)
 scrip_unit_test(ctl_evidence_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_evidence_test.c
