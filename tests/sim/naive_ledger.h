@@ -46,6 +46,7 @@ struct naive_ledger {
     uint32_t orders_count;
     uint32_t *by_shard[LEDGER_SHARDS]; /* the nth order of a shard */
     uint32_t by_shard_count[LEDGER_SHARDS];
+    int64_t now_us; /* of the command at hand, for what is good till a time; set by the caller */
 };
 
 void naive_ledger_free(struct naive_ledger *n);

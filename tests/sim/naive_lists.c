@@ -74,7 +74,14 @@ partner_of(const struct naive_ledger *n, const struct naive_order *o)
     return o->partner != 0 ? naive_ledger_order(n, o->partner) : NULL;
 }
 
-/* The order it waited for has ended. A pair becomes live as one. */
+/* Its time has passed while it waited. */
+static bool
+is_late(const struct naive_ledger *n, const struct naive_order *o)
+{
+    return o->cmd.expire_us != 0 && o->cmd.expire_us <= n->now_us;
+}
+
+/* The order it waited for has ended. A pair becomes live as one, or not at all. */
 static void
 wake(struct naive_ledger *n, struct naive_order *o, enum order_end end)
 {
@@ -84,14 +91,19 @@ wake(struct naive_ledger *n, struct naive_order *o, enum order_end end)
     enum order_end result = ORDER_END_NONE;
     if (o->becomes != ORDER_END_NONE && o->becomes != end)
         result = end_of_pending(o, end);
+    else if (is_late(n, o) || (is_pair && is_late(n, p)))
+        result = is_late(n, o) ? ORDER_END_GTD_REACHED : ORDER_END_OCO_TRIGGER;
     else if (naive_ledger_free_for(n, o) <
              (is_pair ? naive_ledger_pair_need(n, o) : naive_ledger_need(o)))
         result = ORDER_END_NOT_ACTIVATED;
+    bool is_of_time = result == ORDER_END_GTD_REACHED || result == ORDER_END_OCO_TRIGGER;
     o->waits_for = 0;
     o->end = result;
     if (is_pair) {
         p->waits_for = 0;
-        p->end = result;
+        p->end = !is_of_time     ? result
+                 : is_late(n, p) ? ORDER_END_GTD_REACHED
+                                 : ORDER_END_OCO_TRIGGER;
     }
 }
 
@@ -124,15 +136,20 @@ naive_ledger_note_list(struct naive_ledger *n, const struct list_place *cmd, tex
     uint64_t ids[LIST_MAX] = {0};
     uint32_t count = cmd->orders_count;
     uint32_t first_of_pair = cmd->contingency == CONTINGENCY_OTOCO ? 1 : 0;
+    bool is_refused = false;
+    for (uint32_t i = 0; i < count; i++)
+        is_refused = is_refused || cmd->orders[i].is_refused;
     if (count != (cmd->contingency == CONTINGENCY_OTOCO ? 3u : 2u))
         return no(why, "a list has another number of orders than its kind");
     for (uint32_t i = 0; i < count; i++) {
         const struct order_place one = place_of(cmd->account_id, &cmd->orders[i]);
         struct naive_order *o = naive_ledger_add(n, &one);
         ids[i] = o->id;
+        if (is_refused && o->end == ORDER_END_NONE)
+            o->end = ORDER_END_LIST_REJECTED; /* chance rejects all or none */
         if (i > 0 && ids[i] != ids[0] + i)
             return no(why, "the ids of a list are not consecutive");
-        if (cmd->contingency != CONTINGENCY_OCO && i > 0) {
+        if (cmd->contingency != CONTINGENCY_OCO && i > 0 && !is_refused) {
             o->waits_for = ids[0];
             o->becomes = ORDER_END_COMPLETE;
         }

@@ -1,328 +1,355 @@
 /*
- * sim.c - the seeded simulation: chooses who moves next and what breaks, and tells how it went.
+ * sim.c - the seeded simulation as a program: many seeds side by side, and how they went.
  *
- *   sim [--seed N] [--runs R] [--steps M] [--mutation NAME] [--expect-failure] [--verbose]
+ *   sim [--seed N] [--runs R] [--steps M] [--jobs J] [--mutation NAME] [--expect-failure]
+ *       [--mutations] [--quiet] [--verbose]
  *
- * One run is one seed; R runs take the seeds N, N + 1, ... After M steps the faults stop, the
- * clients get their answers, and the judge compares everything. A run that fails prints the
- * command that tells its story again. With a mutation the simulation does something wrong on
- * purpose; --expect-failure then ends well only when that was seen.
+ * One run is one seed; R runs take the seeds N, N + 1, ... in J processes. After M steps the faults
+ * stop, the clients get their answers, and the judge compares everything. A run that fails prints
+ * the command that tells its story again, and the end of that story. With a mutation the simulation
+ * does something wrong on purpose; --expect-failure then ends well only when that was seen.
+ * --mutations looks for the first of R seeds that sees each of them, and prints a table.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "sim/sim.h"
 
+#include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/log.h"
 
-#define LISTS_BYTES (1u << 20)
-#define REST_MAX_US INT64_C(60000000) /* virtual; by then everybody must have an answer */
+#define JOBS_MAX     64
+#define FAILURES_MAX 3 /* then it is enough */
 
 struct arguments {
     uint64_t seed;
-    uint32_t runs, steps;
+    uint32_t runs, steps, jobs;
     enum sim_mutation mutation;
-    bool expect_failure, is_verbose;
+    bool expect_failure, is_verbose, is_quiet, all_mutations;
 };
 
-static const char *const mutations[] = {
-#define SIM_NAME(name, sentence) #name,
-    SIM_MUTATIONS(SIM_NAME)
-#undef SIM_NAME
+/* A job is a run of seeds that ends with its first failure. Without --mutations all of them share
+ * the seeds. */
+struct worker {
+    pid_t pid;
+    enum sim_mutation mutation;
+    _Atomic uint64_t seed; /* at work */
+    uint32_t done;
+    bool has_failed;
+    uint64_t failed_seed;
+    uint32_t failed_step;
+    char failure[512];
+    struct sim_counts counts;
 };
 
-/* What is being run, for a CHECK or a sanitizer that ends the process. */
-static char story[160];
+/* What parent and workers share. */
+struct shared {
+    _Atomic uint64_t next; /* seed */
+    _Atomic uint32_t done, failures;
+    struct worker workers[JOBS_MAX];
+    char tail[SIM_TAIL_LINES * SIM_TAIL_BYTES];
+};
 
-static void
-on_abort(int signal)
-{
-    (void)signal;
-    ssize_t done = write(STDERR_FILENO, story, strlen(story));
-    (void)done;
-}
+static struct shared *shared;
+static struct sim sim;
 
-void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
-
-static void
-on_death(void)
-{
-    on_abort(0);
-}
-
-/* ---- The seed's character ------------------------------------------------------------------- */
-
-/* Now and then none of it, now and then a lot. */
-static uint32_t
-rate(struct sim *s, uint32_t usual)
-{
-    switch (sim_draw(s, 4)) {
-    case 0:
-        return 0;
-    case 1:
-        return usual * 4;
-    default:
-        return usual;
-    }
-}
-
-static void
-wire_character(struct sim *s, struct wire *w, bool is_clients)
-{
-    w->delay_us = 1 + (int64_t)sim_draw(s, 3000);
-    w->lost = rate(s, is_clients ? 20 : 6);
-    w->doubled = is_clients ? rate(s, 40) : 0;
-    w->damaged = rate(s, 2);
-}
-
-static void
-character(struct sim *s)
-{
-    s->accounts = 3 + (uint32_t)sim_draw(s, SIM_ACCOUNTS_MAX - 3);
-    s->matchers_count = 1 + (uint32_t)sim_draw(s, SIM_MATCHERS_MAX);
-    s->crash_ledger = rate(s, 3);
-    s->crash_matcher = rate(s, 2);
-    s->store_break = rate(s, 3);
-    s->store_refuse = rate(s, 20);
-    s->store_slow = rate(s, 10);
-    s->wish = 100 + (uint32_t)sim_draw(s, 500);
-    s->tick = 50 + (uint32_t)sim_draw(s, 400);
-    s->market_gap = rate(s, 4);
-    s->patience = 400 + (uint32_t)sim_draw(s, 500);
-    s->split = rate(s, 100);
-    s->spread = 1 + (uint32_t)sim_draw(s, 15);
-    s->favourites = 1 + (uint32_t)sim_draw(s, SIM_SYMBOLS);
-    for (uint32_t i = 0; i < SIM_GATEWAYS; i++) {
-        wire_character(s, &s->to_ledger[i], true);
-        wire_character(s, &s->from_ledger[i], false);
-    }
-    for (uint32_t i = 0; i < s->matchers_count; i++) {
-        s->matchers[i].index = i;
-        wire_character(s, &s->matchers[i].to_ledger, false);
-        wire_character(s, &s->matchers[i].from_ledger, false);
-        s->matchers[i].market.delay_us = 1 + (int64_t)sim_draw(s, 3000);
-        s->matchers[i].market.lost = rate(s, 3);
-    }
-}
-
-/* ---- Steps ---------------------------------------------------------------------------------- */
-
-static void
-time_passes(struct sim *s)
-{
-    uint64_t kind = sim_draw(s, 100);
-    uint64_t most = kind < 80 ? 2000 : kind < 98 ? 40000 : 500000;
-    s->now_us += (int64_t)sim_draw(s, s->is_calm ? 20000 : most);
-}
-
-static void
-move_ledger(struct sim *s)
-{
-    struct sim_ledger *l = &s->ledger;
-    if (l->is_up)
-        sim_ledger_turn(s);
-    else if (l->is_store_up && (s->now_us >= l->up_us || s->is_calm))
-        sim_ledger_start(s);
-}
-
-static void
-move_matcher(struct sim *s, struct sim_matcher *m)
-{
-    if (!m->is_up && (s->now_us >= m->up_us || s->is_calm))
-        sim_matcher_start(s, m);
-    if (m->is_up && !s->is_calm && sim_chance(s, s->crash_matcher))
-        sim_matcher_crash(s, m);
-    if (m->is_up)
-        sim_matcher_turn(s, m);
-}
-
-static void
-step(struct sim *s)
-{
-    time_passes(s);
-    s->counts.turns++;
-    for (uint64_t i = 0, from = sim_draw(s, 5); i < 5; i++) {
-        if (!s->is_calm && sim_chance(s, 250))
-            continue; /* this one sleeps through */
-        switch ((from + i) % 5) {
-        case 0:
-            sim_market_turn(s);
-            break;
-        case 1:
-            sim_clients_turn(s);
-            break;
-        case 2:
-            move_ledger(s);
-            break;
-        case 3:
-            sim_store_turn(s);
-            break;
-        default:
-            for (uint32_t k = 0; k < s->matchers_count; k++)
-                move_matcher(s, &s->matchers[k]);
-        }
-        if (s->failure[0] != '\0')
-            return;
-    }
-    judge_step(s);
-}
-
-/* ---- Rest ----------------------------------------------------------------------------------- */
-
-/* NULL, or what is still under way. */
-static const char *
-unrest(const struct sim *s)
-{
-    const struct sim_ledger *l = &s->ledger;
-    if (!l->is_up || !l->is_store_up)
-        return "the ledger is down";
-    if (sim_clients_waiting(s) > 0)
-        return "a client waits for an answer";
-    for (uint32_t i = 0; i < s->matchers_count; i++)
-        if (!s->matchers[i].is_up)
-            return "a matcher is down";
-    for (uint32_t i = 0; i < SIM_GATEWAYS; i++)
-        if (!wire_is_empty(&s->to_ledger[i]))
-            return "a request is under way";
-    if (links_working(l->serve.links) != s->matchers_count)
-        return "a link is not working";
-    for (uint32_t i = 0; i < l->serve.ledger.orders_reached; i++)
-        if (ledger_is_pulled(&l->serve.ledger, i) && ledger_next_open(&l->serve.ledger, i) == i)
-            return "a cancel has not ended";
-    return journal_is_empty(l->serve.journal) ? NULL : "a commit is under way";
-}
-
-/* Whether something, a beat for one, is under way between ledger and matchers. */
-static bool
-is_spoken(const struct sim *s)
-{
-    for (uint32_t i = 0; i < s->matchers_count; i++)
-        if (!wire_is_empty(&s->matchers[i].to_ledger) ||
-            !wire_is_empty(&s->matchers[i].from_ledger))
-            return true;
-    return false;
-}
-
-static void
-come_to_rest(struct sim *s)
-{
-    s->is_calm = true;
-    s->crash_after = -1;
-    int64_t began_us = s->now_us;
-    const char *why = "";
-    /* Twice the silence that loses a session: whatever is wrong with the link has shown by then. */
-    for (int64_t calm_us = s->now_us; s->failure[0] == '\0' && s->now_us - calm_us < 3000000;) {
-        step(s);
-        why = unrest(s);
-        if (why != NULL)
-            calm_us = s->now_us;
-        if (s->now_us - began_us > REST_MAX_US)
-            sim_fail(s, "no rest within %lld virtual seconds: %s",
-                     (long long)(REST_MAX_US / 1000000), why != NULL ? why : "never for long");
-    }
-    while (s->failure[0] == '\0' && (is_spoken(s) || unrest(s) != NULL))
-        step(s);
-    if (s->failure[0] == '\0')
-        judge_rest(s);
-}
-
-/* ---- Runs ----------------------------------------------------------------------------------- */
-
-static void
-sim_new(struct sim *s, const struct arguments *a, uint64_t seed)
-{
-    memset(s, 0, sizeof *s);
-    s->seed = seed;
-    s->random = map_mix(seed + 1);
-    s->mutation = a->mutation;
-    s->is_verbose = a->is_verbose;
-    s->steps = a->steps;
-    s->now_us = SIM_START_US;
-    s->crash_after = -1;
-    arena_init(&s->lists, aligned_alloc(16, LISTS_BYTES), LISTS_BYTES);
-    arena_init(&s->said, aligned_alloc(16, LISTS_BYTES), LISTS_BYTES);
-    CHECK(s->lists.bytes != NULL && s->said.bytes != NULL);
-    character(s);
-    judge_new(s);
-    sim_market_new(s);
-    sim_ledger_new(s);
-    sim_ledger_mutate(s);
-    sim_clients_new(s);
-}
-
-static void
-sim_free(struct sim *s)
-{
-    sim_ledger_free(s);
-    for (uint32_t i = 0; i < s->matchers_count; i++)
-        sim_matcher_free(&s->matchers[i]);
-    for (uint32_t i = 0; i < SIM_GATEWAYS; i++) {
-        wire_clear(&s->to_ledger[i]);
-        wire_clear(&s->from_ledger[i]);
-    }
-    judge_free(s);
-    free(s->lists.bytes);
-    free(s->said.bytes);
-}
-
-static void
-tell_counts(const struct sim *s)
-{
-    const struct sim_counts *c = &s->counts;
-    printf("  seed %llu: %lld virtual ms, %llu requests, %llu answers, %llu refusals, %llu orders, "
-           "%llu fills, %llu lists, %llu replacements, %llu amendments, %llu set off, "
-           "%llu records, %llu lookups, %llu events, %llu frames lost of %llu, "
-           "%llu + %llu crashes, %llu store breaks\n",
-           (unsigned long long)s->seed, (long long)((s->now_us - SIM_START_US) / 1000),
-           (unsigned long long)c->requests, (unsigned long long)c->answers,
-           (unsigned long long)c->refusals, (unsigned long long)c->orders,
-           (unsigned long long)c->fills, (unsigned long long)c->lists,
-           (unsigned long long)c->replaced, (unsigned long long)c->trimmed,
-           (unsigned long long)c->triggered, (unsigned long long)c->records,
-           (unsigned long long)c->lookups, (unsigned long long)c->events,
-           (unsigned long long)c->lost, (unsigned long long)c->sent,
-           (unsigned long long)c->crashes_ledger, (unsigned long long)c->crashes_matcher,
-           (unsigned long long)c->store_breaks);
-}
+/* ---- One seed -------------------------------------------------------------------------------- */
 
 /* Whether all was well. */
 static bool
-run(const struct arguments *a, uint64_t seed, bool tells)
+run(const struct arguments *a, uint64_t seed, enum sim_mutation mutation, char *tail)
 {
-    static struct sim s;
-    snprintf(story, sizeof story, "\nseed %llu: again with sim --seed %llu --steps %u%s%s\n",
-             (unsigned long long)seed, (unsigned long long)seed, a->steps,
-             a->mutation != SIM_none ? " --mutation " : "",
-             a->mutation != SIM_none ? mutations[a->mutation] : "");
-    sim_new(&s, a, seed);
-    for (s.step = 1; s.step <= a->steps && s.failure[0] == '\0'; s.step++)
-        step(&s);
-    if (s.failure[0] == '\0')
-        come_to_rest(&s);
-    bool is_well = s.failure[0] == '\0';
-    if (tells || a->is_verbose)
-        tell_counts(&s);
-    if (!is_well && !a->expect_failure)
-        printf("FAILED at step %u: %s%s", s.step, s.failure, story);
-    else if (!is_well)
-        printf("seen at seed %llu, step %u: %s\n", (unsigned long long)seed, s.step, s.failure);
-    sim_free(&s);
-    return is_well;
+    memset(&sim, 0, sizeof sim);
+    sim.seed = seed;
+    sim.steps = a->steps;
+    sim.mutation = mutation;
+    sim.is_verbose = a->is_verbose;
+    sim.tail = tail;
+    sim_run(&sim);
+    return sim.failure[0] == '\0';
 }
+
+static void
+add_counts(struct sim_counts *to, const struct sim_counts *from)
+{
+#define SIM_ADD(name) to->name += from->name;
+    SIM_COUNTS(SIM_ADD)
+#undef SIM_ADD
+}
+
+static void
+tell_counts(const struct sim_counts *c)
+{
+    const char *comma = "  ";
+#define SIM_TELL(name) printf("%s%s %" PRIu64, comma, #name, c->name), comma = ", ";
+    SIM_COUNTS(SIM_TELL)
+#undef SIM_TELL
+    printf("\n");
+}
+
+/* The failing seed once more, in a process of its own, with the end of its story noted. */
+static void
+tell_tail(const struct arguments *a, uint64_t seed, enum sim_mutation mutation)
+{
+    memset(shared->tail, 0, sizeof shared->tail);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)run(a, seed, mutation, shared->tail);
+        fflush(stdout);
+        _exit(0);
+    }
+    (void)waitpid(pid, NULL, 0);
+    printf("its last steps:\n");
+    for (int i = 0; i < SIM_TAIL_LINES; i++)
+        if (shared->tail[i * SIM_TAIL_BYTES] != '\0')
+            printf("  %s\n", shared->tail + i * SIM_TAIL_BYTES);
+}
+
+static void
+tell_failure(const struct arguments *a, const struct worker *w)
+{
+    if (a->expect_failure) {
+        printf("seen at seed %" PRIu64 ", step %u: %s\n", w->failed_seed, w->failed_step,
+               w->failure);
+        return;
+    }
+    printf("FAILED at step %u: %s\nseed %" PRIu64 ": again with sim --seed %" PRIu64
+           " --steps %u%s%s\n",
+           w->failed_step, w->failure, w->failed_seed, w->failed_seed, a->steps,
+           w->mutation != SIM_none ? " --mutation " : "",
+           w->mutation != SIM_none ? sim_mutation_names[w->mutation] : "");
+    tell_tail(a, w->failed_seed, w->mutation);
+}
+
+/* ---- Workers --------------------------------------------------------------------------------- */
+
+/* The next seed of a worker; false when there is none. */
+static bool
+next_seed(const struct arguments *a, struct worker *w, uint64_t *seed)
+{
+    uint64_t at = a->all_mutations ? w->done : atomic_fetch_add(&shared->next, 1);
+    *seed = a->seed + at;
+    bool is_enough =
+        !a->all_mutations && shared->failures >= (a->expect_failure ? 1 : FAILURES_MAX);
+    return at < a->runs && !is_enough;
+}
+
+static void
+work(const struct arguments *a, struct worker *w)
+{
+    uint64_t seed;
+    while (!w->has_failed && next_seed(a, w, &seed)) {
+        w->seed = seed;
+        bool is_well = run(a, seed, w->mutation, NULL);
+        w->done++;
+        shared->done++;
+        add_counts(&w->counts, &sim.counts);
+        if (is_well)
+            continue;
+        w->has_failed = true;
+        w->failed_seed = seed;
+        w->failed_step = sim.step;
+        memcpy(w->failure, sim.failure, sizeof w->failure);
+        shared->failures++;
+    }
+}
+
+static void
+worker_start(const struct arguments *a, struct worker *w, enum sim_mutation mutation)
+{
+    memset(w, 0, sizeof *w);
+    w->mutation = mutation;
+    fflush(stdout);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid > 0) {
+        w->pid = pid; /* shared: not for the child to set */
+        return;
+    }
+    /* What dies by a CHECK or a sanitizer tells why by itself; the parent tells of the seed. */
+    if (a->expect_failure || a->all_mutations)
+        (void)freopen("/dev/null", "w", stderr);
+    work(a, w);
+    fflush(stdout);
+    _exit(0);
+}
+
+/* A worker that died instead of coming to its end has failed too. */
+static struct worker *
+worker_wait(void)
+{
+    int status;
+    pid_t pid = waitpid(-1, &status, WNOHANG);
+    for (int i = 0; i < JOBS_MAX && pid > 0; i++) {
+        struct worker *w = &shared->workers[i];
+        if (w->pid != pid)
+            continue;
+        w->pid = 0;
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+            w->has_failed = true;
+            w->failed_seed = w->seed;
+            w->done++;
+            shared->failures++;
+            snprintf(w->failure, sizeof w->failure, "the process died: %s %d",
+                     WIFSIGNALED(status) ? "signal" : "status",
+                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        }
+        return w;
+    }
+    return NULL;
+}
+
+static double
+seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Until a worker has ended, or some seconds have passed; then how far they are. */
+static void
+wait_or_tell(const struct arguments *a, double began, const char *what, uint32_t of)
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    const struct timespec most = {.tv_sec = isatty(STDERR_FILENO) ? 1 : 10};
+    if (sigtimedwait(&child, NULL, &most) > 0 || a->is_quiet)
+        return;
+    uint32_t done = shared->done;
+    fprintf(stderr, "%u of %u %s, %.0f a second%s", done, of, what, done / (seconds() - began),
+            isatty(STDERR_FILENO) ? "   \r" : "\n");
+}
+
+static uint32_t
+jobs_of(const struct arguments *a, uint32_t most)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t jobs = a->jobs > 0 ? a->jobs : processors > 0 ? (uint32_t)processors : 1;
+    jobs = jobs < most ? jobs : most;
+    return jobs < JOBS_MAX ? jobs : JOBS_MAX;
+}
+
+/* ---- Many seeds ------------------------------------------------------------------------------ */
+
+static int
+run_seeds(const struct arguments *a)
+{
+    uint32_t jobs = jobs_of(a, a->runs), alive = jobs, failures = 0;
+    struct sim_counts counts = {.turns = 0};
+    double began = seconds();
+    for (uint32_t i = 0; i < jobs; i++)
+        worker_start(a, &shared->workers[i], a->mutation);
+    while (alive > 0) {
+        wait_or_tell(a, began, "seeds", a->runs);
+        for (struct worker *w; alive > 0 && (w = worker_wait()) != NULL; alive--) {
+            add_counts(&counts, &w->counts);
+            failures += w->has_failed;
+            if (w->has_failed && (!a->expect_failure || failures == 1))
+                tell_failure(a, w);
+        }
+    }
+    double took = seconds() - began;
+    uint32_t done = shared->done;
+    if (!a->is_quiet && !a->expect_failure)
+        tell_counts(&counts);
+    if (!a->expect_failure && failures == 0)
+        printf("%u seeds of %u steps, all is well: %.0f seeds a second, %u processes\n", done,
+               a->steps, done / took, jobs);
+    if (a->expect_failure && failures == 0)
+        printf("NOT SEEN: %s in %u seeds\n", sim_mutation_names[a->mutation], done);
+    return (failures > 0) != a->expect_failure;
+}
+
+/* ---- All mutations --------------------------------------------------------------------------- */
+
+struct seen {
+    bool is_seen;
+    uint64_t seed;
+    uint32_t seeds;
+    char how[512];
+};
+
+static void
+note_seen(struct seen *seen, const struct arguments *a, const struct worker *w)
+{
+    struct seen *m = &seen[w->mutation];
+    *m = (struct seen){.is_seen = w->has_failed, .seed = w->failed_seed, .seeds = a->runs};
+    memcpy(m->how, w->failure, sizeof m->how);
+}
+
+static int
+run_mutations(const struct arguments *a)
+{
+    static struct seen seen[SIM_MUTATION_COUNT];
+    uint32_t jobs = jobs_of(a, SIM_MUTATION_COUNT - 1), alive = 0, next = SIM_none + 1, unseen = 0;
+    double began = seconds();
+    for (; alive < jobs; alive++)
+        worker_start(a, &shared->workers[alive], (enum sim_mutation)next++);
+    while (alive > 0) {
+        wait_or_tell(a, began, "seeds", (SIM_MUTATION_COUNT - 1) * a->runs);
+        for (struct worker *w; (w = worker_wait()) != NULL;) {
+            note_seen(seen, a, w);
+            if (next < SIM_MUTATION_COUNT)
+                worker_start(a, w, (enum sim_mutation)next++);
+            else
+                alive--;
+            if (alive == 0)
+                break;
+        }
+    }
+    for (uint32_t i = SIM_none + 1; i < SIM_MUTATION_COUNT; i++) {
+        unseen += !seen[i].is_seen;
+        if (seen[i].is_seen)
+            printf("%-20s seed %4" PRIu64 " of %u  %s: \"%s\"\n", sim_mutation_names[i],
+                   seen[i].seed, seen[i].seeds, sim_mutation_sentences[i], seen[i].how);
+        else
+            printf("%-20s NOT SEEN of %u  %s\n", sim_mutation_names[i], seen[i].seeds,
+                   sim_mutation_sentences[i]);
+    }
+    printf("%u mutations, %u seen, with %u seeds of %u steps each at most\n",
+           SIM_MUTATION_COUNT - 1, SIM_MUTATION_COUNT - 1 - unseen, a->runs, a->steps);
+    return unseen > 0;
+}
+
+/* ---- The program ----------------------------------------------------------------------------- */
 
 static enum sim_mutation
 mutation_by_name(const char *name)
 {
     for (int i = 0; i < SIM_MUTATION_COUNT; i++)
-        if (strcmp(name, mutations[i]) == 0)
+        if (strcmp(name, sim_mutation_names[i]) == 0)
             return (enum sim_mutation)i;
     fprintf(stderr, "sim: there is no mutation %s\n", name);
     exit(2);
+}
+
+static bool
+flag_read(struct arguments *a, const char *name)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"--verbose", &a->is_verbose},
+                 {"--quiet", &a->is_quiet},
+                 {"--expect-failure", &a->expect_failure},
+                 {"--mutations", &a->all_mutations}};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (strcmp(name, flags[i].name) == 0)
+            return *flags[i].flag = true;
+    return false;
 }
 
 static void
@@ -330,44 +357,41 @@ arguments_read(struct arguments *a, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--verbose") == 0)
-            a->is_verbose = true;
-        else if (strcmp(argv[i], "--expect-failure") == 0)
-            a->expect_failure = true;
-        else if (strcmp(argv[i], "--seed") == 0)
-            a->seed = strtoull(value, NULL, 10), i++;
+        if (flag_read(a, argv[i]))
+            continue;
+        if (strcmp(argv[i], "--seed") == 0)
+            a->seed = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--runs") == 0)
-            a->runs = (uint32_t)strtoul(value, NULL, 10), i++;
+            a->runs = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--steps") == 0)
-            a->steps = (uint32_t)strtoul(value, NULL, 10), i++;
+            a->steps = (uint32_t)strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--jobs") == 0)
+            a->jobs = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--mutation") == 0)
-            a->mutation = mutation_by_name(value), i++;
+            a->mutation = mutation_by_name(value);
         else {
             fprintf(stderr, "sim: %s is not known; see the head of sim.c\n", argv[i]);
             exit(2);
         }
+        i++;
     }
 }
 
 int
 main(int argc, char **argv)
 {
-    struct arguments a = {.seed = 1, .runs = 1, .steps = 2000};
+    struct arguments a = {.seed = 1, .runs = 1, .steps = 400};
+    sigset_t child;
     arguments_read(&a, argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    signal(SIGABRT, on_abort);
-    if (__sanitizer_set_death_callback != NULL)
-        __sanitizer_set_death_callback(on_death);
     log_open("sim", a.is_verbose ? LOG_DEBUG : LOG_ERROR + 1);
-    uint32_t failures = 0;
-    for (uint32_t i = 0; i < a.runs; i++) {
-        failures += !run(&a, a.seed + i, a.runs == 1);
-        if (failures > 0 && (a.expect_failure || failures == 3))
-            break;
-    }
-    if (!a.expect_failure && failures == 0)
-        printf("%u runs of %u steps: all is well\n", a.runs, a.steps);
-    if (a.expect_failure && failures == 0)
-        printf("NOT SEEN: %s in %u runs\n", mutations[a.mutation], a.runs);
-    return (failures > 0) != a.expect_failure;
+    /* What one run has freed the next one takes, but for the largest, of which little is used. */
+    (void)mallopt(M_MMAP_THRESHOLD, 2 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(shared != MAP_FAILED);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    return a.all_mutations ? run_mutations(&a) : run_seeds(&a);
 }

@@ -1,19 +1,17 @@
 /*
- * sim_judge.c - remembers everything that ever left the ledger, and holds it to that.
+ * sim_judge.c - remembers everything that ever left a ledger, and holds it to that.
  *
- * Orders: one per wish, never less filled than was said, never alive again. Fills and events: the
- * same number always means the same thing. Events of an account: no number twice, none left out
- * while a process lives. At rest: the naive ledger, a replay from the first record, the matchers'
- * books and the ledger agree.
+ * Said is only what the journal knows: an answer or event never goes further than the follower.
+ * Orders: one per wish, never less filled than was said, never alive again; who has been told
+ * something is never told less through the same gateway, also not by a deposed owner. Fills and
+ * events: the same number always means the same thing. Events of an account: no number twice, none
+ * left out while a process lives. Answers: no more than there were questions.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/store_fake.h"
-#include "sim/naive_ledger.h"
 #include "sim/sim.h"
 
 #define CHECK_EVERY 16u
@@ -26,9 +24,9 @@ judge_new(struct sim *s)
     const struct {
         struct map *map;
         uint32_t max;
-    } maps[3] = {{&j->trades, 10 * j->promises_max},
-                 {&j->events, 20 * j->promises_max},
-                 {&j->commands, j->promises_max}};
+    } maps[3] = {{&j->events, 12 * s->steps + 4000},
+                 {&j->commands, j->promises_max},
+                 {&j->asked, 16 * s->steps + 4000}};
     for (int i = 0; i < 3; i++) {
         j->bytes[i] = malloc(map_bytes(maps[i].max));
         CHECK(j->bytes[i] != NULL);
@@ -71,15 +69,15 @@ remember(struct sim *s, struct map *m, const char *what, uint64_t id, uint64_t h
         sim_fail(s, "%s %llu was said with another content before", what, (unsigned long long)id);
 }
 
-static bool
-is_over(enum order_status status)
+bool
+judge_is_over(enum order_status status)
 {
     return status > ORDER_STATUS_PARTIALLY_FILLED && status != ORDER_STATUS_PENDING_NEW;
 }
 
 /* The wish behind a client order id: "i<number>"; NULL when there is none. */
-static struct promise *
-promise_of(struct sim *s, const cid_t *cid)
+struct promise *
+judge_promise_of(struct sim *s, const cid_t *cid)
 {
     unsigned long number = strtoul(cid->text + 1, NULL, 10);
     if (cid->text[0] != 'i' || number >= s->judge.promises_count) {
@@ -99,10 +97,42 @@ is_as_wished(const struct promise *p, const struct order *o)
            o->quote_order_quantity.v == p->cmd.quote_order_quantity.v;
 }
 
-static void
-hear_order(struct sim *s, const struct order *o)
+/* Whether the second goes on from the first. */
+static bool
+goes_on(const struct told *before, const struct told *now)
 {
-    struct promise *p = promise_of(s, &o->client_order_id);
+    return now->executed >= before->executed && now->executed_quote >= before->executed_quote &&
+           (!judge_is_over(before->status) || now->status == before->status);
+}
+
+static struct told
+told_of(const struct order *o)
+{
+    return (struct told){o->executed_quantity.v, o->executed_quote_quantity.v, o->status};
+}
+
+/* Nothing is said that is not in the journal. */
+static void
+hear_truth(struct sim *s, const struct order *o, const struct told *told)
+{
+    const struct ledger *l = &s->follower.ledger;
+    uint32_t at = map_get(&l->order_by_id, o->order_id);
+    const struct ledger_order *known = at == MAP_NONE ? NULL : &l->orders[at];
+    unsigned long long id = o->order_id;
+    if (known == NULL || !cid_same(&known->client_order_id, &o->client_order_id)) {
+        sim_fail(s, "order %llu was told and is not in the journal", id);
+        return;
+    }
+    const struct told now = {known->executed.v, known->executed_quote.v,
+                             (enum order_status)known->status};
+    if (!goes_on(told, &now))
+        sim_fail(s, "order %llu was told further than the journal knows", id);
+}
+
+static void
+hear_order(struct sim *s, const struct sim_ledger *l, const struct order *o)
+{
+    struct promise *p = judge_promise_of(s, &o->client_order_id);
     if (p == NULL)
         return;
     unsigned long long id = o->order_id;
@@ -113,49 +143,56 @@ hear_order(struct sim *s, const struct order *o)
     }
     if (!is_as_wished(p, o))
         sim_fail(s, "order %llu is not what was wished for", id);
-    if (o->executed_quantity.v < p->executed || o->executed_quote_quantity.v < p->executed_quote)
-        sim_fail(s, "order %llu is less filled than was said", id);
-    if (is_over(p->status) && o->status != p->status)
-        sim_fail(s, "order %llu was over and is %s", id,
-                 msg_enum_name(MSG_ENUM_order_status, o->status));
+    const struct told told = told_of(o);
+    hear_truth(s, o, &told);
     p->order_id = o->order_id;
-    p->executed = o->executed_quantity.v;
-    p->executed_quote = o->executed_quote_quantity.v;
-    p->status = o->status;
-}
-
-static uint64_t
-trade_hash(const struct trade *t)
-{
-    const uint64_t told[] = {t->order_id,
-                             (uint64_t)t->price.v,
-                             (uint64_t)t->quantity.v,
-                             (uint64_t)t->quote_quantity.v,
-                             (uint64_t)t->fee.v,
-                             (uint64_t)t->time_us,
-                             (uint64_t)t->is_maker};
-    return map_hash(told, sizeof told);
+    if (sim_ledger_is_deposed(l))
+        return; /* it may know less than others have said since */
+    if (!goes_on(&p->told, &told))
+        sim_fail(s, "order %llu is less than was said, or alive again", id);
+    p->told = told;
 }
 
 static void
 hear_trade(struct sim *s, const struct trade *t)
 {
-    remember(s, &s->judge.trades, "fill", t->trade_id, trade_hash(t));
+    if (map_get(&s->follower.trades, t->trade_id) != (uint32_t)follow_trade_hash(t))
+        sim_fail(s, "fill %llu was told and is not so in the journal",
+                 (unsigned long long)t->trade_id);
 }
 
 static uint64_t
 event_head(const struct msg *m, uint64_t *sequence)
 {
-    if (m->type == MSG_event_order) {
+    switch ((int)m->type) {
+    case MSG_event_order:
         *sequence = m->event_order.sequence;
         return m->event_order.account_id;
-    }
-    if (m->type == MSG_event_trade) {
+    case MSG_event_trade:
         *sequence = m->event_trade.sequence;
         return m->event_trade.account_id;
+    case MSG_event_list:
+        *sequence = m->event_list.sequence;
+        return m->event_list.account_id;
+    default:
+        *sequence = m->event_balance.sequence;
+        return m->event_balance.account_id;
     }
-    *sequence = m->event_balance.sequence;
-    return m->event_balance.account_id;
+}
+
+static bool
+is_event(const struct msg *m)
+{
+    return m->type == MSG_event_order || m->type == MSG_event_trade || m->type == MSG_event_list ||
+           m->type == MSG_event_balance;
+}
+
+static const struct ledger_account *
+known_account(const struct sim *s, uint64_t id)
+{
+    const struct ledger *l = &s->follower.ledger;
+    uint32_t at = map_get(&l->account_by_id, id);
+    return at == MAP_NONE ? NULL : &l->accounts[at];
 }
 
 static void
@@ -163,64 +200,168 @@ hear_event(struct sim *s, const struct msg *m)
 {
     uint64_t sequence;
     uint64_t account = event_head(m, &sequence);
+    const struct ledger_account *a = known_account(s, account);
     struct bytes *b = &s->judge.scratch;
     bytes_clear(b);
     msg_pack_payload(b, m->type, &m->frame);
     remember(s, &s->judge.events, "event", account << 32 | sequence, map_hash(b->data, b->length));
+    if (a == NULL || a->event_sequence < sequence)
+        sim_fail(s, "event %llu of account %llu is not in the journal",
+                 (unsigned long long)sequence, (unsigned long long)account);
     if (m->type == MSG_event_trade)
         hear_trade(s, &m->event_trade.trade);
 }
 
 void
-judge_event(struct sim *s, const struct msg *m)
+judge_event(struct sim *s, struct sim_ledger *l, const struct msg *m)
 {
-    struct judge *j = &s->judge;
     uint64_t sequence;
     uint64_t account = event_head(m, &sequence);
     uint64_t i = (account - 1) / 7;
-    unsigned long long had = j->published[i];
+    uint64_t *own = &l->published[i], *all = &s->judge.published[i];
     s->counts.events++;
     hear_event(s, m);
     if (m->type == MSG_event_order)
-        hear_order(s, &m->event_order.order);
-    if (sequence <= had)
+        hear_order(s, l, &m->event_order.order);
+    if (*own != 0 && sequence != *own + 1)
+        sim_fail(s, "account %llu: event %llu follows %llu", (unsigned long long)account,
+                 (unsigned long long)sequence, (unsigned long long)*own);
+    *own = sequence;
+    if (sim_ledger_is_deposed(l))
+        return;
+    if (sequence <= *all)
         sim_fail(s, "event %llu of account %llu was published before", (unsigned long long)sequence,
                  (unsigned long long)account);
-    if (j->published_epoch[i] == s->ledger.epoch && sequence != had + 1)
-        sim_fail(s, "account %llu: event %llu follows %llu", (unsigned long long)account,
-                 (unsigned long long)sequence, had);
-    j->published[i] = sequence;
-    j->published_epoch[i] = s->ledger.epoch;
+    *all = sequence;
+}
+
+/* What an account is told to have, when nothing has happened to it since. */
+static void
+hear_account(struct sim *s, const struct account_view *v)
+{
+    const struct ledger *l = &s->follower.ledger;
+    const struct ledger_account *a = known_account(s, v->account_id);
+    unsigned long long id = v->account_id;
+    if (a == NULL || a->event_sequence < v->event_sequence) {
+        sim_fail(s, "account %llu was told further than the journal knows", id);
+        return;
+    }
+    for (uint32_t i = 0; a->event_sequence == v->event_sequence && i < v->balances_count; i++) {
+        const struct balance *told = &v->balances[i];
+        for (uint32_t b = a->first_balance; b != LEDGER_NONE; b = l->balances[b].next)
+            if (l->balances[b].wallet == told->wallet &&
+                code_same(l->assets[l->balances[b].asset], told->asset) &&
+                (l->balances[b].free.v != told->free.v || l->balances[b].held.v != told->held.v))
+                sim_fail(s, "account %llu was told another balance of %s", id, told->asset.text);
+    }
+}
+
+/* ---- Questions and answers ------------------------------------------------------------------- */
+
+static uint64_t
+question_key(const struct sim_ledger *l, uint32_t peer, uint64_t corr)
+{
+    const uint64_t key[] = {l->index, l->serve->epoch, peer, corr};
+    return map_hash(key, sizeof key);
 }
 
 void
-judge_reply(struct sim *s, const struct msg *m)
+judge_asked(struct sim *s, const struct sim_ledger *l, uint32_t peer, const struct msg *m)
 {
+    struct map *asked = &s->judge.asked;
+    uint64_t key = question_key(l, peer, m->corr);
+    uint32_t count = map_get(asked, key);
+    if (count != MAP_NONE || asked->count < asked->max)
+        map_set(asked, key, count == MAP_NONE ? 1 : count + 1);
+}
+
+static void
+count_answer(struct sim *s, const struct sim_ledger *l, uint32_t peer, const struct msg *m)
+{
+    struct map *asked = &s->judge.asked;
+    uint64_t key = question_key(l, peer, m->corr);
+    uint32_t count = map_get(asked, key);
+    if (asked->count == asked->max)
+        return;
+    if (count == MAP_NONE || count == 0)
+        sim_fail(s, "%s answers what was not asked, or twice", msg_layout(m->type)->name);
+    else
+        map_set(asked, key, count - 1);
+}
+
+static void
+hear_orders(struct sim *s, const struct sim_ledger *l, const struct order *orders, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        hear_order(s, l, &orders[i]);
+}
+
+void
+judge_reply(struct sim *s, const struct sim_ledger *l, uint32_t peer, const struct msg *m)
+{
+    if (is_event(m)) {
+        hear_event(s, m);
+        return;
+    }
+    s->counts.deposed_answers += sim_ledger_is_deposed(l);
+    count_answer(s, l, peer, m);
     switch ((int)m->type) {
     case MSG_order_view:
-        hear_order(s, &m->order_view.order);
+        hear_order(s, l, &m->order_view.order);
         for (uint32_t i = 0; i < m->order_view.fills_count; i++)
             hear_trade(s, &m->order_view.fills[i]);
         break;
     case MSG_order_page:
-        for (uint32_t i = 0; i < m->order_page.orders_count; i++)
-            hear_order(s, &m->order_page.orders[i]);
+        hear_orders(s, l, m->order_page.orders, m->order_page.orders_count);
+        break;
+    case MSG_list_view:
+        hear_orders(s, l, m->list_view.orders, m->list_view.orders_count);
         break;
     case MSG_event_resumed:
-        for (uint32_t i = 0; i < m->event_resumed.orders_count; i++)
-            hear_order(s, &m->event_resumed.orders[i]);
+        hear_orders(s, l, m->event_resumed.orders, m->event_resumed.orders_count);
         break;
-    case MSG_event_order:
-    case MSG_event_trade:
-    case MSG_event_balance:
-        hear_event(s, m);
+    case MSG_account_view:
+        hear_account(s, &m->account_view);
         break;
     default:
         break;
     }
 }
 
-/* ---- Answers -------------------------------------------------------------------------------- */
+/* ---- At a gateway and its clients ------------------------------------------------------------ */
+
+static void
+gateway_knows(struct sim *s, uint32_t gateway, const struct order *o)
+{
+    struct promise *p = judge_promise_of(s, &o->client_order_id);
+    const struct told now = told_of(o);
+    if (p != NULL && goes_on(&p->at[gateway], &now))
+        p->at[gateway] = now;
+}
+
+/* The number of an account's last event, as an answer tells it; 0 = it tells none. */
+static uint64_t
+sequence_told(const struct msg *m)
+{
+    if (m->type == MSG_account_view)
+        return m->account_view.event_sequence;
+    return m->type == MSG_event_resumed ? m->event_resumed.sequence : 0;
+}
+
+void
+judge_heard(struct sim *s, uint32_t gateway, const struct msg *m)
+{
+    uint64_t sequence, account;
+    if (m->type == MSG_order_view)
+        gateway_knows(s, gateway, &m->order_view.order);
+    else if (m->type == MSG_event_order)
+        gateway_knows(s, gateway, &m->event_order.order);
+    if (!is_event(m))
+        return;
+    account = event_head(m, &sequence);
+    uint64_t *known = &s->gateways[gateway].sequences[(account - 1) / 7];
+    *known = sequence > *known ? sequence : *known;
+}
 
 static bool
 is_own_fault(enum err e)
@@ -229,14 +370,31 @@ is_own_fault(enum err e)
            e == ERR_COMMAND_DIFFERS || e == ERR_CLIENT_ID_INVALID;
 }
 
-static uint64_t
-command_of(const struct msg *cmd)
+uint64_t
+judge_command_of(const struct msg *cmd)
 {
     if (cmd->type == MSG_balance_set)
         return cmd->balance_set.command_id;
     if (cmd->type == MSG_settings_set)
         return cmd->settings_set.command_id;
     return cmd->type == MSG_tier_set ? cmd->tier_set.command_id : 0;
+}
+
+/* An order_view in answer to a request for one order. */
+static void
+answer_order(struct sim *s, const struct intent *t, const struct order *o)
+{
+    const struct told now = told_of(o);
+    if (!goes_on(&t->known, &now))
+        sim_fail(s, "gateway %u had been told more of order %llu before it asked", t->gateway,
+                 (unsigned long long)o->order_id);
+    const struct promise *p = judge_promise_of(s, &o->client_order_id);
+    s->counts.stale_reads += p != NULL && !goes_on(&p->told, &now);
+    if (t->cmd.type == MSG_order_cancel && o->status != ORDER_STATUS_CANCELED)
+        sim_fail(s, "a cancel was answered with an order that is not cancelled");
+    if (t->cmd.type == MSG_order_place && s->mutation != SIM_client_new_id &&
+        !cid_same(&o->client_order_id, &t->cmd.order_place.client_order_id))
+        sim_fail(s, "an order_place was answered with another order");
 }
 
 void
@@ -246,279 +404,48 @@ judge_answer(struct sim *s, const struct intent *t, const struct msg *a)
     if (is_own_fault(e))
         sim_fail(s, "%s was answered %s", msg_layout(t->cmd.type)->name, err_name(e));
     s->counts.refusals += e != OK;
-    if (e == OK && command_of(&t->cmd) != 0)
-        map_set(&s->judge.commands, command_of(&t->cmd), 1);
-    if (t->cmd.type == MSG_order_place && e == OK &&
-        (a->type != MSG_order_view ||
-         !cid_same(&a->order_view.order.client_order_id, &t->cmd.order_place.client_order_id)) &&
-        s->mutation != SIM_client_new_id)
+    if (sequence_told(a) != 0 && sequence_told(a) < t->known_sequence)
+        sim_fail(s, "gateway %u had been told of later events of account %llu before it asked",
+                 t->gateway, (unsigned long long)t->account_id);
+    if (e == OK && judge_command_of(&t->cmd) != 0)
+        map_set(&s->judge.commands, judge_command_of(&t->cmd), 1);
+    if (a->type == MSG_order_view)
+        answer_order(s, t, &a->order_view.order);
+    else if (e == OK && t->cmd.type == MSG_order_place)
         sim_fail(s, "an order_place was answered with something else");
-    if (t->cmd.type == MSG_order_cancel && e == OK &&
-        a->order_view.order.status != ORDER_STATUS_CANCELED)
-        sim_fail(s, "a cancel was answered with an order that is not cancelled");
+    else if (e == OK && t->cmd.type == MSG_list_place && a->type != MSG_list_view)
+        sim_fail(s, "a list_place was answered with something else");
 }
 
 /* ---- At any moment -------------------------------------------------------------------------- */
 
+static void
+check_ledger(struct sim *s, const struct sim_ledger *l)
+{
+    text_t why;
+    const struct serve *v = l->serve;
+    if (v->violated > 0)
+        sim_fail(s, "ledger %u: %s", l->index, v->violation.text);
+    if (sim_ledger_is_deposed(l))
+        return; /* it may hear what is meant for its successor */
+    if (v->ledger.reports_refused > 0)
+        sim_fail(s, "ledger %u refused a report", l->index);
+    if (s->step % CHECK_EVERY == 0 && !ledger_check(&v->ledger, &why))
+        sim_fail(s, "ledger_check: %s", why.text);
+}
+
 void
 judge_step(struct sim *s)
 {
-    text_t why;
-    if (s->ledger.is_up) {
-        const struct ledger *l = &s->ledger.serve.ledger;
-        if (l->reports_refused > 0)
-            sim_fail(s, "the ledger refused a report");
-        if (s->step % CHECK_EVERY == 0 && !ledger_check(l, &why))
-            sim_fail(s, "ledger_check: %s", why.text);
-    }
+    follow_compare(s, s->step % (4 * CHECK_EVERY) == 0);
+    for (uint32_t i = 0; i < s->ledgers_count; i++)
+        if (sim_ledger_serves(&s->ledgers[i]))
+            check_ledger(s, &s->ledgers[i]);
     for (uint32_t i = 0; i < s->matchers_count && s->step % CHECK_EVERY == 1; i++) {
         const char *wrong = s->matchers[i].is_up ? match_check(s->matchers[i].core) : NULL;
         if (wrong != NULL)
             sim_fail(s, "matcher %u: %s", i, wrong);
     }
-}
-
-/* ---- At rest: the books of both ------------------------------------------------------------- */
-
-/* Of an iceberg at rest with what is hidden. */
-static int64_t
-left_of(const struct books *b, uint32_t order)
-{
-    bool rests = b->orders.at[order].state == RESTING_IN_BOOK;
-    return rests ? book_left(b, order) : b->orders.at[order].quantity;
-}
-
-static void
-same_open_order(struct sim *s, const struct ledger *l, uint32_t order)
-{
-    const struct ledger_order *o = &l->orders[order];
-    unsigned long long id = o->id;
-    struct order_work w;
-    memset(&w, 0, sizeof w);
-    ledger_order_work(l, order, &w);
-    for (uint32_t i = 0; i < SIM_SYMBOLS; i++) {
-        if (!code_same(s->symbols[i].code, w.symbol))
-            continue;
-        const struct books *b = &s->matchers[s->symbols[i].matcher].core->books;
-        uint32_t at = resting_find(&b->orders, o->id);
-        if (at == RESTING_NONE)
-            sim_fail(s, "order %llu is open in the ledger and not in the book", id);
-        else if (left_of(b, at) != w.quantity.v)
-            sim_fail(s, "order %llu: %lld left in the ledger, %lld in the book", id,
-                     (long long)w.quantity.v, (long long)left_of(b, at));
-        else if (b->orders.at[at].rank != o->rank || o->rank == 0)
-            sim_fail(s, "order %llu has another rank in the book", id);
-    }
-    if (ledger_is_pulled(l, order))
-        sim_fail(s, "the cancel of order %llu never ended", id);
-    if (o->first_waiter != LEDGER_NONE)
-        sim_fail(s, "somebody still waits for order %llu", id);
-}
-
-static void
-same_open_orders(struct sim *s)
-{
-    const struct ledger *l = &s->ledger.serve.ledger;
-    uint32_t ours = 0, theirs = 0;
-    for (uint32_t i = ledger_next_open(l, 0); i != LEDGER_NONE; i = ledger_next_open(l, i + 1)) {
-        same_open_order(s, l, i);
-        ours++;
-    }
-    for (uint32_t i = 0; i < s->matchers_count; i++)
-        theirs += s->matchers[i].core->books.orders.used;
-    if (ours != theirs)
-        sim_fail(s, "%u orders are open in the ledger, %u in the books", ours, theirs);
-}
-
-/* ---- At rest: the journal ------------------------------------------------------------------- */
-
-static void
-hash_sink(void *arg, const void *bytes, size_t length)
-{
-    uint64_t *hash = arg;
-    *hash = map_mix(*hash ^ map_hash(bytes, length)) + 1;
-}
-
-/* Each wish made one order at most. */
-static void
-made(struct sim *s, const cid_t *cid)
-{
-    struct promise *p = promise_of(s, cid);
-    if (p != NULL && ++p->journaled > 1)
-        sim_fail(s, "%s made two orders", p->cmd.client_order_id.text);
-}
-
-static void
-read_orders(struct sim *s, const struct msg *cmd)
-{
-    const struct order_report *r = &cmd->order_report;
-    switch ((int)cmd->type) {
-    case MSG_order_place:
-        made(s, &cmd->order_place.client_order_id);
-        break;
-    case MSG_order_replace:
-        made(s, &cmd->order_replace.client_order_id);
-        s->counts.replaced++;
-        break;
-    case MSG_list_place:
-        for (uint32_t i = 0; i < cmd->list_place.orders_count; i++)
-            made(s, &cmd->list_place.orders[i].client_order_id);
-        s->counts.lists++;
-        break;
-    case MSG_order_report:
-        s->counts.triggered += r->triggered_us != 0;
-        s->counts.trimmed += r->trimmed_to.v != 0;
-        break;
-    default:
-        break;
-    }
-}
-
-static void
-read_journal(struct sim *s, struct naive_ledger *n)
-{
-    const struct store *store = s->ledger.store;
-    text_t why = text_of("%s", "");
-    for (uint32_t i = 0; i < store_fake_count(store); i++) {
-        const struct msg cmd = sim_record_cmd(s, store_fake_at(store, i));
-        if (!naive_ledger_apply(n, &cmd, &why)) {
-            sim_trace(s, "judge", "does not understand", &cmd);
-            sim_fail(s, "record %u should not be in the journal: %s", i, why.text);
-        }
-        read_orders(s, &cmd);
-        uint64_t command = command_of(&cmd);
-        if (command == 0)
-            continue;
-        if (map_get(&s->judge.commands, command) == 2)
-            sim_fail(s, "command %llu ran twice", (unsigned long long)command);
-        map_set(&s->judge.commands, command, 2);
-    }
-    s->counts.records = store_fake_count(store);
-}
-
-struct replayed {
-    struct sim *sim;
-    uint32_t fills;
-};
-
-static void
-on_account(void *arg, const struct account_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void
-on_balance(void *arg, const struct balance_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void
-on_order(void *arg, const struct order_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-/* Every fill that was ever told is in the journal's history, as it was told. */
-static void
-on_trade(void *arg, const struct trade_row *row)
-{
-    struct replayed *r = arg;
-    const struct map *said = &r->sim->judge.trades;
-    uint32_t told = map_get(said, row->trade.trade_id);
-    if (told == MAP_NONE)
-        return;
-    r->fills++;
-    if (told != ((uint32_t)trade_hash(&row->trade) & 0x7fffffff))
-        sim_fail(r->sim, "fill %llu was told otherwise", (unsigned long long)row->trade.trade_id);
-}
-
-static void
-on_change(void *arg, const struct change_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void
-on_story(void *arg, const struct story_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void
-same_promises(struct sim *s, const struct ledger *l)
-{
-    for (uint32_t i = 0; i < s->judge.promises_count; i++) {
-        const struct promise *p = &s->judge.promises[i];
-        if (p->order_id == 0)
-            continue;
-        uint32_t at = map_get(&l->order_by_id, p->order_id);
-        const struct ledger_order *o = at == MAP_NONE ? NULL : &l->orders[at];
-        if (o == NULL || !cid_same(&o->client_order_id, &p->cmd.client_order_id))
-            sim_fail(s, "order %llu was told and is gone", (unsigned long long)p->order_id);
-        else if (o->executed.v < p->executed || o->executed_quote.v < p->executed_quote ||
-                 (is_over(p->status) && o->status != p->status))
-            sim_fail(s, "order %llu is not what was told", (unsigned long long)p->order_id);
-    }
-}
-
-static void
-same_replay(struct sim *s, const struct naive_ledger *n)
-{
-    struct ledger again;
-    void *memory;
-    text_t why;
-    struct replayed r = {.sim = s};
-    const struct ledger_sink sink = {&r,       on_account, on_balance, on_order,
-                                     on_trade, on_change,  on_story};
-    sim_ledger_replayed(s, &again, &memory, &sink);
-    for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++) {
-        uint64_t live = 0, replayed = 0;
-        ledger_digest(&s->ledger.serve.ledger, shard, hash_sink, &live);
-        ledger_digest(&again, shard, hash_sink, &replayed);
-        if (live != replayed)
-            sim_fail(s, "shard %u: a replay gives another state", shard);
-    }
-    if (r.fills != s->judge.trades.count)
-        sim_fail(s, "%u fills were told, %u of them happened", s->judge.trades.count, r.fills);
-    if (!naive_ledger_compare(n, &again, &why))
-        sim_fail(s, "the naive ledger, of the replay: %s", why.text);
-    same_promises(s, &again);
-    s->counts.orders = again.orders_count;
-    s->counts.fills = again.fill_ring.put;
-    free(memory);
-}
-
-static void
-same_commands(struct sim *s)
-{
-    const struct map *m = &s->judge.commands;
-    for (uint64_t id = 1; id <= s->next_command; id++)
-        if (map_get(m, id) == 1)
-            sim_fail(s, "command %llu was answered and is gone", (unsigned long long)id);
-    for (uint32_t i = 0; i < s->accounts; i++)
-        if (map_get(&s->ledger.serve.ledger.account_by_id, sim_account_id(i)) == MAP_NONE)
-            sim_fail(s, "account %llu is gone", (unsigned long long)sim_account_id(i));
-}
-
-void
-judge_rest(struct sim *s)
-{
-    text_t why;
-    struct naive_ledger naive;
-    memset(&naive, 0, sizeof naive);
-    same_open_orders(s);
-    read_journal(s, &naive);
-    if (!ledger_check(&s->ledger.serve.ledger, &why))
-        sim_fail(s, "ledger_check: %s", why.text);
-    if (!naive_ledger_compare(&naive, &s->ledger.serve.ledger, &why))
-        sim_fail(s, "the naive ledger: %s", why.text);
-    same_replay(s, &naive);
-    same_commands(s);
-    naive_ledger_free(&naive);
+    for (uint32_t i = 0; i < SIM_GATEWAYS && s->step % CHECK_EVERY == 2; i++)
+        gw_check(&s->gateways[i].gw);
 }

@@ -161,8 +161,9 @@ static void
 tell_price(struct sim *s, const struct sim_symbol *y)
 {
     const struct md_price price = price_of(y);
-    if (s->ledger.is_up)
-        ledger_set_price(&s->ledger.serve.ledger, &price);
+    for (uint32_t i = 0; i < s->ledgers_count; i++)
+        if (sim_ledger_serves(&s->ledgers[i]))
+            ledger_set_price(&s->ledgers[i].serve->ledger, &price);
 }
 
 static void
@@ -172,9 +173,9 @@ tick(struct sim *s, struct sim_symbol *y)
     memcpy(old, y->sides, sizeof old);
     walk(s, y);
     tell_price(s, y);
-    if (sim_chance(s, s->market_gap))
+    if (sim_fault(s, s->is.market_gap))
         y->sequence += 2; /* the publisher lost something */
-    else if (sim_chance(s, s->market_gap))
+    else if (sim_fault(s, s->is.market_gap))
         y->sequence = 0; /* it began anew */
     if (y->source == LIQUIDITY_DEPTH)
         say_depth(s, y, old);
@@ -191,7 +192,7 @@ sim_market_turn(struct sim *s)
 {
     for (uint32_t i = 0; i < SIM_SYMBOLS; i++) {
         struct sim_symbol *y = &s->symbols[i];
-        if (!s->is_calm && sim_chance(s, s->tick))
+        if (sim_fault(s, s->is.tick))
             tick(s, y);
         if (s->now_us - y->beat_us < BEAT_US)
             continue;
@@ -204,7 +205,7 @@ sim_market_turn(struct sim *s)
 }
 
 void
-sim_market_tell(struct sim *s, struct ledger *l, bool with_prices)
+sim_market_tell(struct ledger *l)
 {
     for (uint32_t i = 0; i < SIM_SYMBOLS; i++) {
         const struct symbol_rules rules = {.symbol = code_of(markets[i].symbol),
@@ -215,9 +216,6 @@ sim_market_tell(struct sim *s, struct ledger *l, bool with_prices)
                                            .step_size = {1000},
                                            .order_amends_max = 5};
         CHECK(ledger_set_rules(l, &rules) == OK);
-        const struct md_price price = price_of(&s->symbols[i]);
-        if (with_prices)
-            ledger_set_price(l, &price);
     }
 }
 

@@ -9,31 +9,36 @@
 
 #include "sim/sim.h"
 
-#define LEDGER    1u /* its peer number */
 #define BEAT_US   500000
 #define TIME_US   100000
 #define OUT_SLOTS MATCH_OUT_MIN /* few, so that the core has to pause */
 
-static const struct match_limits limits = {.books = {.orders_max = 4096,
-                                                     .levels_max = 2048,
+static const struct match_limits limits = {.books = {.orders_max = 1024,
+                                                     .levels_max = 1024,
                                                      .house_levels_max = 512,
                                                      .books_max = SIM_SYMBOLS,
-                                                     .queues_max = 2048,
-                                                     .stories_max = 4096},
+                                                     .queues_max = 1024,
+                                                     .stories_max = 1024},
                                            .ledgers_max = 2,
                                            .silence_us = 1500000,
                                            .ask_again_us = 300000,
                                            .tell_again_us = 200000,
                                            .errands_max = 64};
 
-/* Answers belong to the session that the core took over. */
+/* Frames to a ledger bear the epoch and session that the core took over. */
 static void
-session_follow(struct sim_matcher *m)
+say_session(struct sim_matcher *m, uint32_t peer)
 {
-    const struct link *l = match_link(m->core, LEDGER);
-    CHECK(l != NULL);
-    bus_set_epoch(m->bus, l->epoch);
-    bus_set_session(m->bus, LEDGER, l->session);
+    const struct link *l = match_link(m->core, peer);
+    CHECK(peer > 0 && peer < SIM_PEERS);
+    if (l == NULL || peer > SIM_GROUPS_MAX)
+        return;
+    struct frame *said = &m->said[peer - 1];
+    if (said->epoch == l->epoch && said->session == l->session)
+        return;
+    *said = (struct frame){.epoch = l->epoch, .session = l->session};
+    bus_set_peer_epoch(m->bus, peer, l->epoch);
+    bus_set_session(m->bus, peer, l->session);
 }
 
 static void
@@ -45,12 +50,13 @@ carry_out(struct sim *s, struct sim_matcher *m)
             sim_market_answer(s, m, &o->msg);
             continue;
         }
-        if (o->msg.type == MSG_link_ready || o->msg.type == MSG_link_lost)
-            session_follow(m);
+        say_session(m, o->peer);
+        const struct link *l = match_link(m->core, o->peer);
         if (o->msg.type == MSG_order_report)
-            twin_told(s, m->twin, &o->msg.order_report, o->msg.corr);
+            twin_told(s, m->twin, &o->msg.order_report, o->msg.corr,
+                      l != NULL ? (uint32_t)(l - m->core->links) : 0);
         sim_trace(s, "matcher", "says", &o->msg);
-        bus_put(m->bus, o->peer, o->msg.type, o->msg.corr, &o->msg.frame);
+        bus_put(m->bus, o->peer, o->msg.type, o->msg.corr, msg_body_const(&o->msg));
     }
     outbox_clear(&m->out);
 }
@@ -86,7 +92,7 @@ apply(struct sim *s, struct sim_matcher *m, uint32_t peer, const struct frame *f
     twin_before(m->twin, m->core);
     match_apply(m->core, peer, f, msg, loop_now_us(&m->loop), &m->out);
     drain(s, m);
-    twin_after(s, m->twin, m->core, msg);
+    twin_after(s, m->twin, m->core, f, msg);
 }
 
 static void
@@ -104,7 +110,18 @@ on_bad_frame(void *arg, uint32_t peer, enum err why)
     twin_before(m->twin, m->core);
     match_unreadable(m->core, peer, loop_now_us(&m->loop), &m->out);
     carry_out(m->loop.sim, m);
-    twin_after(m->loop.sim, m->twin, m->core, NULL);
+    twin_after(m->loop.sim, m->twin, m->core, NULL, NULL);
+}
+
+static void
+clock_read(struct sim *s, struct sim_matcher *m)
+{
+    if (sim_fault(s, s->is.clock)) {
+        m->loop.skew_us = sim_skew(s);
+        s->counts.clock_steps++;
+    }
+    m->loop.now_us = s->now_us + m->loop.skew_us;
+    m->loop.steady_us = s->now_us;
 }
 
 void
@@ -114,7 +131,9 @@ sim_matcher_start(struct sim *s, struct sim_matcher *m)
     snprintf(endpoint, sizeof endpoint, "sim:bound%u", m->index);
     m->is_up = true;
     m->loop.sim = s;
-    m->loop.skew_us = (int64_t)sim_draw(s, 40000) - 20000;
+    m->loop.skew_us = sim_skew(s);
+    clock_read(s, m);
+    memset(m->said, 0, sizeof m->said);
     m->memory = aligned_alloc(64, (match_bytes(&limits) + 63) & ~(size_t)63);
     CHECK(m->memory != NULL);
     memset(m->memory, 0, match_bytes(&limits));
@@ -151,8 +170,8 @@ sim_matcher_crash(struct sim *s, struct sim_matcher *m)
     free(m->memory);
     m->memory = NULL;
     outbox_clear(&m->out);
-    wire_break(s, &m->to_ledger);
-    wire_break(s, &m->from_ledger);
+    for (uint32_t i = 0; i < s->ledgers_count; i++)
+        sim_link_down(s, m, &s->ledgers[i]);
     wire_clear(&m->market);
     m->up_us = s->now_us + (int64_t)sim_draw(s, 2500000);
 }
@@ -166,8 +185,10 @@ sim_matcher_free(struct sim_matcher *m)
     free(m->memory);
     free(m->out.slots);
     free(m->out.lists.bytes);
-    wire_clear(&m->to_ledger);
-    wire_clear(&m->from_ledger);
+    for (uint32_t i = 0; i < SIM_LEDGERS_MAX; i++) {
+        wire_clear(&m->to_ledger[i]);
+        wire_clear(&m->from_ledger[i]);
+    }
     wire_clear(&m->market);
 }
 
@@ -195,21 +216,66 @@ upkeep(struct sim *s, struct sim_matcher *m)
         drain(s, m);
         twin_due(s, m->twin, m->core);
     }
-    const struct link *l = match_link(m->core, LEDGER);
-    bool is_live = l != NULL && (l->state == LINK_SYNCING || l->state == LINK_WORKING);
-    if (!is_live || s->now_us - m->beat_us < BEAT_US)
+    if (s->now_us - m->beat_us < BEAT_US)
         return;
     m->beat_us = s->now_us;
-    const struct link_beat beat = {.frames = bus_frames_sent(m->bus, LEDGER)};
-    bus_put(m->bus, LEDGER, MSG_link_beat, 0, &beat);
+    for (uint32_t i = 0; i < m->core->links_count; i++) {
+        const struct link *l = &m->core->links[i];
+        if (l->state != LINK_SYNCING && l->state != LINK_WORKING)
+            continue;
+        const struct link_beat beat = {.frames = bus_frames_sent(m->bus, l->peer)};
+        bus_put(m->bus, l->peer, MSG_link_beat, 0, &beat);
+    }
 }
 
 void
 sim_matcher_turn(struct sim *s, struct sim_matcher *m)
 {
+    clock_read(s, m);
     hear_market(s, m);
     carry_out_due(s, m);
     sim_loop_deliver(&m->loop, (uint32_t)sim_draw(s, 20));
     upkeep(s, m);
-    sim_loop_flush(&m->loop);
+    (void)sim_loop_flush(&m->loop, 0, UINT32_MAX);
+}
+
+/* ---- Connections of ledgers ----------------------------------------------------------------- */
+
+void
+sim_link_down(struct sim *s, struct sim_matcher *m, struct sim_ledger *l)
+{
+    uint32_t *holder = &m->holder[l->group];
+    if (*holder == l->index)
+        *holder = SIM_NOBODY;
+    l->is_linked[m->index] = false;
+    l->link_us[m->index] = s->now_us + 20000 + (int64_t)sim_draw(s, 480000);
+    wire_break(s, &m->to_ledger[l->index]);
+    wire_break(s, &m->from_ledger[l->index]);
+}
+
+/* Who connects under a name takes it over, and the one who had it is disconnected. */
+void
+sim_link_up(struct sim *s, struct sim_matcher *m, struct sim_ledger *l)
+{
+    uint32_t holder = m->holder[l->group];
+    if (holder != SIM_NOBODY)
+        sim_link_down(s, m, &s->ledgers[holder]);
+    m->holder[l->group] = l->index;
+    l->is_linked[m->index] = true;
+}
+
+void
+sim_links_turn(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->ledgers_count; i++) {
+        struct sim_ledger *l = &s->ledgers[i];
+        bool is_awake = sim_ledger_serves(l) && (s->now_us >= l->frozen_us || s->is_calm);
+        for (uint32_t k = 0; k < s->matchers_count && is_awake; k++) {
+            struct sim_matcher *m = &s->matchers[k];
+            if (l->is_linked[k] && sim_fault(s, s->is.move))
+                sim_link_down(s, m, l);
+            else if (!l->is_linked[k] && m->is_up && s->now_us >= l->link_us[k])
+                sim_link_up(s, m, l);
+        }
+    }
 }

@@ -9,12 +9,10 @@
 #include "sim/naive_compare.h"
 #include "sim/sim.h"
 
-#define LEDGER 0u
-
 struct sim_twin {
     struct naive_book *book;
     struct telling ours;
-    enum link_state before;
+    enum link_state before[SIM_GROUPS_MAX];
     struct match_counts counts;
     char wrong[400];
 };
@@ -49,9 +47,10 @@ twin_watch(struct sim_twin *t, code_t symbol)
 /* ---- Reports -------------------------------------------------------------------------------- */
 
 void
-twin_told(struct sim *s, struct sim_twin *t, const struct order_report *r, uint64_t corr)
+twin_told(struct sim *s, struct sim_twin *t, const struct order_report *r, uint64_t corr,
+          uint32_t link)
 {
-    const char *wrong = telling_add(&t->ours, r, corr, LEDGER);
+    const char *wrong = telling_add(&t->ours, r, corr, link);
     if (wrong != NULL)
         sim_fail(s, "order %llu: %s", (unsigned long long)r->order_id, wrong);
 }
@@ -67,54 +66,75 @@ compare(struct sim *s, struct sim_twin *t)
 /* ---- What the session let through ----------------------------------------------------------- */
 
 static enum link_state
-state_of(const struct match *m)
+state_of(const struct match *m, uint32_t link)
 {
-    return m->links_count > 0 ? m->links[0].state : LINK_NONE;
+    return link < m->links_count ? m->links[link].state : LINK_NONE;
 }
 
 void
 twin_before(struct sim_twin *t, const struct match *m)
 {
-    t->before = state_of(m);
+    for (uint32_t i = 0; i < SIM_GROUPS_MAX; i++)
+        t->before[i] = state_of(m, i);
     t->counts = m->counts;
 }
 
-/* Whether the session was lost or a new one began: the orders are gone. */
+/* Sessions that were lost: their orders are gone. Whether there were any. */
 static bool
-is_new_session(const struct sim_twin *t, const struct match *m)
+drop_lost(struct sim_twin *t, const struct match *m)
 {
-    return (state_of(m) == LINK_LOST && t->before != LINK_LOST) ||
-           m->counts.sessions != t->counts.sessions;
+    bool any = false;
+    for (uint32_t i = 0; i < SIM_GROUPS_MAX; i++)
+        if (state_of(m, i) == LINK_LOST && t->before[i] != LINK_LOST) {
+            naive_book_drop(t->book, i);
+            any = true;
+        }
+    return any;
 }
 
 void
 twin_due(struct sim *s, struct sim_twin *t, const struct match *m)
 {
-    if (is_new_session(t, m))
-        naive_book_drop(t->book, LEDGER);
+    (void)drop_lost(t, m);
     naive_book_time(t->book, m->now_us);
     compare(s, t);
 }
 
-void
-twin_after(struct sim *s, struct sim_twin *t, const struct match *m, const struct msg *msg)
+/* The link whose ledger sent it. */
+static uint32_t
+link_of(const struct match *m, const struct frame *f)
 {
-    enum link_state now = state_of(m);
-    if (is_new_session(t, m)) {
-        naive_book_drop(t->book, LEDGER);
-    } else if (msg == NULL) {
+    uint32_t i = 0;
+    while (f != NULL && i < m->links_count && !code_same(m->links[i].ledger, f->sender))
+        i++;
+    return i;
+}
+
+void
+twin_after(struct sim *s, struct sim_twin *t, const struct match *m, const struct frame *f,
+           const struct msg *msg)
+{
+    uint32_t link = link_of(m, f);
+    enum link_state now = state_of(m, link);
+    enum link_state before = link < SIM_GROUPS_MAX ? t->before[link] : LINK_NONE;
+    bool was_lost = drop_lost(t, m);
+    if (msg == NULL)
         return;
+    if (was_lost) {
+        /* whatever the message was, it did not count */
+    } else if (m->counts.sessions != t->counts.sessions) {
+        naive_book_drop(t->book, link);
     } else if (m->counts.works != t->counts.works) {
-        if (t->before == LINK_SYNCING)
-            naive_book_wait(t->book, LEDGER, &msg->order_work, msg->corr, m->now_us);
+        if (before == LINK_SYNCING)
+            naive_book_wait(t->book, link, &msg->order_work, msg->corr, m->now_us);
         else
-            naive_book_work(t->book, LEDGER, &msg->order_work, msg->corr, m->now_us);
+            naive_book_work(t->book, link, &msg->order_work, msg->corr, m->now_us);
     } else if (m->counts.pulls != t->counts.pulls) {
-        naive_book_pull(t->book, LEDGER, &msg->order_pull, msg->corr, m->now_us);
+        naive_book_pull(t->book, link, &msg->order_pull, msg->corr, m->now_us);
     } else if (m->counts.trims != t->counts.trims) {
-        naive_book_trim(t->book, LEDGER, &msg->order_trim, msg->corr, m->now_us);
-    } else if (msg->type == MSG_link_synced && now == LINK_WORKING && t->before != now) {
-        naive_book_synced(t->book, LEDGER, m->now_us);
+        naive_book_trim(t->book, link, &msg->order_trim, msg->corr, m->now_us);
+    } else if (msg->type == MSG_link_synced && now == LINK_WORKING && before != now) {
+        naive_book_synced(t->book, link, m->now_us);
     } else if (m->counts.ticks != t->counts.ticks) {
         if (s->mutation != SIM_ticks_unseen || sim_chance(s, 950))
             naive_book_market(t->book, msg, m->now_us);
