@@ -66,6 +66,7 @@ def a_stack(price):
     market = Market()
     market.bid = market.last = Decimal(price)
     stack = Stack(market=market.write, settings=market.settings)
+    market.tell(price)
     return market, stack
 
 
