@@ -3,6 +3,7 @@ set(unit ${CMAKE_SOURCE_DIR}/tests/unit)
 scrip_unit_test(gw_core_test ${unit}/gw_core_test.c LIBS gateway_core)
 scrip_unit_test(gw_http1_test ${unit}/gw_http1_test.c LIBS gateway_core)
 scrip_unit_test(gw_token_test ${unit}/gw_token_test.c LIBS gateway_shell PkgConfig::libjwt)
+scrip_unit_test(gw_child_test ${unit}/gw_child_test.c LIBS gateway_shell)
 scrip_unit_test(gw_openapi_test ${unit}/gw_openapi_test.c LIBS gateway_shell PkgConfig::json_c)
 scrip_unit_test(gw_http_test ${unit}/gw_http_test.c ${unit}/gw_stream_test.c ${unit}/gw_basket_test.c
                 ${unit}/gw_client.c ${unit}/gw_stage.c LIBS PkgConfig::libpq LABELS postgres)

@@ -170,7 +170,6 @@ pg_migrate() {
 
 # The role that auditing connects as; db/audit_role.sql tells what it may.
 pg_audit_role() {
-    pg_audit="host=$pg_socket dbname=scrip user=scrip_audit"
     PGOPTIONS='-c client_min_messages=warning' psql -Xq -v ON_ERROR_STOP=1 \
         -d "host=$pg_socket dbname=scrip user=postgres" -f "$SCRIP_ROOT/db/audit_role.sql" \
         >"$log_dir/audit-role.log" 2>&1 || {

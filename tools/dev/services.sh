@@ -128,6 +128,8 @@ bridge_endpoint = $sockets/bridge
 redis = unix:$(socket_dir)/redis.sock
 database = $pg_conninfo
 jwt_key_file = $etc_dir/jwt-keys
+audit_program = $build_dir/tools/scripctl/scripctl
+audit_database = host=$pg_socket dbname=scrip user=scrip_audit
 EOT
         ;;
     esac

@@ -123,7 +123,7 @@ answer_send(struct shell *s, struct request *r, struct http_reply *reply)
     int64_t took_us = loop_steady_us(s->loop) - r->start_us;
     reply->corr = r->corr;
     reply->no_store =
-        r->route == NULL || r->route->who == WHO_USER || r->route->rate == RATE_LOGIN_RATE;
+        r->route == NULL || r->route->who != WHO_PUBLIC || r->route->rate == RATE_LOGIN_RATE;
     metric_add(s->answers[reply->status / 100], 1);
     metric_observe_us(s->latency, took_us);
     if (log_on(LOG_DEBUG))

@@ -184,6 +184,12 @@ http_is_waiting(const struct http *h, struct http_ref ref)
     return c->state == CONN_ASKING && c->generation == ref.generation;
 }
 
+bool
+http_has_left(const struct http *h, struct http_ref ref)
+{
+    return !http_is_waiting(h, ref) || h->conns[ref.index].at_end;
+}
+
 static struct http_ref
 conn_ask(struct conn *c)
 {

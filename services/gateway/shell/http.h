@@ -66,6 +66,8 @@ void http_close(struct http **h);
 uint16_t http_port(const struct http *h);
 /* Whether the request behind a reference is still waited for. */
 bool http_is_waiting(const struct http *h, struct http_ref ref);
+/* Whether the client is gone, or has sent its last byte and so may be: for work that is dear. */
+bool http_has_left(const struct http *h, struct http_ref ref);
 void http_reply(struct http *h, struct http_ref ref, const struct http_reply *reply);
 /* No new connections; each one ends with its current answer. */
 void http_drain(struct http *h);

@@ -34,6 +34,8 @@ static const struct own_body own_bodies[] = {
     {"ping", NULL, "nothing", NULL},
     {"ticker", NULL, "ticker_answer", NULL},
     {"basket", "basket_request", "basket_answer", NULL},
+    {"audit_order", NULL, "audit_order", NULL},
+    {"audit_account", NULL, "audit_account", NULL},
 };
 
 static const char own_schemas[] =
@@ -50,7 +52,7 @@ static const char own_schemas[] =
     "\"expires_in\":{\"type\":\"integer\",\"description\":\"Seconds.\"},"
     "\"refresh_token\":{\"type\":\"string\"},\"user_id\":{\"type\":\"integer\"},"
     "\"account_id\":{\"type\":\"integer\"},\"username\":{\"type\":\"string\"},"
-    "\"role\":{\"type\":\"string\",\"enum\":[\"user\",\"admin\"]}}},"
+    "\"role\":{\"type\":\"string\",\"enum\":[\"user\",\"auditor\",\"admin\"]}}},"
     "\"user\":{\"type\":\"object\",\"properties\":{\"user_id\":{\"type\":\"integer\"},"
     "\"username\":{\"type\":\"string\"},\"role\":{\"type\":\"string\"},"
     "\"account_id\":{\"type\":\"integer\"},"
@@ -381,6 +383,7 @@ schemas_write(struct bytes *out, const struct routes *routes)
             add(out, ",");
         }
     }
+    add(out, openapi_audit_schemas);
     add(out, own_schemas);
     error_codes(out);
     add(out, "}");
@@ -417,6 +420,8 @@ parameters_write(struct bytes *out, const struct route *r)
     if (r->to == TO_OWN && strcmp(r->own_name, "ticker") == 0)
         add(out, "{\"name\":\"symbol\",\"in\":\"query\",\"description\":\"One symbol; all when "
                  "absent.\",\"schema\":{\"type\":\"string\"}}");
+    if (r->who == WHO_AUDITOR)
+        openapi_audit_parameters(r, out);
     add(out, "]");
 }
 
@@ -479,8 +484,10 @@ responses_write(struct bytes *out, const struct route *r)
         add(out, "}}");
     }
     add(out, "}");
-    if (r->who == WHO_USER)
+    if (r->who != WHO_PUBLIC)
         add(out, ",\"401\":{\"$ref\":\"#/components/responses/error\"}");
+    if (r->who == WHO_AUDITOR)
+        add(out, ",\"403\":{\"$ref\":\"#/components/responses/error\"}");
     if (r->mutates)
         add(out, ",\"504\":{\"$ref\":\"#/components/responses/error\"}");
     add(out, ",\"default\":{\"$ref\":\"#/components/responses/error\"}}");
@@ -505,7 +512,7 @@ operation_write(struct bytes *out, const struct route *r)
     add_pair(out, "summary", r->sentence);
     add(out, ",\"tags\":[");
     json_write_text(out, tag[0] == 0 ? "general" : tag);
-    add(out, r->who == WHO_USER ? "],\"security\":[{\"bearer\":[]}]" : "],\"security\":[]");
+    add(out, r->who != WHO_PUBLIC ? "],\"security\":[{\"bearer\":[]}]" : "],\"security\":[]");
     parameters_write(out, r);
     body_write(out, r);
     responses_write(out, r);

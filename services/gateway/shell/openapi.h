@@ -11,4 +11,10 @@
 
 void openapi_write(const struct routes *routes, struct bytes *out);
 
+/* ---- openapi_audit.c ---- */
+
+/* Each with a comma behind it. */
+extern const char openapi_audit_schemas[];
+void openapi_audit_parameters(const struct route *r, struct bytes *out);
+
 #endif

@@ -124,6 +124,13 @@ token_check(struct shell *s, struct request *r, const struct http1_head *head)
                          loop_now_us(s->loop), &r->who);
 }
 
+static enum err
+role_check(const struct request *r)
+{
+    bool may_audit = strcmp(r->who.role, "auditor") == 0 || strcmp(r->who.role, "admin") == 0;
+    return r->route->who != WHO_AUDITOR || may_audit ? OK : ERR_FORBIDDEN;
+}
+
 enum err
 request_rate(struct shell *s, const struct request *r, uint32_t count, uint32_t *retry)
 {
@@ -293,11 +300,13 @@ request_begin(void *arg, const struct http_request *h)
         r->allow[0] = 0;
         if (h->body_length > 0 && !route_takes_body(r->route))
             why.error = ERR_BODY_NOT_TAKEN;
-        else if (r->route->who == WHO_USER)
+        else if (r->route->who != WHO_PUBLIC)
             why.error = token_check(s, r, h->head);
     }
     if (why.error == OK)
         why.error = rate_check(s, r, h->address_key, &why.retry_after_seconds);
+    if (why.error == OK)
+        why.error = role_check(r);
     if (why.error != OK) {
         metric_add(s->limited, why.retry_after_seconds > 0);
         answer_refused(s, r, &why);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/shell/audit.h"
 #include "gateway/shell/market.h"
 #include "gateway/shell/openapi.h"
 #include "gateway/shell/request.h"
@@ -81,6 +82,7 @@ on_tick(void *arg)
     call_tick(s);
     request_tick(s);
     symbols_tick(s);
+    audit_tick(s->audit);
     /* Kept connections end by themselves; what is being answered is finished. */
     if (s->draining && s->requests_count == 0 && http_connections(s->http) == 0 &&
         ws_connections(s->ws) == 0)
@@ -123,6 +125,7 @@ parts_open(struct shell *s)
     s->hashes = hash_pool_open(&p);
     s->users = users_open(&u);
     s->cache = market_cache_open(s->loop, c->redis);
+    s->audit = audit_open(s);
     s->routes = routes_new();
     openapi_write(s->routes, &s->openapi);
     s->ws = ws_open(s);
@@ -192,6 +195,7 @@ shell_stop(void *state)
     struct shell *s = state;
     /* Those who owe answers first, then those who send them. */
     hash_pool_close(&s->hashes);
+    audit_close(&s->audit);
     market_cache_close(&s->cache);
     users_close(&s->users);
     ws_close(&s->ws);

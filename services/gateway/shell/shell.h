@@ -30,6 +30,7 @@
 #define SYMBOLS_OWNER (UINT64_C(1) << 63 | UINT32_MAX)
 
 struct shell;
+struct audit;
 struct market_cache;
 struct ws;
 struct request;
@@ -89,6 +90,7 @@ struct shell {
     struct users *users;
     struct hash_pool *hashes;
     struct market_cache *cache;
+    struct audit *audit;
     struct ws *ws;
     struct bytes openapi;
     code_t *symbols;
