@@ -197,13 +197,15 @@ bool
 pack_check(struct pack *p, uint16_t shard, uint64_t first, uint64_t last, uint8_t hash[HASH_BYTES])
 {
     uint32_t count;
+    uint64_t next = first;
     const struct segment *files = manifest_shard(&p->manifest, shard, &count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (files[i].last < first || files[i].first > last)
+    for (uint32_t i = 0; i < count && next <= last; i++) {
+        if (files[i].last < next || files[i].first > next)
             continue;
         memcpy(hash, files[i].before, HASH_BYTES);
         if (!file_check(p, &files[i], hash))
             return false;
+        next = files[i].last + 1;
     }
-    return true;
+    return next > last || fail(p, "shard %u: record %" PRIu64 " is not in the folder", shard, next);
 }
