@@ -357,6 +357,7 @@ def shells(stack):
     check(completed("shards", "--kin") == [], "but none that it does not take")
     ctl(stack, "completion", "zsh")
     page = ctl(stack, "man")
+    check("--follow" in ctl(stack, "help", "journal", "tail"), "help of a command")
     check(rows(stack, "man") == [{"text": page}], "as JSON too", page[:80])
     if shutil.which("groff"):
         run = subprocess.run(["groff", "-ww", "-man", "-Tutf8"], input=page, check=True,

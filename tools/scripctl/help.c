@@ -4,8 +4,10 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "scripctl/table.h"
 
 #define LINE_CHARS 90
@@ -122,4 +124,35 @@ help_print(FILE *to, const struct command_row *command)
           "Exit status: 0 it is so; 1 something is wrong, differs or is not there; 2 the command\n"
           "line makes no sense; 3 it could not be done; 130 it was interrupted.\n",
           to);
+}
+
+/* Whether the command is named by the words. */
+static bool
+is_named(const struct command_row *row, const struct call *c)
+{
+    char words[HELP_BYTES];
+    snprintf(words, sizeof(words), "%s%s%s", c->words[0], c->words_count > 1 ? " " : "",
+             c->words_count > 1 ? c->words[1] : "");
+    return strcmp(row->words, words) == 0;
+}
+
+enum status
+help(const struct call *c)
+{
+    const struct command_row *row = NULL;
+    for (uint32_t i = 0; c->words_count > 0 && (row = command_at(i)) != NULL; i++)
+        if (is_named(row, c))
+            break;
+    if (c->words_count > 0 && row == NULL)
+        return refuse(c, STATUS_USAGE, "USAGE", "there is no command '%.40s%s%.40s'", c->words[0],
+                      c->words_count > 1 ? " " : "", c->words_count > 1 ? c->words[1] : "");
+    char *text = NULL;
+    size_t length = 0;
+    FILE *to = open_memstream(&text, &length);
+    CHECK(to != NULL);
+    help_print(to, row);
+    fclose(to);
+    out_whole(c->out, text);
+    free(text);
+    return STATUS_OK;
 }
