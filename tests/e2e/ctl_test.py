@@ -157,7 +157,8 @@ def filters(stack, life, order_id):
     check(len({r["shard"] for r in mine}) == 1, "in one shard", mine)
     by_order = rows(stack, "journal", "list", "--order", order_id)
     check([r["kind"] for r in by_order][0] == "order_place" and
-          all(r["order_id"] == order_id for r in by_order), "--order finds its records", by_order)
+          all(r["order_id"] == order_id and r["account_id"] == account for r in by_order),
+          "--order finds its records", by_order)
     corr = mine[-1]["corr"]
     check(rows(stack, "journal", "list", "--corr", corr) ==
           [r for r in everything if r["corr"] == corr], "--corr", corr)

@@ -241,6 +241,8 @@ is_mine(struct filter *f, const struct filter_hit *hit, uint32_t placed)
     bool names = (placed > 0 && order >= hit->order_id && order < hit->order_id + placed) ||
                  (is_report && m->order_report.order_id == order) ||
                  (m->type == MSG_order_replace && m->order_replace.cancel_order_id == order);
+    if (is_same && names && hit->account_id != 0)
+        f->owner = hit->account_id;
     return is_same && names;
 }
 
@@ -282,6 +284,6 @@ filter_take(struct filter *f, const struct journal_record *r, struct filter_hit 
     f->orders[r->shard] += placed;
     bool mine = is_mine(f, hit, placed);
     if (mine && hit->account_id == 0)
-        hit->account_id = (uint64_t)f->o->account;
+        hit->account_id = f->o->account != 0 ? (uint64_t)f->o->account : f->owner;
     return mine && is_wanted;
 }

@@ -35,6 +35,7 @@ struct filter {
     bool counts;                              /* orders, from each shard's first record on */
     uint64_t orders[RECORDS_SHARDS];          /* counted so far */
     struct places mine;                       /* orders of the account and symbol that are asked */
+    uint64_t owner; /* account of the order that is asked; 0: not seen yet */
     struct arena lists;
     void *memory;
     struct msg cmd;
