@@ -54,9 +54,15 @@ wish_is_right(const struct order_wish *w, char why[WHY_BYTES])
         return shadow_wrong(why, "an order has no side");
     if (w->quantity.v < 0 || w->price.v < 0 || w->stop_price.v < 0 || w->iceberg_quantity.v < 0 ||
         w->step_size.v < 0 || w->reference_price.v < 0 || w->worst_price.v <= 0 ||
-        (by_quote && w->quote_order_quantity.v <= 0))
+        (by_quote ? w->quote_order_quantity.v <= 0 : w->quote_order_quantity.v != 0))
         return shadow_wrong(why, "an order's amounts are out of range");
-    if (w->price.v != 0 && w->price.v != w->worst_price.v)
+    bool has_limit = w->type == ORDER_TYPE_LIMIT || w->type == ORDER_TYPE_LIMIT_MAKER ||
+                     w->type == ORDER_TYPE_STOP_LOSS_LIMIT ||
+                     w->type == ORDER_TYPE_TAKE_PROFIT_LIMIT;
+    if (has_limit != (w->price.v != 0))
+        return shadow_wrong(why, "an order of type %s has %s limit",
+                            msg_enum_name(MSG_ENUM_order_type, w->type), has_limit ? "no" : "a");
+    if (has_limit && w->price.v != w->worst_price.v)
         return shadow_wrong(why, "an order's worst price %s is not its limit %s",
                             amount_text(w->worst_price.v).text, amount_text(w->price.v).text);
     if (!rate_is_right(w->maker_fee_rate) || !rate_is_right(w->taker_fee_rate))
@@ -64,6 +70,26 @@ wish_is_right(const struct order_wish *w, char why[WHY_BYTES])
     if (!hold_is_right(w))
         return shadow_wrong(why, "an order sets aside %s, which is not what it needs at worst",
                             amount_text(w->hold.v).text);
+    return true;
+}
+
+/* All of one symbol; the orders of a pair of one side and quantity, as they hold only once. */
+static bool
+list_is_right(const struct list_place *c, char why[WHY_BYTES])
+{
+    uint32_t pair = c->contingency == CONTINGENCY_OCO ? 0 : 1;
+    bool has_pair = c->contingency == CONTINGENCY_OCO || c->contingency == CONTINGENCY_OTOCO;
+    for (uint32_t i = 0; i < c->orders_count; i++) {
+        const struct order_wish *w = &c->orders[i], *first = &c->orders[0];
+        if (!wish_is_right(w, why))
+            return false;
+        if (!code_same(w->symbol, c->symbol) || !code_same(w->base_asset, first->base_asset) ||
+            !code_same(w->quote_asset, first->quote_asset) || w->quantity.v == 0)
+            return shadow_wrong(why, "the orders of a list are not of one symbol");
+        if (has_pair && i == pair + 1 &&
+            (w->side != w[-1].side || w->quantity.v != w[-1].quantity.v))
+            return shadow_wrong(why, "the orders of a pair are not of one side and quantity");
+    }
     return true;
 }
 
@@ -102,10 +128,7 @@ shadow_before(const struct shadow *s, const struct msg *cmd, int64_t now_us, cha
         return wish_is_right(&w, why);
     }
     case MSG_list_place:
-        for (uint32_t i = 0; i < cmd->list_place.orders_count; i++)
-            if (!wish_is_right(&cmd->list_place.orders[i], why))
-                return false;
-        return true;
+        return list_is_right(&cmd->list_place, why);
     case MSG_balance_set:
         return set_is_right(&cmd->balance_set, why);
     default:

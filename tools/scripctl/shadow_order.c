@@ -286,6 +286,20 @@ waits_for(const struct shadow *s, const struct msg *cmd, const struct asked *ask
     return old != NULL && old->account_id == asked->account_id ? old->id : 0;
 }
 
+/* The fill rules it came with are its account's. */
+static bool
+follows_rules(const struct shadow *s, const struct order_row *row, char why[WHY_BYTES])
+{
+    uint32_t place = places_get(&s->account_by_id, row->order.account_id);
+    if (place == MAP_NONE)
+        return shadow_wrong(why, "account %llu was never opened", ID(row->order.account_id));
+    const struct fill_rules *rules = &s->accounts[place].settings[TRADING_TYPE_spot - 1].fill;
+    return (row->order.fill_preset == rules->fill_preset &&
+            row->order.slippage_bps == rules->slippage_bps) ||
+           shadow_wrong(why, "order %llu does not follow its account's fill rules",
+                        ID(row->order.order_id));
+}
+
 static bool
 order_begins(struct shadow *s, const struct twin_step *step, const struct asked *asked,
              uint32_t leg, const struct order_row *row, char why[WHY_BYTES])
@@ -301,7 +315,7 @@ order_begins(struct shadow *s, const struct twin_step *step, const struct asked 
     s->shards[shard].orders++;
     if (o->account_id != asked->account_id || !is_fresh(row, step->record->time_us))
         return shadow_wrong(why, "order %llu does not begin with nothing done", ID(id));
-    if (!says_what_was_asked(row, &asked->orders[leg], why))
+    if (!says_what_was_asked(row, &asked->orders[leg], why) || !follows_rules(s, row, why))
         return false;
     uint64_t waits = waits_for(s, step->cmd, asked, leg, id);
     enum order_status status = asked->is_refused ? ORDER_STATUS_REJECTED
