@@ -14,7 +14,7 @@
 
 #define WISHES_MAX 8
 
-struct maker {
+struct plan_maker {
     struct plan *plan;
     const struct options *o;
     struct twin *twin;
@@ -40,7 +40,7 @@ cash_of(const struct ledger *l, const struct ledger_account *a, bool *has_more)
 
 /* The account as it stands now, with its first command. */
 static uint32_t
-account_take(struct maker *m, uint64_t id)
+account_take(struct plan_maker *m, uint64_t id)
 {
     struct plan *p = m->plan;
     const struct ledger *l = twin_ledger(m->twin);
@@ -124,7 +124,7 @@ strip_msg(struct msg *m, struct order_wish wishes[WISHES_MAX])
 }
 
 static struct plan_command *
-command_add(struct maker *m, const struct msg *cmd, uint64_t account_id, int64_t time_us)
+command_add(struct plan_maker *m, const struct msg *cmd, uint64_t account_id, int64_t time_us)
 {
     struct plan *p = m->plan;
     struct msg said = *cmd;
@@ -167,7 +167,7 @@ by_leg(const void *a, const void *b)
 
 /* The orders that a command placed, in the order in which it named them. */
 static void
-orders_add(struct maker *m, struct plan_command *to)
+orders_add(struct plan_maker *m, struct plan_command *to)
 {
     const struct order_row *rows[PLAN_ORDERS_MAX];
     struct plan *p = m->plan;
@@ -191,7 +191,7 @@ orders_add(struct maker *m, struct plan_command *to)
 
 /* What this record made of orders that are planned. */
 static void
-orders_follow(struct maker *m)
+orders_follow(struct plan_maker *m)
 {
     for (uint32_t i = 0; i < m->step->orders_count; i++) {
         struct plan_order *o = order_of(m->plan, m->step->orders[i].order.order_id);
@@ -214,7 +214,7 @@ orders_follow(struct maker *m)
 /* ---- Reports that tell of a client's wish ---------------------------------------------------- */
 
 static const struct order_row *
-row_of(const struct maker *m, uint64_t order_id)
+row_of(const struct plan_maker *m, uint64_t order_id)
 {
     for (uint32_t i = 0; i < m->step->orders_count; i++)
         if (m->step->orders[i].order.order_id == order_id)
@@ -224,7 +224,7 @@ row_of(const struct maker *m, uint64_t order_id)
 
 /* When the client said so: before the report by the latency of its way, and after its order. */
 static void
-told(struct maker *m, const struct order_row *row, const struct msg *cmd)
+told(struct plan_maker *m, const struct order_row *row, const struct msg *cmd)
 {
     int64_t time_us = m->step->record->time_us - row->cancel_latency_us;
     if (time_us <= row->order.created_us)
@@ -233,7 +233,7 @@ told(struct maker *m, const struct order_row *row, const struct msg *cmd)
 }
 
 static void
-told_cancel(struct maker *m, const struct order_row *row, const struct plan_order *o)
+told_cancel(struct plan_maker *m, const struct order_row *row, const struct plan_order *o)
 {
     uint64_t list_id = row->order.list_id;
     if (o->is_replaced)
@@ -250,7 +250,7 @@ told_cancel(struct maker *m, const struct order_row *row, const struct plan_orde
 }
 
 static void
-told_amend(struct maker *m, const struct order_row *row, qty_t quantity)
+told_amend(struct plan_maker *m, const struct order_row *row, qty_t quantity)
 {
     struct msg amend = {.type = MSG_order_amend};
     amend.order_amend = (struct order_amend){.account_id = row->order.account_id,
@@ -260,7 +260,7 @@ told_amend(struct maker *m, const struct order_row *row, qty_t quantity)
 }
 
 static void
-take_report(struct maker *m, const struct order_report *r)
+take_report(struct plan_maker *m, const struct order_report *r)
 {
     const struct order_row *row = row_of(m, r->order_id);
     const struct plan_order *o = order_of(m->plan, r->order_id);
@@ -302,7 +302,7 @@ is_wanted(const struct options *o, const struct msg *cmd, uint64_t account_id)
 }
 
 static void
-take(struct maker *m)
+take(struct plan_maker *m)
 {
     const struct msg *cmd = m->step->cmd;
     uint64_t account_id = account_of(cmd);
@@ -342,51 +342,71 @@ settle(struct plan *p)
     p->begin_us = p->commands_count > 0 ? p->commands[0].time_us : 0;
 }
 
-static bool
-read_all(struct maker *m, struct records *r, struct progress *progress, char why[WHY_BYTES])
+struct plan_maker *
+plan_begin(struct plan *p, const struct options *o)
 {
-    bool shards[RECORDS_SHARDS];
+    struct plan_maker *m = calloc(1, sizeof *m);
+    CHECK(m != NULL);
+    *p = (struct plan){.records = 0};
+    places_init(&p->by_order);
+    places_init(&p->by_account);
+    places_init(&p->told_lists);
+    *m = (struct plan_maker){
+        .plan = p, .o = o, .twin = twin_new(&(struct twin_options){.is_trusting = true})};
+    return m;
+}
+
+bool
+plan_take(struct plan_maker *m, const struct journal_record *r, char why[WHY_BYTES])
+{
+    if (!twin_apply(m->twin, r)) {
+        snprintf(why, WHY_BYTES, "%s", twin_why(m->twin));
+        return false;
+    }
+    m->step = twin_step(m->twin);
+    m->plan->records++;
+    m->plan->last_us = r->time_us;
+    take(m);
+    return true;
+}
+
+void
+plan_end(struct plan_maker **m)
+{
+    settle((*m)->plan);
+    twin_destroy(&(*m)->twin);
+    free(*m);
+    *m = NULL;
+}
+
+static bool
+read_all(struct plan_maker *m, struct records *r, bool is_quiet, char why[WHY_BYTES])
+{
+    struct progress progress;
     enum records_result result = RECORDS_END;
     struct journal_record record;
-    for (uint32_t i = 0; i < RECORDS_SHARDS; i++)
-        shards[i] = m->o->shard[i];
-    struct records_merge *merge = records_merge(r, shards, 0, (uint64_t)m->o->upto);
+    struct records_merge *merge = records_merge(r, m->o->shard, 0, (uint64_t)m->o->upto);
+    progress_begin(&progress, "reading", "records", 0, is_quiet);
     while (merge != NULL && (result = records_merge_next(merge, &record)) == RECORDS_ONE) {
-        if (is_behind(m->o, &record))
+        if (is_behind(m->o, &record) || !plan_take(m, &record, why))
             break;
-        if (!twin_apply(m->twin, &record)) {
-            snprintf(why, WHY_BYTES, "%s", twin_why(m->twin));
-            break;
-        }
-        m->step = twin_step(m->twin);
-        m->plan->records++;
-        m->plan->last_us = record.time_us;
-        take(m);
-        progress_add(progress, 1);
+        progress_add(&progress, 1);
     }
     if (merge == NULL || result == RECORDS_FAILED)
         snprintf(why, WHY_BYTES, "%s", records_why(r));
     if (merge != NULL)
         records_merge_end(&merge);
+    progress_end(&progress);
     return why[0] == '\0';
 }
 
 bool
 plan_make(struct plan *p, const struct call *c, struct records *r, char why[WHY_BYTES])
 {
-    const struct twin_options options = {.is_trusting = true};
-    struct progress progress;
-    *p = (struct plan){.records = 0};
+    struct plan_maker *m = plan_begin(p, &c->o);
     why[0] = '\0';
-    places_init(&p->by_order);
-    places_init(&p->by_account);
-    places_init(&p->told_lists);
-    struct maker m = {.plan = p, .o = &c->o, .twin = twin_new(&options)};
-    progress_begin(&progress, "reading", "records", 0, c->o.quiet);
-    bool is_read = read_all(&m, r, &progress, why);
-    progress_end(&progress);
-    twin_destroy(&m.twin);
-    settle(p);
+    bool is_read = read_all(m, r, c->o.quiet, why);
+    plan_end(&m);
     return is_read;
 }
 

@@ -90,6 +90,12 @@ struct plan {
 /* Reads the journal by the options of the call (range, shards, account, symbol). False, and why,
  * when it cannot be read or does not apply. */
 bool plan_make(struct plan *p, const struct call *c, struct records *r, char why[WHY_BYTES]);
+/* The same record by record, all shards by time; what it is made of. */
+struct plan_maker;
+struct plan_maker *plan_begin(struct plan *p, const struct options *o);
+/* False, and why, when the record does not apply. */
+bool plan_take(struct plan_maker *m, const struct journal_record *r, char why[WHY_BYTES]);
+void plan_end(struct plan_maker **m);
 void plan_fini(struct plan *p);
 /* The command as a message; its lists are put into `lists`. */
 void plan_msg(const struct plan *p, uint32_t command, struct arena *lists, struct msg *out);

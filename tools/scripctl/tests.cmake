@@ -26,3 +26,5 @@ scrip_unit_test(ctl_tables_test ${unit}/ctl_tables_test.c ${ctl_journal} ${unit}
 # The matcher's core has a life_end() of its own.
 target_compile_definitions(ctl_tables_test PRIVATE SCRIP_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
   life_end=store_life_end)
+scrip_unit_test(ctl_plan_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_plan_test.c ${ctl_journal}
+  LIBS scripctl_parts matcher_core)
