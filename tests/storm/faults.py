@@ -84,14 +84,18 @@ class Faults:
         began = time.monotonic()
         for second, kind, arguments in faults:
             self.at(began + second, getattr(self, kind), *arguments)
-        while self.queue and alive():
-            left = self.queue[0][0] - time.monotonic()
-            if left > 0:
-                time.sleep(min(left, 0.5))
-                continue
-            _, _, action, arguments = heapq.heappop(self.queue)
-            action(*arguments)
-        self.calm()
+        try:
+            while self.queue and alive():
+                left = self.queue[0][0] - time.monotonic()
+                if left > 0:
+                    time.sleep(min(left, 0.5))
+                    continue
+                _, _, action, arguments = heapq.heappop(self.queue)
+                action(*arguments)
+        finally:
+            self.calm()
+        for watcher in self.watchers:
+            watcher.join()
         return time.monotonic() - began
 
     def calm(self):
@@ -102,8 +106,6 @@ class Faults:
             self.heal(what)
         for name in SKEWED:
             self.stack.set_clock(name, 0)
-        for watcher in self.watchers:
-            watcher.join()
 
     def note(self, kind, *what):
         self.counts[kind] = self.counts.get(kind, 0) + 1

@@ -2,7 +2,7 @@
 """follower - listens to accounts' events on the WebSocket and checks their numbers, come what may.
 
 usage: follower.py JOB.json    the job: port, users, file; ends after SIGTERM, once each account's
-                               last event has come
+                               last event has come, or with its standard input
 
 A break is healed by resuming after the last number; now and then a follower resumes from further
 back, so that it is told again what it knows. The file has one JSON object a line: {"n": number,
@@ -132,6 +132,8 @@ def main():
         for follower in followers:
             follower.start()
         print("ready", flush=True)
+        # Nobody would end us once he who started us is gone.
+        threading.Thread(target=lambda: os._exit(len(os.read(0, 1)) + 1), daemon=True).start()
         for follower in followers:
             while follower.is_alive():
                 follower.join(1)

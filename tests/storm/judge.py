@@ -217,7 +217,10 @@ class Judge:
         for account, wallet, old, new in self.changes:
             totals[account, wallet, "USDT"] += new - old
         for trade in self.trades:
-            order, account = self.orders[trade["order"]], trade["account"]
+            order, account = self.orders.get(trade["order"]), trade["account"]
+            if order is None:
+                self.problem("a trade has no order: %s" % trade)
+                continue
             if trade["quote"] != trade["price"] * trade["quantity"] // UNIT:
                 self.problem("a quote amount is not price times quantity: %s" % trade)
             sign = 1 if trade["side"] == 1 else -1
@@ -269,7 +272,7 @@ class Judge:
 
     # ---- Streams ----
 
-    def check_streams(self):
+    def check_streams(self, followers):
         contents, done, events = {}, 0, 0
         for path in self.streams:
             with open(path, encoding="utf-8") as file:
@@ -284,8 +287,8 @@ class Judge:
                     key = entry["user"], entry["n"]
                     if contents.setdefault(key, entry["hash"]) != entry["hash"]:
                         self.problem("event %s of %s was told twice and differs" % key[::-1])
-        if self.streams and not done:
-            self.problem("no follower came to its end")
+        if done != followers:
+            self.problem("of %d followers %d came to their end" % (followers, done))
         return events
 
     # ---- scripctl ----

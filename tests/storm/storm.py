@@ -30,9 +30,9 @@ SETTINGS = {"gateway": "\n".join([
     "token_minutes = 1440", "account_requests_per_second = 1000000",
     "account_requests_burst = 10000000", "public_requests_per_second = 10000000",
     "public_requests_burst = 10000000"])}
-LANES, PROCESSES = 2, 2
-ORDERS_A_TURN = 0.85  # what the traders' mix makes of a turn
-FOLLOWED = 2
+LANES, PROCESSES = 4, 2
+ORDERS_A_TURN = 0.74  # what the traders' mix makes of a turn
+FOLLOWED = 2  # accounts, by two followers each
 OPENING = "650000"
 SETTLE_S = 120
 
@@ -50,7 +50,7 @@ class Child:
         self.name = os.path.basename(path)
         with open(path + ".log", "w", encoding="utf-8") as log:
             self.process = subprocess.Popen([sys.executable, os.path.join(HERE, program), path],
-                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=log, start_new_session=True, text=True)
         check(self.process.stdout.readline() == "ready\n", self.name + " is ready")
 
@@ -163,7 +163,7 @@ class Storm:
         judge.check_once()
         judge.check_books()
         judge.check_api(random.Random(self.options.seed).sample(self.clients, 3))
-        events = judge.check_streams()
+        events = judge.check_streams(2 * FOLLOWED)
         verify = judge.verify()
         try:
             fills_after_the_crash(self.stack, keeper, resting)
@@ -195,6 +195,9 @@ def run_storm(options):
         storm = Storm(stack, options)
         try:
             report = storm.run()
+        except KeyboardInterrupt:
+            os.environ.pop("SCRIP_E2E_KEEP", None)
+            raise
         finally:
             for child in storm.children:
                 child.kill()
@@ -210,7 +213,7 @@ def run_storm(options):
 
 def parse(words):
     parser = argparse.ArgumentParser(prog="storm", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--seconds", type=float, default=360, help="how long it blows (360)")
+    parser.add_argument("--seconds", type=float, default=420, help="how long it blows (420)")
     parser.add_argument("--seed", type=int, default=None, help="of the plan (default: the time)")
     parser.add_argument("--kills", type=int, default=210, help="at least so many (210)")
     parser.add_argument("--rate", type=float, default=650, help="orders a second (650)")
@@ -242,6 +245,9 @@ def main():
     say("storm: seed %d, %.0f s, %d kills" % (options.seed, options.seconds, options.kills))
     try:
         report = run_storm(options)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
     except (StoryFailed, HttpError) as failure:
         say("FAILED (again: --seed %d --seconds %g --kills %d): %s" % (
             options.seed, options.seconds, options.kills, failure))

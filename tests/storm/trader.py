@@ -2,7 +2,7 @@
 """trader - clients that keep trading through any trouble and write down all they were told.
 
 usage: trader.py JOB.json      the job: port, users, rate, seed, file; ends after SIGTERM, once
-                               everything that was sent is settled
+                               everything that was sent is settled, or with its standard input
 
 Each lane is one connection of one account. It takes the next turn of a common clock, writes down
 what it is about to ask, asks until an answer settles it (the same request, the same client order
@@ -13,6 +13,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import asyncio
 import json
+import os
 import random
 import signal
 import sys
@@ -22,7 +23,7 @@ ORDERS = "/api/paper-trading/orders"
 LISTS = "/api/paper-trading/order-lists"
 ANSWER_S = 15
 PAUSES_S = (0.02, 0.05, 0.1, 0.2)  # between tries, the last again and again
-RESTING_MAX = 12
+RESTING_MAX = 10
 LISTS_MAX = 1
 # Refusals that a client of this mix may meet; any other one is told to the judge.
 EXPECTED = {"FUNDS_TOO_LOW", "WOULD_TAKE", "WOULD_TRIGGER", "ORDER_DONE", "AMEND_NOT_LOWER",
@@ -317,6 +318,7 @@ class Office:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.ended.set)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # whoever started us decides
+        loop.add_reader(0, os._exit, 1)  # and nobody would end us once he is gone
         lanes = [Lane(self, user, self.job["first_lane"] + index * self.job["lanes"] + lane)
                  for index, user in enumerate(self.job["users"])
                  for lane in range(self.job["lanes"])]

@@ -22,7 +22,7 @@ the figures are.
   replay       a journal proved from its first record on, out of segment files, on one core
   sensitivity  the same orders under each preset of fill rules, in the market recorded under
                SCRIP_DATA/l2_raw, or in the synthetic one
-  storm        one run of about 7 minutes: all parts are killed, stopped and cut off under load,
+  storm        one run of about 8 minutes: all parts are killed, stopped and cut off under load,
                200 times and more; ratio 1 when nothing was lost or doubled. Cuts of the network
                need root, who gets a network of its own for it; without they are left out
   --write      puts the table between its markers in PAGE, such as docs/fills.md
