@@ -345,7 +345,7 @@ replay_part(struct differ *d, struct part *p, uint16_t shard)
     if (e == REPLAY_UNREADABLE)
         return source_failed(d->c, p->records);
     if (e == REPLAY_WRONG)
-        out_say(d->c->out, "%s: it goes no further than this", twin_why(p->twin));
+        out_say(d->c->out, "%s goes no further: %s", p == d->parts ? "A" : "B", twin_why(p->twin));
     return STATUS_OK;
 }
 
