@@ -17,9 +17,12 @@ from load import Load  # noqa: E402
 from parts import CUT_OFF, STANDBY  # noqa: E402, tests/storm
 from relay import Relay  # noqa: E402
 from stack import SERVICES, Stack, check, tell, wait_for  # noqa: E402
-from stale import garbage, send_all, stale_frames, where  # noqa: E402
+from stale import frame, garbage, send_all, stale_frames, where  # noqa: E402
 
 DEEDS_WANTED = 3
+UNIT = 100_000_000
+# Numbers of common/tbl/messages.def.
+BALANCE_SET, ORDER_PLACE, BUY, MARKET, SPOT = 14, 30, 1, 1, 1
 
 
 def epoch(stack):
@@ -91,6 +94,27 @@ def strangers(stack):
               before["scrip_ledger_records_total"], "nothing was written", before)
 
 
+def late_commands(stack):
+    """A gateway's commands twice, and again long after: each is carried out once."""
+    user = stack.user(balance="100000")
+    account = user.account()["account_id"]
+    order = frame("gateway-9", 0, 0, 1, (ORDER_PLACE, {
+        1: account, 2: "late-1", 3: "BTCUSDT", 4: BUY, 5: MARKET, 7: 1_000_000}))
+    first, second = (frame("gateway-9", 0, 0, 1, (BALANCE_SET, {
+        1: account, 2: SPOT, 3: amount * UNIT, 6: number})) for number, amount in (
+            (71, 200_000), (72, 300_000)))
+    for frames in ([order, order], [first, first], [second], [order, first, second]):
+        before = stack.metric(STANDBY, "scrip_ledger_commands_total")
+        check(send_all(where(stack, "ledger"), frames) == len(frames), "they were sent", frames)
+        wait_for(lambda b=before, n=len(frames):
+                 stack.metric(STANDBY, "scrip_ledger_commands_total") >= b + n, "they are taken")
+    orders = user.orders()
+    check([o["client_order_id"] for o in orders] == ["late-1"], "one order came of it", orders)
+    changes = user.call("GET", "/api/settings/paper-balance/spot/history")["changes"]
+    found = [int(float(change["new_balance"])) for change in changes[:2]]
+    check(found == [300_000, 200_000], "each balance was set once, the last one last", changes)
+
+
 def story():
     """Late, doubled and foreign messages are harmless"""
     with Stack(market=recording.write) as stack:
@@ -112,6 +136,7 @@ def story():
                 bad_messenger(stack, load, relay)
                 sleeper(stack, load)
             strangers(stack)
+            late_commands(stack)
             print("requests that had to be repeated, by status: %s" % load.troubles())
             load.check_nothing_lost()
             for trader in load.traders:
