@@ -9,12 +9,13 @@ SELECT 'ledger.fence(integer, bigint)'::regprocedure,
        'ledger.lease_keep(integer, bigint)'::regprocedure;
 
 -- A record that is there already is refused by the key: that is how a batch sent twice shows.
--- (Later the time is part of the key: ledger_partitions.)
+-- (Later that is the key of each partition: ledger_partitions.)
 SELECT 1 / (count(*) = 2)::int FROM pg_constraint
 WHERE contype = 'p' AND (conrelid::regclass::text, pg_get_constraintdef(oid)) IN (
     ('ledger.journal', 'PRIMARY KEY (shard, seq)'),
-    ('ledger.journal', 'PRIMARY KEY (shard, seq, time_us)'),
-    ('ledger.lease', 'PRIMARY KEY (shard_group)'));
+    ('ledger.lease', 'PRIMARY KEY (shard_group)'))
+    OR (contype = 'c' AND conrelid = 'ledger.journal'::regclass AND EXISTS (
+        SELECT FROM pg_partitioned_table WHERE partrelid = 'ledger.journal'::regclass));
 SELECT 1 / count(*) FROM pg_constraint
 WHERE conrelid = 'ledger.journal'::regclass AND contype = 'c';
 

@@ -34,6 +34,9 @@ BEGIN
                    'FOR VALUES FROM (%s) TO (%s)', cuts[1], cuts[2]);
     EXECUTE format('CREATE TABLE ledger.third PARTITION OF ledger.journal '
                    'FOR VALUES FROM (%s) TO (%s)', cuts[2], whole.to_us);
+    ALTER TABLE ledger.first ADD PRIMARY KEY (shard, seq);
+    ALTER TABLE ledger.second ADD PRIMARY KEY (shard, seq);
+    ALTER TABLE ledger.third ADD PRIMARY KEY (shard, seq);
     INSERT INTO ledger.journal SELECT * FROM ledger.whole;
     DROP TABLE ledger.whole;
 END $$
