@@ -71,8 +71,13 @@ put(struct writer *w, const char *format, ...)
 static void
 put_hex(struct writer *w, const uint8_t *bytes, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        put(w, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+    CHECK(w->length + 2 * count < ANCHOR_TEXT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        w->text[w->length++] = digits[bytes[i] >> 4];
+        w->text[w->length++] = digits[bytes[i] & 15];
+    }
+    w->text[w->length] = '\0';
 }
 
 static void
@@ -164,7 +169,7 @@ take_hex(struct reader *r, uint8_t *out, size_t count)
 }
 
 static int
-digits(const char *at, int count)
+number_at(const char *at, int count)
 {
     int value = 0;
     for (int i = 0; i < count; i++)
@@ -184,14 +189,14 @@ take_time(struct reader *r, int64_t *out)
         if (form[i] == 'd' ? at[i] < '0' || at[i] > '9' : at[i] != form[i])
             return false;
     struct tm t = {
-        .tm_year = digits(at, 4) - 1900,
-        .tm_mon = digits(at + 5, 2) - 1,
-        .tm_mday = digits(at + 8, 2),
-        .tm_hour = digits(at + 11, 2),
-        .tm_min = digits(at + 14, 2),
-        .tm_sec = digits(at + 17, 2),
+        .tm_year = number_at(at, 4) - 1900,
+        .tm_mon = number_at(at + 5, 2) - 1,
+        .tm_mday = number_at(at + 8, 2),
+        .tm_hour = number_at(at + 11, 2),
+        .tm_min = number_at(at + 14, 2),
+        .tm_sec = number_at(at + 17, 2),
     };
-    *out = (int64_t)timegm(&t) * 1000000 + digits(at + 20, 6);
+    *out = (int64_t)timegm(&t) * 1000000 + number_at(at + 20, 6);
     r->at += TIME_CHARS;
     return *out >= 0;
 }

@@ -17,7 +17,7 @@
 #include "ledger/core/ledger.h"
 #include "ledger/shell/anchor_job.h"
 
-#define LAST_US 2000000 /* how long the process waits for its last anchor */
+#define LAST_US 1000000 /* how long the process waits for its last anchor */
 
 _Static_assert(ANCHOR_SHARDS_MAX >= LEDGER_SHARDS, "an anchor has all shards");
 
