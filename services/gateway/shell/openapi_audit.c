@@ -28,7 +28,8 @@ const char openapi_audit_schemas[] =
     "\"nullable\":true}}},"
     "\"audit_entry\":{\"type\":\"object\",\"description\":\"One record of the journal and what it "
     "did.\",\"properties\":{\"shard\":" NUMBER ",\"seq\":" NUMBER ",\"time\":" TIME
-    ",\"kind\":" TEXT ",\"source\":" TEXT ",\"corr\":{\"type\":\"string\",\"nullable\":true},\"hash\":" HASH
+    ",\"kind\":" TEXT ",\"source\":" TEXT
+    ",\"corr\":{\"type\":\"string\",\"nullable\":true},\"hash\":" HASH
     ",\"words\":{\"type\":\"array\",\"description\":\"The same in sentences.\",\"items\":" TEXT
     "},\"command\":{\"type\":\"object\",\"nullable\":true,\"description\":\"The record's message, "
     "with what the ledger filled in.\"},\"orders\":{\"type\":\"array\",\"description\":\"Orders it "
