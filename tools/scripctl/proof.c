@@ -6,6 +6,7 @@
 #include "scripctl/proof.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "scripctl/shadow.h"
@@ -177,6 +178,25 @@ run_records(struct going *g, const struct records_extent *extent)
     return is_read || failed(g->p);
 }
 
+/* Last record of the shard in the database itself; 0 = it has none, or there is no database. */
+static uint64_t
+live_last(struct going *g)
+{
+    char shard[12];
+    const char *const values[] = {shard};
+    PGconn *db = records_connection(g->p->records);
+    if (db == NULL)
+        return 0;
+    snprintf(shard, sizeof shard, "%u", g->shard);
+    PGresult *r = PQexecParams(db,
+                               "SELECT seq FROM ledger.journal WHERE shard = $1::smallint "
+                               "ORDER BY seq DESC LIMIT 1",
+                               1, NULL, values, NULL, NULL, 0);
+    uint64_t last = PQntuples(r) == 1 ? strtoull(PQgetvalue(r, 0, 0), NULL, 10) : 0;
+    PQclear(r);
+    return last;
+}
+
 /* Whether more was known of the shard than the journal has. */
 static void
 judge_end(struct going *g)
@@ -184,16 +204,34 @@ judge_end(struct going *g)
     const struct tables *tables = g->p->tables;
     if (g->proof->wrong[0] != '\0')
         return;
+    uint64_t live = live_last(g), read = g->seq;
+    if (live != 0 && live < read) {
+        g->seq = live;
+        tail_wrong(g, read, "segment files have");
+        return;
+    }
     anchor_of_end(g);
     if (g->proof->wrong[0] == '\0' && tables != NULL && tables_stamp(tables, g->shard) > g->seq)
         tail_wrong(g, tables_stamp(tables, g->shard), "its tables are of");
 }
 
+/* An archived beginning is somewhere else; one of which nothing is known is gone. */
 static bool
 begins(struct prover *p, uint16_t shard, const struct records_extent *extent)
 {
+    struct proof *proof = &p->proofs[shard];
     if (extent->last == 0 || extent->first == 1 || p->o->is_chain_only)
         return true;
+    if (!extent->has_before) {
+        proof->is_there = true;
+        proof->first = proof->wrong_seq = extent->first;
+        snprintf(
+            proof->wrong, sizeof proof->wrong,
+            "shard %u begins with record %llu, and no archive is known to have what was before "
+            "it",
+            shard, (unsigned long long)extent->first);
+        return true;
+    }
     return shadow_wrong(p->why,
                         "shard %u begins with record %llu: what is before it was archived; name "
                         "the folder with --archive, or verify --chain-only",
@@ -209,6 +247,8 @@ prove(struct prover *p, uint16_t shard)
         return failed(p);
     if (!begins(p, shard, &extent))
         return false;
+    if (g.proof->wrong[0] != '\0')
+        return true;
     int64_t began_us = value_now_us();
     points_find(&g);
     g.proof->first = extent.first;
@@ -267,6 +307,19 @@ prove_tables(struct prover *p, const bool shards[LEDGER_SHARDS])
     return is_well;
 }
 
+/* Of all shards that are to be proved, as far as they say. */
+static uint64_t
+records_total(struct prover *p, const bool shards[LEDGER_SHARDS])
+{
+    uint64_t total = 0;
+    for (uint16_t i = 0; i < LEDGER_SHARDS; i++) {
+        struct records_extent extent;
+        if (shards[i] && records_extent(p->records, i, &extent) && extent.last != 0)
+            total += extent.last - extent.first + 1;
+    }
+    return total;
+}
+
 /* ---- The run ------------------------------------------------------------------------------ */
 
 /* The caller's, with those that are named counted. */
@@ -297,6 +350,8 @@ proof_run(const struct proof_options *o, const bool shards[LEDGER_SHARDS],
         p.tables = tables_new(on_found, &teller);
         is_well = tables_stamps(p.tables, records_connection(p.records), why);
     }
+    if (is_well)
+        progress->total = records_total(&p, shards);
     for (uint16_t i = 0; is_well && i < LEDGER_SHARDS; i++)
         is_well = !shards[i] || prove(&p, i);
     if (is_well && p.tables != NULL)

@@ -196,7 +196,10 @@ tell(const struct call *c, const struct proof proofs[LEDGER_SHARDS],
             out_say(c->out, "shard %u: at least %llu more rows differ", i,
                     (unsigned long long)(p->differences - p->named));
     }
-    if (wrong == 0)
+    if (wrong == 0 && c->o.chain_only)
+        out_say(c->out, "The chain is right: %llu records. Nothing else was looked at.",
+                (unsigned long long)all.records);
+    else if (wrong == 0)
         out_say(c->out, "Everything is right: %llu records, %llu fills, %llu postings.",
                 (unsigned long long)all.records, (unsigned long long)all.fills,
                 (unsigned long long)all.postings);
