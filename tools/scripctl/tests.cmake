@@ -28,3 +28,6 @@ target_compile_definitions(ctl_tables_test PRIVATE SCRIP_SOURCE_DIR="${CMAKE_SOU
   life_end=store_life_end)
 scrip_unit_test(ctl_plan_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_plan_test.c ${ctl_journal}
   LIBS scripctl_parts matcher_core)
+scrip_unit_test(ctl_records_test ${unit}/ctl_records_test.c ${unit}/store_database.c
+  ${unit}/pg_main.c LIBS scripctl_parts)
+target_compile_definitions(ctl_records_test PRIVATE SCRIP_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
