@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,14 +167,19 @@ Test(segment, gives_back_what_was_written)
 Test(segment, notices_each_byte_that_was_changed)
 {
     size_t length;
-    uint8_t *bytes = file_load(&length);
-    for (size_t i = 0; i<length; i += length> 20000 && i > 500 && i < length - 500 ? 97 : 1) {
-        bytes[i] ^= (uint8_t)(1 << i % 8);
-        file_store(bytes, length);
+    const uint8_t *bytes = file_load(&length);
+    char path[256];
+    path_of(path);
+    int fd = open(path, O_WRONLY);
+    cr_assert_geq(fd, 0);
+    for (size_t i = 0; i < length; i++) {
+        uint8_t changed = (uint8_t)(bytes[i] ^ 1 << i % 8);
+        cr_assert_eq(pwrite(fd, &changed, 1, (off_t)i), 1);
         is_refused("a byte was changed");
         cr_assert_not_null(strstr(why, "SHA-256"), "%s", why);
-        bytes[i] ^= (uint8_t)(1 << i % 8);
+        cr_assert_eq(pwrite(fd, &bytes[i], 1, (off_t)i), 1);
     }
+    close(fd);
 }
 
 Test(segment, notices_a_cut_a_longer_and_a_missing_file)
