@@ -25,7 +25,7 @@ class Auditor:
 
     def __init__(self, stack):
         self.stack = stack
-        self.key = os.path.join(stack.dir, "etc", "anchor-key.pub.pem")
+        self.keys = [os.path.join(stack.dir, "etc", "anchor-key.pub.pem")]
         self.drawer = os.path.join(stack.dir, "drawer")
         os.mkdir(self.drawer)
 
@@ -42,8 +42,11 @@ class Auditor:
                              check=False)
         return run.returncode, run.stdout
 
+    def key_words(self):
+        return [word for key in self.keys for word in ("--anchor-key", key)]
+
     def anchors(self):
-        status, said = self.ctl("anchor", "list", "--json", "--anchor-key", self.key)
+        status, said = self.ctl("anchor", "list", "--json", *self.key_words())
         check(status == 0, "all signatures hold", status, said)
         return [json.loads(line) for line in said.splitlines()]
 
@@ -54,8 +57,7 @@ class Auditor:
         return path
 
     def check(self, *paths, wanted=0, said="", database=True):
-        status, text = self.ctl("anchor", "check", *paths, "--anchor-key", self.key,
-                                database=database)
+        status, text = self.ctl("anchor", "check", *paths, *self.key_words(), database=database)
         check(status == wanted and said in text, "checked with %d: %s" % (wanted, said), status,
               text)
 
@@ -101,6 +103,27 @@ def through_kills(stack, auditor, load):
         auditor.more(len(auditor.anchors()))
 
 
+def through_another_key(stack, auditor, load):
+    """The key is replaced while the ledger runs; with both public ones the chain is checked."""
+    key = os.path.join(stack.dir, "etc", "anchor-key.pem")
+    fresh = os.path.join(auditor.drawer, "fresh.pem")
+    status, said = auditor.ctl("anchor", "keygen", fresh)
+    check(status == 0, "a pair of keys is made", said)
+    os.chmod(fresh, 0o640)
+    os.rename(key, key + ".old")
+    os.rename(fresh, key)
+    failures = stack.metric("ledger", "scrip_ledger_anchor_failures_total")
+    wait_for(lambda: stack.metric("ledger", "scrip_ledger_anchor_failures_total") > failures,
+             "a key that others may read is not used")
+    load.progress()
+    os.chmod(key, 0o600)
+    auditor.keys.append(os.path.join(auditor.drawer, "fresh.pub.pem"))
+    auditor.more(len(auditor.anchors()))
+    check(len({anchor["key"] for anchor in auditor.anchors()}) == 2, "both keys have signed")
+    status, said = auditor.ctl("anchor", "list", "--anchor-key", auditor.keys[0])
+    check(status == 1 and "of another key" in said, "one key is not enough", status, said)
+
+
 def through_takeovers(stack, auditor, load):
     """A standby continues the chain; the one that was deposed adds nothing to it."""
     stack.start_standby(OTHER)
@@ -124,11 +147,12 @@ def through_takeovers(stack, auditor, load):
 
 def through_an_outage(stack, auditor, load):
     """Without the database there are no anchors; that is told once, and nothing else waits."""
+    before = stack.log("ledger").count("event=anchor_failed")
     stack.sql("ALTER TABLE ledger.anchor ADD CONSTRAINT nothing CHECK (number < 0) NOT VALID")
     wait_for(lambda: stack.metric("ledger", "scrip_ledger_anchor_failures_total") >= 2,
              "anchors fail")
     load.progress()
-    told = stack.log("ledger").count("event=anchor_failed")
+    told = stack.log("ledger").count("event=anchor_failed") - before
     check(told == 1, "it is told once", told)
     stack.sql("ALTER TABLE ledger.anchor DROP CONSTRAINT nothing")
     auditor.more(len(auditor.anchors()))
@@ -203,9 +227,9 @@ def forging(auditor, early, end):
     auditor.check(early, forged, wanted=1, said="malformed")
     status, said = auditor.ctl("anchor", "keygen", os.path.join(auditor.drawer, "mine.pem"))
     check(status == 0, "a pair of keys is made", said)
-    auditor.key, right = os.path.join(auditor.drawer, "mine.pub.pem"), auditor.key
+    auditor.keys, right = [os.path.join(auditor.drawer, "mine.pub.pem")], auditor.keys
     auditor.check(end, wanted=1, said="signed with another key")
-    auditor.key = right
+    auditor.keys = right
 
 
 def begun_anew(stack, auditor, end):
@@ -226,6 +250,7 @@ def story():
         with Load(stack) as load:
             early = on_schedule(stack, auditor, load)
             through_kills(stack, auditor, load)
+            through_another_key(stack, auditor, load)
             through_takeovers(stack, auditor, load)
             through_an_outage(stack, auditor, load)
         load.check_nothing_lost()

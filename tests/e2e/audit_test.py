@@ -311,6 +311,21 @@ def not_set_up(stack, auditor, path):
     check("not set up" in error["detail"], "it is told why", error)
 
 
+def from_an_archive(stack, auditor, path):
+    """Archived records are read too, and no ledger has to run."""
+    stack.environment["SCRIP_GATEWAY_AUDIT_PROGRAM"] = os.path.join(
+        stack.environment["SCRIP_BUILD"], "tools", "scripctl", "scripctl")
+    folder = stack.environment["SCRIP_GATEWAY_AUDIT_ARCHIVE"] = os.path.join(stack.dir, "archive")
+    stack.stop("gateway")
+    stack.stop("ledger")
+    stack.scrip("ctl", "export", folder)
+    stack.start("gateway")
+    stack.wait_ready("gateway")
+    before = auditor.call("GET", path)
+    stack.sql("TRUNCATE ledger.journal")
+    check(auditor.call("GET", path) == before, "the archive tells the same")
+
+
 def story():
     """Auditors over REST: any order, any account, and nothing else"""
     stack = Stack(settings=SETTINGS, market=recording.write)
@@ -336,6 +351,7 @@ def story():
         restarts(stack, gate, auditor, path)
         a_wrong_journal(stack, auditor, path)
         not_set_up(stack, auditor, path)
+        from_an_archive(stack, auditor, path)
 
 
 if __name__ == "__main__":
