@@ -158,11 +158,16 @@ Test(ctl_evidence, a_taker_pays_what_is_shown_and_its_slippage)
     REFUSED(c, "fill 1 of order 9 at 109.45000001 does not follow from its evidence at 110");
 }
 
-Test(ctl_evidence, a_maker_only_order_never_takes)
+Test(ctl_evidence, a_maker_only_order_takes_only_when_it_crosses_another_at_rest)
 {
     struct fill_case c = taker(SIDE_BUY);
     c.o.type = ORDER_TYPE_LIMIT_MAKER;
     REFUSED(c, "fill 1 of order 9 takes, and LIMIT_MAKER orders do not");
+    c.o.rank = 17;
+    REFUSED(c, "fill 1 of order 9 takes, and LIMIT_MAKER orders do not");
+    c.f.evidence.source = LIQUIDITY_USER;
+    c.f.evidence.sequence = 0;
+    ALLOWED(c);
 }
 
 /* ---- Makers ------------------------------------------------------------------------------- */

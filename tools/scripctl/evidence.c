@@ -148,7 +148,9 @@ taker_is_allowed(const struct judged *j)
 {
     const struct shadow_order *o = j->o;
     const struct evidence *e = &j->f->evidence;
-    if (o->type == ORDER_TYPE_LIMIT_MAKER)
+    /* Two orders at rest that cross after a session was lost: the later one takes. */
+    bool met_at_rest = e->source == LIQUIDITY_USER && j->has_rank;
+    if (o->type == ORDER_TYPE_LIMIT_MAKER && !met_at_rest)
         return NO(j, "fill %u of order %llu takes, and LIMIT_MAKER orders do not", j->number,
                   ORDER_ID(j));
     wide price = e->source == LIQUIDITY_USER ? e->price.v : slipped(o, e->price.v);

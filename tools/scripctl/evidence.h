@@ -11,7 +11,9 @@
  *     TRADE       the print is at its price or beyond, for `through` beyond
  *     USER        the other order's limit crosses its price
  *   taker         DEPTH QUOTE TRADE at the displayed price worsened by slippage_bps, never beyond
- *                 the order's limit; USER at the other order's price, without slippage
+ *                 the order's limit; USER at the other order's price, without slippage. A
+ *                 LIMIT_MAKER order takes only from another one at rest, when a lost session let
+ *                 them cross
  *
  * SPDX-License-Identifier: Apache-2.0
  */
