@@ -53,7 +53,7 @@
     X(tail_lost, "a restart forgets the journal's last record")                                    \
     X(tables_only, "a restart loads the tables without the journal behind them")                   \
     X(commit_lied, "a commit is reported that did not happen")                                     \
-    X(loss_is_absence, "a batch whose answer was lost is taken not to be in the journal")          \
+    X(loss_is_done, "a batch whose answer was lost is taken to be in the journal")                 \
     X(gaps_kept, "a batch is taken without the one before it")                                     \
     X(numbers_twice, "the journal takes two records of one number")                                \
     X(owner_not_fenced, "the journal takes the batches of a deposed owner")                        \
@@ -196,6 +196,7 @@ struct sim_session {
     uint64_t epoch;          /* 0 until the lease is ours */
     int64_t newest_us;       /* of the journal, as it was then */
     bool is_up;
+    int64_t notice_us;           /* cut: when the client knows */
     int64_t connect_us, keep_us; /* again at; keep INT64_MAX = the lock is ours, or not wanted */
 };
 
@@ -264,6 +265,7 @@ struct sim_gateway {
     struct bytes packed;
     uint64_t sequences[SIM_ACCOUNTS_MAX + 1]; /* of the account's last event it was told of */
     /* by group: */
+    uint64_t epoch[SIM_GROUPS_MAX];   /* of what it took last */
     uint32_t target[SIM_GROUPS_MAX];  /* ledger it is connected to, SIM_NOBODY = none */
     uint32_t follows[SIM_GROUPS_MAX]; /* the same of its events */
     int64_t link_us[SIM_GROUPS_MAX], follow_us[SIM_GROUPS_MAX];
@@ -306,10 +308,11 @@ struct intent {
     struct order_wish orders[3]; /* of a list */
     uint64_t account_id;
     uint32_t gateway;
-    int64_t send_us;         /* when it is asked */
-    uint32_t promise;        /* of an order that it is about, + 1 */
-    struct told known;       /* at its gateway, when it was asked */
-    uint64_t known_sequence; /* the same of the account's events */
+    int64_t send_us;             /* when it is asked */
+    uint32_t promise;            /* of an order that it is about, + 1 */
+    struct told known;           /* at its gateway, when it was asked */
+    uint64_t known_sequence;     /* the same of the account's events */
+    struct told known_elsewhere; /* what anybody had been told */
     bool is_active, is_sent;
 };
 
@@ -359,6 +362,7 @@ struct judge {
     X(rejected)                                                                                    \
     X(crashes_ledger)                                                                              \
     X(crashes_matcher)                                                                             \
+    X(crashes_gateway)                                                                             \
     X(store_breaks)                                                                                \
     X(sessions_cut)                                                                                \
     X(freezes)                                                                                     \
@@ -370,6 +374,7 @@ struct judge {
     X(stale_work)                                                                                  \
     X(compared)                                                                                    \
     X(stale_reads)                                                                                 \
+    X(told_behind)                                                                                 \
     X(clock_steps)
 
 struct sim_counts {
@@ -380,10 +385,13 @@ struct sim_counts {
 
 /* The seed's character: chances of 1000 a step unless named otherwise. */
 struct character {
-    uint32_t crash_ledger, crash_matcher, store_break, store_cut, store_refuse, store_slow, freeze,
-        interrupt, drain, clock, move, wish, tick, market_gap, patience, split;
+    uint32_t crash_ledger, crash_matcher, crash_gateway, store_break, store_cut, store_refuse,
+        store_slow, freeze, interrupt, drain, clock, move, wish, read, tick, market_gap, patience,
+        split;
     uint32_t spread, favourites; /* ticks around the middle; symbols that clients trade */
     uint32_t pace;               /* of time */
+    bool is_blind;               /* who is cut off learns it late */
+    bool is_undead;              /* the server learns it late */
 };
 
 struct sim {
@@ -557,7 +565,8 @@ void judge_event(struct sim *s, struct sim_ledger *l, const struct msg *m);
 /* A request that a ledger hears. */
 void judge_asked(struct sim *s, const struct sim_ledger *l, uint32_t peer, const struct msg *m);
 /* What a gateway takes. */
-void judge_heard(struct sim *s, uint32_t gateway, const struct msg *m);
+void judge_heard(struct sim *s, uint32_t gateway, uint32_t group, uint64_t epoch,
+                 const struct msg *m);
 /* An answer that reached its client. */
 void judge_answer(struct sim *s, const struct intent *t, const struct msg *answer);
 /* At any moment. */

@@ -67,13 +67,15 @@ static void
 remember_known(struct sim *s, struct intent *t)
 {
     const cid_t *cid = cid_asked_for(&t->cmd);
-    t->known = (struct told){.executed = 0};
+    t->known = t->known_elsewhere = (struct told){.executed = 0};
     t->known_sequence = s->gateways[t->gateway].sequences[(t->account_id - 1) / 7];
     if (cid == NULL || cid->text[0] == '\0')
         return;
     const struct promise *p = judge_promise_of(s, cid);
-    if (p != NULL)
-        t->known = p->at[t->gateway];
+    if (p == NULL)
+        return;
+    t->known = p->at[t->gateway];
+    t->known_elsewhere = p->told;
 }
 
 static void

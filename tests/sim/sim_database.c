@@ -276,6 +276,9 @@ database_break(struct sim *s)
     for (uint32_t i = 0; i < SIM_BACKENDS_MAX; i++)
         if (d->backends[i].is_used)
             backend_end(s, &d->backends[i]);
+    for (uint32_t i = 0; i < s->ledgers_count; i++)
+        if (s->ledgers[i].session != NULL)
+            s->ledgers[i].session->notice_us = s->now_us + (int64_t)sim_draw(s, 30000);
 }
 
 void
@@ -285,8 +288,11 @@ sim_session_cut(struct sim *s, struct sim_session *t)
     if (b == NULL || b->is_cut)
         return;
     s->counts.sessions_cut++;
+    /* At once, or when nothing has come back for long. */
+    bool is_late = s->is.is_blind || (!s->is.is_undead && sim_chance(s, 500));
+    t->notice_us = s->now_us + (int64_t)sim_draw(s, is_late ? 3000000 : 3000);
     sim_note(s, "store", t->ledger->index, "loses the session");
-    if (sim_chance(s, 500)) {
+    if (s->is.is_blind || (!s->is.is_undead && sim_chance(s, 500))) {
         backend_end(s, b);
         return;
     }

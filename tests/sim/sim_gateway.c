@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/sim.h"
 
@@ -24,12 +25,15 @@ is_reachable(const struct sim *s, const struct sim_ledger *l)
     return sim_ledger_serves(l) && (s->now_us >= l->frozen_us || s->is_calm);
 }
 
-/* Whether a connection to it ends: its process did, it was silent for too long, or just so. */
+/* Whether a connection to it ends: its process did, it was silent for too long, or just so;
+ * `elsewhere` of 1000 while the address leads to another. */
 static bool
-is_ended(struct sim *s, const struct sim_ledger *l)
+is_ended(struct sim *s, const struct sim_ledger *l, uint32_t elsewhere)
 {
     bool is_silent = !is_reachable(s, l) && s->now_us - l->frozen_at > SILENT_US;
-    return !sim_ledger_serves(l) || is_silent || sim_fault(s, s->is.move);
+    bool is_elsewhere = s->groups[l->group].address != l->index;
+    return !sim_ledger_serves(l) || is_silent ||
+           sim_fault(s, is_elsewhere ? elsewhere : s->is.move);
 }
 
 /* Where the group's address leads, if somebody is there. */
@@ -53,7 +57,7 @@ connect_requests(struct sim *s, uint32_t number, uint32_t group)
 {
     struct sim_gateway *g = &s->gateways[number];
     uint32_t *target = &g->target[group];
-    if (*target != SIM_NOBODY && is_ended(s, &s->ledgers[*target])) {
+    if (*target != SIM_NOBODY && is_ended(s, &s->ledgers[*target], 5)) {
         wire_break(s, &s->asks[number][*target]);
         wire_break(s, &s->answers[number][*target]);
         *target = SIM_NOBODY;
@@ -72,7 +76,7 @@ connect_events(struct sim *s, uint32_t number, uint32_t group)
 {
     struct sim_gateway *g = &s->gateways[number];
     uint32_t *follows = &g->follows[group];
-    if (*follows != SIM_NOBODY && is_ended(s, &s->ledgers[*follows])) {
+    if (*follows != SIM_NOBODY && is_ended(s, &s->ledgers[*follows], 100)) {
         wire_break(s, &s->events[number][*follows]);
         *follows = SIM_NOBODY;
         g->follow_us[group] = s->now_us + 20000 + (int64_t)sim_draw(s, 480000);
@@ -172,7 +176,7 @@ static void
 hear_answer(struct sim *s, uint32_t number, uint32_t group, uint64_t epoch, const struct msg *m)
 {
     struct gw *gw = &s->gateways[number].gw;
-    uint64_t owner, known = gw->servers[group].epoch;
+    uint64_t owner, known = gw->servers[group].epoch, said = epoch;
     bool is_stale = epoch < known;
     s->counts.stale_answers += is_stale;
     if (is_stale && s->mutation == SIM_stale_answers)
@@ -186,7 +190,7 @@ hear_answer(struct sim *s, uint32_t number, uint32_t group, uint64_t epoch, cons
         return;
     if (owner != 0)
         sim_client_hears(s, owner, m, OK);
-    judge_heard(s, number, m);
+    judge_heard(s, number, group, said, m);
 }
 
 static void
@@ -198,7 +202,7 @@ hear_event(struct sim *s, uint32_t number, uint32_t group, uint64_t epoch, const
         return;
     }
     gw_heard(gw, s->now_us, group, epoch);
-    judge_heard(s, number, m);
+    judge_heard(s, number, group, epoch, m);
 }
 
 static void
@@ -222,41 +226,77 @@ hear(struct sim *s, uint32_t number, struct wire *w, uint32_t group, bool is_eve
     }
 }
 
-void
-sim_gateways_turn(struct sim *s)
+static void
+turn(struct sim *s, uint32_t number)
 {
-    for (uint32_t i = 0; i < SIM_GATEWAYS; i++) {
-        for (uint32_t group = 0; group < s->groups_count; group++) {
-            connect_requests(s, i, group);
-            connect_events(s, i, group);
-        }
-        for (uint32_t k = 0; k < s->ledgers_count; k++) {
-            hear(s, i, &s->answers[i][k], s->ledgers[k].group, false);
-            hear(s, i, &s->events[i][k], s->ledgers[k].group, true);
-        }
-        carry_out_due(s, i);
+    for (uint32_t group = 0; group < s->groups_count; group++) {
+        connect_requests(s, number, group);
+        connect_events(s, number, group);
     }
+    for (uint32_t k = 0; k < s->ledgers_count; k++) {
+        hear(s, number, &s->answers[number][k], s->ledgers[k].group, false);
+        hear(s, number, &s->events[number][k], s->ledgers[k].group, true);
+    }
+    carry_out_due(s, number);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------ */
+/* ---- Life and death
+ * ------------------------------------------------------------------------------------ */
 
-void
-sim_gateways_new(struct sim *s)
+static void
+start(struct sim *s, uint32_t number)
 {
     const struct gw_options o = {.calls_max = CALLS_MAX,
                                  .resend_us = RESEND_US,
                                  .timeout_us = SIM_TIMEOUT_US,
                                  .silent_us = SILENT_US};
+    struct sim_gateway *g = &s->gateways[number];
+    gw_init(&g->gw, &o, g->memory);
+    memset(g->sequences, 0, sizeof g->sequences);
+    for (uint32_t group = 0; group < s->groups_count; group++) {
+        (void)gw_add_server(&g->gw, ERR_LEDGER_UNAVAILABLE);
+        gw_link(&g->gw, s->now_us, group, false);
+        g->target[group] = g->follows[group] = SIM_NOBODY;
+        g->epoch[group] = 0;
+    }
+}
+
+/* It knows nothing any more, and who waited for it does not learn the outcome. */
+static void
+crash(struct sim *s, uint32_t number)
+{
+    s->counts.crashes_gateway++;
+    sim_note(s, "gateway", number, "dies");
+    for (uint32_t k = 0; k < s->ledgers_count; k++) {
+        wire_break(s, &s->asks[number][k]);
+        wire_break(s, &s->answers[number][k]);
+        wire_break(s, &s->events[number][k]);
+    }
+    for (uint32_t i = 0; i < s->judge.promises_count; i++)
+        s->judge.promises[i].at[number] = (struct told){.executed = 0};
+    start(s, number);
+    for (uint32_t i = 0; i < SIM_INTENTS_MAX; i++)
+        if (s->intents[i].is_active && s->intents[i].is_sent && s->intents[i].gateway == number)
+            sim_client_hears(s, i + 1, NULL, ERR_OUTCOME_UNKNOWN);
+}
+
+void
+sim_gateways_turn(struct sim *s)
+{
     for (uint32_t i = 0; i < SIM_GATEWAYS; i++) {
-        struct sim_gateway *g = &s->gateways[i];
-        g->memory = malloc(gw_bytes(CALLS_MAX));
-        CHECK(g->memory != NULL);
-        gw_init(&g->gw, &o, g->memory);
-        for (uint32_t group = 0; group < s->groups_count; group++) {
-            (void)gw_add_server(&g->gw, ERR_LEDGER_UNAVAILABLE);
-            gw_link(&g->gw, s->now_us, group, false);
-            g->target[group] = g->follows[group] = SIM_NOBODY;
-        }
+        if (sim_fault(s, s->is.crash_gateway))
+            crash(s, i);
+        turn(s, i);
+    }
+}
+
+void
+sim_gateways_new(struct sim *s)
+{
+    for (uint32_t i = 0; i < SIM_GATEWAYS; i++) {
+        s->gateways[i].memory = malloc(gw_bytes(CALLS_MAX));
+        CHECK(s->gateways[i].memory != NULL);
+        start(s, i);
     }
 }
 

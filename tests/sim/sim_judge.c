@@ -237,21 +237,23 @@ judge_event(struct sim *s, struct sim_ledger *l, const struct msg *m)
 
 /* What an account is told to have, when nothing has happened to it since. */
 static void
-hear_account(struct sim *s, const struct account_view *v)
+hear_account(struct sim *s, const struct sim_ledger *l, const struct account_view *v)
 {
-    const struct ledger *l = &s->follower.ledger;
+    const struct ledger *all = &s->follower.ledger;
     const struct ledger_account *a = known_account(s, v->account_id);
     unsigned long long id = v->account_id;
     if (a == NULL || a->event_sequence < v->event_sequence) {
         sim_fail(s, "account %llu was told further than the journal knows", id);
         return;
     }
+    s->counts.told_behind += sim_ledger_is_deposed(l) && a->event_sequence > v->event_sequence;
     for (uint32_t i = 0; a->event_sequence == v->event_sequence && i < v->balances_count; i++) {
         const struct balance *told = &v->balances[i];
-        for (uint32_t b = a->first_balance; b != LEDGER_NONE; b = l->balances[b].next)
-            if (l->balances[b].wallet == told->wallet &&
-                code_same(l->assets[l->balances[b].asset], told->asset) &&
-                (l->balances[b].free.v != told->free.v || l->balances[b].held.v != told->held.v))
+        for (uint32_t b = a->first_balance; b != LEDGER_NONE; b = all->balances[b].next)
+            if (all->balances[b].wallet == told->wallet &&
+                code_same(all->assets[all->balances[b].asset], told->asset) &&
+                (all->balances[b].free.v != told->free.v ||
+                 all->balances[b].held.v != told->held.v))
                 sim_fail(s, "account %llu was told another balance of %s", id, told->asset.text);
     }
 }
@@ -321,7 +323,7 @@ judge_reply(struct sim *s, const struct sim_ledger *l, uint32_t peer, const stru
         hear_orders(s, l, m->event_resumed.orders, m->event_resumed.orders_count);
         break;
     case MSG_account_view:
-        hear_account(s, &m->account_view);
+        hear_account(s, l, &m->account_view);
         break;
     default:
         break;
@@ -349,9 +351,13 @@ sequence_told(const struct msg *m)
 }
 
 void
-judge_heard(struct sim *s, uint32_t gateway, const struct msg *m)
+judge_heard(struct sim *s, uint32_t gateway, uint32_t group, uint64_t epoch, const struct msg *m)
 {
-    uint64_t sequence, account;
+    uint64_t sequence, account, *last = &s->gateways[gateway].epoch[group];
+    if (epoch < *last)
+        sim_fail(s, "gateway %u took a word of epoch %llu after one of epoch %llu", gateway,
+                 (unsigned long long)epoch, (unsigned long long)*last);
+    *last = epoch;
     if (m->type == MSG_order_view)
         gateway_knows(s, gateway, &m->order_view.order);
     else if (m->type == MSG_event_order)
@@ -388,8 +394,7 @@ answer_order(struct sim *s, const struct intent *t, const struct order *o)
     if (!goes_on(&t->known, &now))
         sim_fail(s, "gateway %u had been told more of order %llu before it asked", t->gateway,
                  (unsigned long long)o->order_id);
-    const struct promise *p = judge_promise_of(s, &o->client_order_id);
-    s->counts.stale_reads += p != NULL && !goes_on(&p->told, &now);
+    s->counts.stale_reads += !goes_on(&t->known_elsewhere, &now);
     if (t->cmd.type == MSG_order_cancel && o->status != ORDER_STATUS_CANCELED)
         sim_fail(s, "a cancel was answered with an order that is not cancelled");
     if (t->cmd.type == MSG_order_place && s->mutation != SIM_client_new_id &&

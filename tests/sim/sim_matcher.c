@@ -236,6 +236,10 @@ sim_matcher_turn(struct sim *s, struct sim_matcher *m)
     carry_out_due(s, m);
     sim_loop_deliver(&m->loop, (uint32_t)sim_draw(s, 20));
     upkeep(s, m);
+    if (sim_fault(s, s->is.crash_matcher / 2)) {
+        sim_matcher_crash(s, m); /* what it has to say is lost */
+        return;
+    }
     (void)sim_loop_flush(&m->loop, 0, UINT32_MAX);
 }
 

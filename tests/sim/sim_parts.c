@@ -278,6 +278,14 @@ project_wake_us(const struct project *p)
     return INT64_MAX;
 }
 
+/* Its other connections go the way of the journal's. */
+static bool
+is_connected(const struct sim_ledger *l)
+{
+    const struct sim_session *t = l->session;
+    return l->sim->database.is_up && t->backend != NULL && !t->backend->is_cut;
+}
+
 /* The rows are true at what was applied, so they wait for a moment when all of it is committed; the
  * transaction that writes them looks at the epoch. */
 void
@@ -286,7 +294,7 @@ project_turn(struct project *p, int64_t steady_us)
     struct sim_ledger *l = p->ledger;
     struct sim *s = l->sim;
     struct sim_group *g = &s->groups[l->group];
-    if (!l->serve->is_restored || steady_us < p->due_us || !s->database.is_up ||
+    if (!l->serve->is_restored || steady_us < p->due_us || !is_connected(l) ||
         !journal_is_empty(p->o.journal))
         return;
     p->due_us = steady_us + (int64_t)sim_draw(s, 300000);
@@ -397,7 +405,7 @@ void
 restore_turn(struct restore *r)
 {
     struct sim *s = r->ledger->sim;
-    if (loop_steady_us(r->o.loop) < r->due_us || !s->database.is_up)
+    if (loop_steady_us(r->o.loop) < r->due_us || !is_connected(r->ledger))
         return;
     r->due_us = loop_steady_us(r->o.loop) + (int64_t)sim_draw(s, sim_fault(s, 200) ? 400000 : 9000);
     switch (r->stage) {
@@ -455,7 +463,7 @@ query_close(struct query **q)
 bool
 query_is_up(const struct query *q)
 {
-    return q->ledger->sim->database.is_up;
+    return is_connected(q->ledger);
 }
 
 uint32_t
@@ -544,7 +552,7 @@ query_turn(struct query *q)
 {
     struct sim *s = q->ledger->sim;
     const uint64_t *stamps = s->groups[q->ledger->group].stamps;
-    for (uint32_t i = 0; i < QUESTIONS_MAX && s->database.is_up; i++) {
+    for (uint32_t i = 0; i < QUESTIONS_MAX && is_connected(q->ledger); i++) {
         struct question *a = &q->questions[i];
         if (a->is_used && a->due_us <= s->now_us &&
             stamps[ledger_shard_of_cmd(&a->cmd)] >= a->after)

@@ -121,6 +121,7 @@ read_orders(struct sim *s, const struct msg *cmd)
     switch ((int)cmd->type) {
     case MSG_order_place:
         made(s, &cmd->order_place.client_order_id);
+        s->counts.rejected += cmd->order_place.is_refused;
         break;
     case MSG_order_replace:
         made(s, &cmd->order_replace.client_order_id);

@@ -60,6 +60,37 @@ wires_character(struct sim *s)
     }
 }
 
+/* Owners that are cut off from the database again and again and learn it late, successors that
+ * serve beside them, and clients who ask both. */
+static void
+rivals(struct sim *s)
+{
+    s->groups_count = 1;
+    s->ledgers_count = SIM_LEDGERS_MAX;
+    s->accounts = 3;
+    s->is.is_blind = true;
+    s->is.store_cut = 5;
+    s->is.store_break = s->is.crash_ledger = 0;
+    s->is.freeze = 1;
+    s->is.wish = 800;
+    s->is.read = 500;
+    s->is.pace = 1;
+}
+
+/* Owners that come back under their epoch while the server still keeps their old session, slow
+ * commits, and others who wait for the lock. */
+static void
+heirs(struct sim *s)
+{
+    s->groups_count = 1;
+    s->ledgers_count = SIM_LEDGERS_MAX;
+    s->is.is_undead = true;
+    s->is.store_cut = 5;
+    s->is.store_slow = 300;
+    s->is.store_break = 0;
+    s->is.wish = 800;
+}
+
 static void
 character(struct sim *s)
 {
@@ -70,6 +101,7 @@ character(struct sim *s)
         s->groups_count + (uint32_t)sim_draw(s, SIM_LEDGERS_MAX + 1 - s->groups_count);
     s->is = (struct character){.crash_ledger = rate(s, 5),
                                .crash_matcher = rate(s, 4),
+                               .crash_gateway = rate(s, 1),
                                .store_break = rate(s, 3),
                                .store_cut = rate(s, 5),
                                .store_refuse = rate(s, 20),
@@ -80,6 +112,7 @@ character(struct sim *s)
                                .clock = rate(s, 4),
                                .move = rate(s, 4),
                                .wish = 100 + (uint32_t)sim_draw(s, 700),
+                               .read = rate(s, 100),
                                .tick = 50 + (uint32_t)sim_draw(s, 400),
                                .market_gap = rate(s, 4),
                                .patience = 400 + (uint32_t)sim_draw(s, 500),
@@ -87,6 +120,10 @@ character(struct sim *s)
                                .spread = 1 + (uint32_t)sim_draw(s, 15),
                                .favourites = 1 + (uint32_t)sim_draw(s, SIM_SYMBOLS),
                                .pace = 1u << sim_draw(s, 4)};
+    if (sim_chance(s, 150))
+        rivals(s);
+    else if (sim_chance(s, 150))
+        heirs(s);
     wires_character(s);
 }
 

@@ -179,10 +179,10 @@ static void
 heard(struct sim_session *t, const struct sim_call *c)
 {
     struct sim *s = t->sim;
-    bool lies = s->mutation == SIM_loss_is_absence && c->outcome == STORE_LOST;
+    bool lies = s->mutation == SIM_loss_is_done && c->outcome == STORE_LOST;
     switch (c->kind) {
     case CALL_APPEND:
-        c->done(c->arg, lies ? STORE_REFUSED : c->outcome);
+        c->done(c->arg, lies ? STORE_DONE : c->outcome);
         break;
     case CALL_READ:
         if (c->outcome == STORE_DONE && c->found.seq != 0)
@@ -269,7 +269,7 @@ sim_session_turn(struct sim_session *t)
             connected(t);
         return;
     }
-    if (t->backend->is_cut && (s->is_calm || sim_chance(s, 500))) {
+    if (t->backend->is_cut && (s->is_calm || s->now_us >= t->notice_us)) {
         lost(t);
         return;
     }

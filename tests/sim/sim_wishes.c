@@ -389,12 +389,29 @@ wish_question(struct sim *s, struct intent *t)
     }
 }
 
+/* How an order stands, or the account. */
+static void
+wish_read(struct sim *s, struct intent *t)
+{
+    const struct promise *p = any_order(s, t->account_id);
+    if (p == NULL || sim_chance(s, 400)) {
+        t->cmd.type = MSG_account_get;
+        t->cmd.account_get.account_id = t->account_id;
+        return;
+    }
+    t->cmd.type = MSG_order_get;
+    t->cmd.order_get.account_id = t->account_id;
+    t->cmd.order_get.client_order_id = p->cmd.client_order_id;
+}
+
 void
 sim_wish(struct sim *s, struct intent *t)
 {
     uint64_t corr = t->cmd.corr;
     uint64_t what = sim_draw(s, 100);
-    if (what < 43)
+    if (sim_chance(s, s->is.read))
+        wish_read(s, t);
+    else if (what < 43)
         wish_place(s, t);
     else if (what < 55)
         wish_list(s, t);
