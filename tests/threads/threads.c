@@ -1,6 +1,6 @@
 /*
- * threads.c - what crosses threads, run hard: loop_wake, the password hashes off the loop, and
- * memory made ahead.
+ * threads.c - what crosses threads, run hard: loop_wake, the password hashes off the loop, memory
+ * made ahead, and anchors.
  *
  * A program of its own, without Criterion (which does not run under ThreadSanitizer), so that
  * tests/threads/run.sh can build it with -fsanitize=thread. The other builds run it as it is.
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "anchors.h"
 #include "base/check.h"
 #include "gateway/shell/hash_pool.h"
 #include "host/loop.h"
@@ -151,6 +152,7 @@ main(void)
     wakes_are_heard(loop);
     hashes_agree(loop);
     made_memory_keeps_what_is_written();
+    anchors_are_signed(loop);
     loop_timer_end(&limit);
     loop_destroy(&loop);
     printf("threads: %u wakes, %u hashes: as they should be\n", SENDERS * SENT, JOBS);
