@@ -136,6 +136,8 @@ def begin(stack, court):
     status, lines = court.verify(court.scrip, "--anchor", court.old_anchor, "--anchor-key",
                                  court.key)
     check(status == 0 and lines[-1].startswith(FINE), "untouched, all is right", status, lines)
+    shared = court.verify(court.scrip, "--jobs", "3")
+    check(shared[0] == 0 and shared[1][-1] == lines[-1], "shared out, it is the same", shared)
 
 
 # ---- The journal -------------------------------------------------------------------------------
