@@ -41,7 +41,7 @@ def main():
     words = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     words.add_argument("folder")
     words.add_argument("names", nargs="*")
-    words.add_argument("--seeds", type=int, default=300)
+    words.add_argument("--seeds", type=int, default=1000)
     words.add_argument("--steps", type=int, default=1500)
     words.add_argument("--jobs", type=int, default=max(2, min(4, os.cpu_count() or 2)))
     asked = words.parse_args()
