@@ -8,8 +8,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "scripctl/shadow_parts.h"
+
+#define CODES_FIRST 6
 
 /* ---- Sentences ---------------------------------------------------------------------------- */
 
@@ -93,10 +96,13 @@ shadow_accounts(const struct shadow *s)
     return s->accounts_count;
 }
 
-/* Names with one hash stand at the numbers behind it. */
+/* Names with one hash stand at the numbers behind it. Most are among the first. */
 uint16_t
 shadow_code(struct shadow *s, code_t code)
 {
+    for (uint32_t i = 0; i < s->codes_count && i < CODES_FIRST; i++)
+        if (memcmp(&s->codes[i], &code, sizeof code) == 0)
+            return (uint16_t)i;
     uint64_t hash = map_hash(&code, sizeof code);
     uint32_t place;
     while ((place = places_get(&s->code_by_hash, hash)) != MAP_NONE) {
