@@ -18,18 +18,30 @@ from market import Market
 from stack import ROOT, Stack, check, tell, wait_for
 
 
+ORDER_PLACE = 30  # in common/tbl/messages.def
+
+
 def endpoint(stack):
     with open(os.path.join(stack.dir, "etc", "ledger.conf"), encoding="utf-8") as file:
         lines = [line.split(" = ", 1) for line in file if line.startswith("serve_endpoint")]
     return lines[0][1].strip()
 
 
+def send_begin(source, target, *words):
+    return subprocess.Popen([os.path.join(ROOT, "scrip"), "ctl", "replay", "--to",
+                             endpoint(target), "--json", "--quiet", *words],
+                            env=source.environment, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def send_end(run):
+    """The exit status, the JSON objects that were printed, and the errors."""
+    out, errors = run.communicate()
+    return run.returncode, [json.loads(line) for line in out.splitlines()], errors
+
+
 def send(source, target, *words):
-    """The exit status, and the JSON objects that were printed."""
-    run = subprocess.run([os.path.join(ROOT, "scrip"), "ctl", "replay", "--to", endpoint(target),
-                          "--json", "--quiet", *words], env=source.environment,
-                         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    return run.returncode, [json.loads(line) for line in run.stdout.splitlines()], run.stderr
+    return send_end(send_begin(source, target, *words))
 
 
 def summary(told):
@@ -85,7 +97,13 @@ def agrees_in_the_same_market(source, speed):
     _, same = a_stack("50000")
     with same:
         market_is_there(same)
-        status, told, errors = send(source, same, "--speed", speed, "--patience", "20s")
+        run = send_begin(source, same, "--speed", speed, "--patience", "20s")
+        if speed == "1":
+            # It is in the middle, and the other ledger dies.
+            wait_for(lambda: int(same.sql("SELECT count(*) FROM ledger.journal WHERE kind = %d"
+                                           % ORDER_PLACE)[0][0]) > 3, "the first orders are there")
+            same.kill("ledger")
+        status, told, errors = send_end(run)
         check(status == 0, "every reply agrees, every order too", told, errors)
         figures = summary(told)
         check(figures["differ"] == 0 and figures["refused"] == 0 and figures["agree"] >= 15,
@@ -119,6 +137,7 @@ def story():
             check("filled at other prices" in named, "and what differs is named", told)
             check("filled there only" in named, "a bid above that market is filled there", told)
             check(summary(told)["differ"] > 0, "and counted", told)
+            check("orders differ" in summary(told)["verdict"], "and said in words", told)
 
 
 if __name__ == "__main__":

@@ -180,13 +180,32 @@ tell_differences(const struct call *c, const struct plan *p, const struct tally 
         out_say(c->out, "... and %llu more", (unsigned long long)(t->differ - shown));
 }
 
+/* What it comes to, in a sentence. */
+static text_t
+verdict_of(const struct tally *t)
+{
+    if (t->differ == 0 && t->refused == 0 && t->unanswered == 0 && t->kept_back == 0)
+        return text_of("Every reply and every order agrees with the record.");
+    if (t->fills > 0 && t->fills_there == 0)
+        return text_of("Nothing was filled there: it has no market, or one that never came to "
+                       "these prices.");
+    if (t->differ > 0)
+        return text_of("%llu of %llu orders differ: fills rest on the market, and it was not the "
+                       "same there.",
+                       (unsigned long long)t->differ, (unsigned long long)t->orders);
+    return text_of("Orders agree, but not every command was accepted.");
+}
+
 static void
 tell_summary(const struct call *c, const struct plan *p, struct tally *t, int64_t took_us)
 {
     qsort(t->times, t->accepted + t->refused, sizeof *t->times, by_value);
-    out_table(c->out, "records> commands> told_by_reports> sent> accepted> refused> unanswered> "
-                      "kept_back> orders> agree> differ> fills> fills_there> p50_us> p99_us> "
-                      "took_ms>");
+    char columns[256];
+    snprintf(columns, sizeof columns, "%s%s",
+             "records> commands> told_by_reports> sent> accepted> refused> unanswered> kept_back> "
+             "orders> agree> differ> fills> fills_there> ties> p50_us> p99_us> took_ms>",
+             out_is_json(c->out) ? " verdict" : "");
+    out_table(c->out, columns);
     out_uint(c->out, p->records);
     out_uint(c->out, t->planned);
     out_uint(c->out, t->told);
@@ -200,16 +219,20 @@ tell_summary(const struct call *c, const struct plan *p, struct tally *t, int64_
     out_uint(c->out, t->differ);
     out_uint(c->out, t->fills);
     out_uint(c->out, t->fills_there);
+    out_uint(c->out, p->ties);
     out_int(c->out, percentile(t, 50));
     out_int(c->out, percentile(t, 99));
     out_int(c->out, took_us / 1000);
+    if (out_is_json(c->out))
+        out_text(c->out, verdict_of(t).text);
     out_row_end(c->out);
+    out_say(c->out, "%s", verdict_of(t).text);
 }
 
 /* ---- In words -------------------------------------------------------------------------------- */
 
 static void
-say_accounts(const struct call *c, const struct plan *p)
+say_plan(const struct call *c, const struct plan *p, uint64_t differ)
 {
     uint32_t with_more = 0, real = 0, unlike = 0;
     for (uint32_t i = 0; i < p->accounts_count; i++) {
@@ -233,28 +256,16 @@ say_accounts(const struct call *c, const struct plan *p)
                 "%u accounts could not be given the cash, fill rules or tier that they "
                 "had.",
                 unlike);
+    if (p->ties > 0 && differ > 0)
+        out_say(c->out,
+                "%llu commands came in the same turn of the ledger as another account's: which was "
+                "first is not in the journal, and orders that met each other then may differ.",
+                (unsigned long long)p->ties);
     if (p->before > 0)
         out_say(c->out,
                 "%llu cancels and amendments are of orders from before the range: they "
                 "were left out.",
                 (unsigned long long)p->before);
-}
-
-static void
-say_verdict(const struct call *c, const struct tally *t)
-{
-    if (t->differ == 0 && t->refused == 0 && t->unanswered == 0)
-        out_say(c->out, "Every reply and every order agrees with the record.");
-    else if (t->fills > 0 && t->fills_there == 0)
-        out_say(c->out,
-                "Nothing was filled there, and %llu fills are in the record: that deployment has "
-                "no market, or one that never came to these prices.",
-                (unsigned long long)t->fills);
-    else if (t->differ > 0)
-        out_say(c->out,
-                "%llu of %llu orders differ. Fills rest on the market: unless the same market is "
-                "played there, at the same times, orders that trade with it end otherwise.",
-                (unsigned long long)t->differ, (unsigned long long)t->orders);
 }
 
 enum status
@@ -266,8 +277,7 @@ agree_tell(const struct call *c, const struct plan *p, int64_t took_us)
     tell_refusals(c->out, p, t);
     tell_differences(c, p, t);
     tell_summary(c, p, t, took_us);
-    say_accounts(c, p);
-    say_verdict(c, t);
+    say_plan(c, p, t->differ);
     bool is_same = t->differ == 0 && t->refused == 0 && t->unanswered == 0 && t->kept_back == 0;
     free(t->times);
     free(t);

@@ -19,6 +19,7 @@
 #define RESEND_US      500000
 #define TIMEOUT_US     10000000
 #define TICK_MS        20
+#define CALLS_MAX      (ASKER_WINDOW + LEDGER_SHARDS) /* a probe for each server */
 #define ENDPOINT_BYTES 256
 
 struct asker_server {
@@ -38,11 +39,19 @@ struct asker {
     struct bytes packed;
     char name[CODE_BYTES];
     uint64_t corr;
+    uint32_t under_way;            /* without probes */
     const struct asker_work *work; /* at hand */
     uint32_t works_left;           /* that one included */
 };
 
 /* ---- In and out ------------------------------------------------------------------------------ */
+
+static void
+done(struct asker *a, uint64_t owner, const struct msg *m, enum err why)
+{
+    a->under_way--;
+    a->work->on_answer(a->work->arg, owner, m, why);
+}
 
 static void
 on_msg(void *arg, const struct bus_in *in)
@@ -56,7 +65,7 @@ on_msg(void *arg, const struct bus_in *in)
         gw_heard(&a->gw, now_us, s->number, in->frame->epoch);
     else if (gw_answer(&a->gw, now_us, s->number, in->frame->epoch, in->msg->corr, &owner) &&
              owner != 0)
-        a->work->on_answer(a->work->arg, owner, in->msg, OK);
+        done(a, owner, in->msg, OK);
 }
 
 static void
@@ -64,6 +73,19 @@ on_link(void *arg, bool is_up)
 {
     const struct asker_server *s = arg;
     gw_link(&s->asker->gw, loop_steady_us(s->asker->loop), s->number, is_up);
+}
+
+/* A question that any answer will do for: whether a server that was away is back. */
+static void
+probe(struct asker *a, uint32_t server)
+{
+    struct msg m = {.type = MSG_account_get};
+    m.account_get.account_id = 1;
+    bytes_clear(&a->packed);
+    msg_pack_body(&a->packed, m.type, ++a->corr, &m.account_get);
+    if (gw_start_probe(&a->gw, loop_steady_us(a->loop), server, a->corr, a->packed.data,
+                       a->packed.length) == OK)
+        bus_put_packed(a->servers[server].bus, 0, a->packed.data, a->packed.length);
 }
 
 /* Sends again what is due for it, and gives up what is too late. */
@@ -74,8 +96,10 @@ repair(struct asker *a)
     while ((due = gw_due(&a->gw, loop_steady_us(a->loop))).kind != GW_DUE_NOTHING) {
         if (due.kind == GW_DUE_RESEND)
             bus_put_packed(a->servers[due.server].bus, 0, due.packed, due.length);
-        else if (due.kind == GW_DUE_EXPIRED && due.owner != 0)
-            a->work->on_answer(a->work->arg, due.owner, NULL, due.error);
+        else if (due.kind == GW_DUE_PROBE)
+            probe(a, due.server);
+        else if (due.owner != 0)
+            done(a, due.owner, NULL, due.error);
     }
 }
 
@@ -101,7 +125,7 @@ on_turn(void *arg)
         return;
     repair(a);
     int64_t next_us = a->work->on_turn(a->work->arg, a);
-    if (next_us < 0 && a->gw.count == 0) {
+    if (next_us < 0 && a->under_way == 0) {
         work_end(a);
         return;
     }
@@ -129,7 +153,7 @@ asker_run(struct asker *a, const struct asker_work *works, uint32_t count)
 uint32_t
 asker_room(const struct asker *a)
 {
-    return ASKER_WINDOW - a->gw.count;
+    return ASKER_WINDOW - a->under_way;
 }
 
 void
@@ -143,8 +167,9 @@ asker_put(struct asker *a, uint64_t account_id, const struct msg *m, uint64_t ow
     bool mutates = msg_layout(m->type)->effect[0] == 'M';
     enum err e =
         gw_start(&a->gw, now_us, server, a->corr, owner, mutates, a->packed.data, a->packed.length);
+    a->under_way++;
     if (e != OK)
-        a->work->on_answer(a->work->arg, owner, NULL, e);
+        done(a, owner, NULL, e);
     else if (gw_is_linked(&a->gw, server))
         bus_put_packed(a->servers[server].bus, 0, a->packed.data, a->packed.length);
 }
@@ -214,10 +239,10 @@ asker_open(const char *endpoint, char why[WHY_BYTES])
     struct asker *a = calloc(1, sizeof *a);
     CHECK(a != NULL);
     a->loop = loop_new();
-    a->gw_memory = calloc(1, gw_bytes(ASKER_WINDOW));
+    a->gw_memory = calloc(1, gw_bytes(CALLS_MAX));
     CHECK(a->gw_memory != NULL);
     gw_init(&a->gw,
-            &(struct gw_options){.calls_max = ASKER_WINDOW,
+            &(struct gw_options){.calls_max = CALLS_MAX,
                                  .resend_us = RESEND_US,
                                  .timeout_us = TIMEOUT_US,
                                  .silent_us = TIMEOUT_US},

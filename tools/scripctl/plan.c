@@ -339,6 +339,9 @@ settle(struct plan *p)
     for (uint32_t i = 0; i < p->commands_count; i++)
         for (uint32_t n = 0; n < p->commands[i].orders_count; n++)
             p->orders[p->commands[i].order + n].command = i;
+    for (uint32_t i = 1; i < p->commands_count; i++)
+        p->ties += p->commands[i].time_us == p->commands[i - 1].time_us &&
+                   p->commands[i].shard != p->commands[i - 1].shard;
     p->begin_us = p->commands_count > 0 ? p->commands[0].time_us : 0;
 }
 
