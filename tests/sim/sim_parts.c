@@ -319,6 +319,13 @@ struct restore {
     uint64_t stamps[LEDGER_SHARDS]; /* of the tables, as they were loaded */
 };
 
+static void
+restore_delay(struct restore *r)
+{
+    r->due_us = loop_steady_us(r->o.loop) + (int64_t)sim_draw(r->o.loop->sim, 10000);
+}
+
+/* A standby waits for its lease. */
 struct restore *
 restore_begin(const struct restore_options *o)
 {
@@ -326,8 +333,22 @@ restore_begin(const struct restore_options *o)
     CHECK(r != NULL);
     r->o = *o;
     r->ledger = o->loop->ledger;
-    r->due_us = loop_steady_us(o->loop) + (int64_t)sim_draw(o->loop->sim, 10000);
+    if (o->project != NULL)
+        restore_delay(r);
     return r;
+}
+
+void
+restore_take(struct restore *r, struct project *project)
+{
+    r->o.project = project;
+    restore_delay(r);
+}
+
+bool
+restore_is_following(const struct restore *r)
+{
+    return r->o.project == NULL;
 }
 
 void
@@ -405,7 +426,7 @@ void
 restore_turn(struct restore *r)
 {
     struct sim *s = r->ledger->sim;
-    if (loop_steady_us(r->o.loop) < r->due_us || !is_connected(r->ledger))
+    if (r->o.project == NULL || loop_steady_us(r->o.loop) < r->due_us || !is_connected(r->ledger))
         return;
     r->due_us = loop_steady_us(r->o.loop) + (int64_t)sim_draw(s, sim_fault(s, 200) ? 400000 : 9000);
     switch (r->stage) {

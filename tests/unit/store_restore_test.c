@@ -227,3 +227,164 @@ Test(store_restore, a_changed_record_stops_the_start)
     life_end();
     database_drop();
 }
+
+/* ---- A standby ---------------------------------------------------------------------------- */
+
+static struct {
+    struct ledger ledger;
+    void *memory;
+    struct outbox out;
+    struct journal *journal;
+    struct restore *restore;
+    struct project *project; /* once it has taken over */
+    bool is_over;
+} standby;
+
+static void
+standby_turn(void *arg)
+{
+    (void)arg;
+    if (standby.project != NULL)
+        project_turn(standby.project, loop_steady_us(life.loop));
+    if (standby.restore != NULL && !standby.is_over)
+        restore_turn(standby.restore);
+}
+
+static void
+standby_restored(void *arg, const char *why)
+{
+    (void)arg;
+    cr_assert_str_eq(why, "");
+    standby.is_over = true;
+    loop_stop(life.loop);
+}
+
+/* Follows the life that has the lease, through the same store. */
+static void
+standby_begin(void)
+{
+    memset(&standby, 0, sizeof standby);
+    ledger_make(&standby.ledger, &standby.memory, &standby.out);
+    standby.journal = journal_new(&(struct journal_options){.store = life.store,
+                                                            .records_max = 4096,
+                                                            .bytes_max = 4 << 20,
+                                                            .held_max = 8 * LEDGER_OUT_MAX});
+    loop_on_turn(life.loop, standby_turn, &standby);
+    standby.restore = restore_begin(&(struct restore_options){.loop = life.loop,
+                                                              .conninfo = conninfo,
+                                                              .store = life.store,
+                                                              .ledger = &standby.ledger,
+                                                              .journal = standby.journal,
+                                                              .owned = life.owned,
+                                                              .on_done = standby_restored});
+}
+
+/* Takes over from the life, which says no more; what it has sent is in the tables or fenced. */
+static void
+standby_take(void)
+{
+    struct project *own = life.project;
+    life.project = NULL;
+    project_close(&own);
+    database_ask("BEGIN; SELECT pg_advisory_xact_lock(2, 0); "
+                 "UPDATE ledger.lease SET epoch = epoch + 1; COMMIT");
+    struct project *project = project_open(&(struct project_options){.loop = life.loop,
+                                                                     .conninfo = conninfo,
+                                                                     .ledger = &standby.ledger,
+                                                                     .journal = standby.journal,
+                                                                     .epoch = life.epoch + 1,
+                                                                     .interval_us = 3000,
+                                                                     .rows_max = 200});
+    standby.project = project;
+    restore_take(standby.restore, project);
+    while (!standby.is_over)
+        run_ms(1);
+    for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
+        cr_assert_eq(journal_applied(standby.journal, i), journal_applied(life.journal, i));
+    cr_assert_eq(digest(&standby.ledger), digest(&life.ledger));
+    /* What the tables lacked it has to write. */
+    while (!project_is_done(project))
+        run_ms(1);
+    for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
+        cr_assert_eq(project_stamp(project, i), journal_applied(life.journal, i));
+    project_close(&standby.project);
+}
+
+static void
+standby_end(void)
+{
+    loop_off_turn(life.loop, standby_turn, &standby);
+    restore_end(&standby.restore);
+    journal_destroy(&standby.journal);
+    ledger_free(standby.memory, &standby.out);
+}
+
+static void
+some_commands(uint64_t turns)
+{
+    for (uint64_t t = 0; t < turns; t++) {
+        for (uint64_t c = roll(30); c > 0 && journal_has_room(life.journal); c--)
+            random_command(&life.ledger, loop_now_us(life.loop), request);
+        run_ms((int64_t)roll(4));
+    }
+}
+
+/* Behind the tables, whenever it began and however far they were. */
+Test(store_restore, a_standby_that_follows_has_the_same_books, .timeout = 110)
+{
+    conninfo = database_make();
+    life_begin();
+    for (uint64_t i = 1; i <= RANDOM_ACCOUNTS / 2; i++)
+        open_account(i);
+    for (int n = 0; n < 6; n++) {
+        some_commands(roll(60));
+        standby_begin();
+        uint64_t wait = roll(3);
+        while (wait > 0 && !restore_is_following(standby.restore))
+            run_ms(1);
+        some_commands(40 * wait);
+        while (!journal_is_empty(life.journal))
+            run_ms(1);
+        standby_take();
+        standby_end();
+        life_end();
+        life_begin();
+        cr_assert_eq(digest(&life.ledger), judge_digest(), "standby %d", n);
+    }
+    tables_have();
+    life_end();
+    database_drop();
+}
+
+/* A server that crashed may have lost what the standby saw in its tables. */
+Test(store_restore, a_standby_ahead_of_the_tables_loads_them_anew)
+{
+    conninfo = database_make();
+    life_begin();
+    for (uint64_t i = 1; i <= RANDOM_ACCOUNTS / 2; i++)
+        open_account(i);
+    until_projected();
+    life_end();
+    database_ask("CREATE TABLE shards AS SELECT * FROM ledger.shard; "
+                 "CREATE TABLE accounts AS SELECT * FROM ledger.account");
+    life_begin();
+    struct msg m = {.type = MSG_settings_set, .corr = ++next_corr};
+    m.settings_set = (struct settings_set){.account_id = 1,
+                                           .command_id = next_corr,
+                                           .trading_type = TRADING_TYPE_futures,
+                                           .leverage = 17};
+    request(1, &m);
+    until_projected();
+    standby_begin();
+    while (!restore_is_following(standby.restore))
+        run_ms(1);
+    database_ask("TRUNCATE ledger.shard, ledger.account; "
+                 "INSERT INTO ledger.shard SELECT * FROM shards; "
+                 "INSERT INTO ledger.account SELECT * FROM accounts; "
+                 "UPDATE ledger.settings SET leverage = 1 WHERE leverage = 17");
+    standby_take();
+    cr_assert_str_eq(database_ask("SELECT count(*) FROM ledger.settings WHERE leverage = 17"), "1");
+    standby_end();
+    life_end();
+    database_drop();
+}

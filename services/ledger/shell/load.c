@@ -91,7 +91,6 @@ take_shard(struct load *l, const PGresult *result, int i)
         return;
     }
     journal_set_head(l->o.journal, (uint16_t)row.shard.shard, row.seq, row.hash);
-    project_set_stamp(l->o.project, (uint16_t)row.shard.shard, row.seq);
 }
 
 static void

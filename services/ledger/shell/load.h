@@ -14,7 +14,6 @@
 #include "host/loop.h"
 #include "ledger/core/ledger.h"
 #include "ledger/shell/journal.h"
-#include "ledger/shell/project.h"
 
 struct load;
 
@@ -23,7 +22,6 @@ struct load_options {
     const char *conninfo;
     struct ledger *ledger;
     struct journal *journal;
-    struct project *project;
     const bool *owned; /* LEDGER_SHARDS of them; lent until the end */
     uint32_t lanes;    /* connections; fewer when there are fewer shards */
 };

@@ -29,6 +29,7 @@ struct project {
     bool is_repeat;       /* this drain was sent before: its new rows may be there */
     bool knows_types;     /* the row types of this connection's database */
     bool hurry;
+    bool is_started;
     enum pg_outcome outcome;
     char trouble[160];
 
@@ -268,7 +269,8 @@ is_behind(const struct project *p)
 static bool
 is_due(const struct project *p)
 {
-    return (p->hurry || p->steady_us - p->drained_us >= p->o.interval_us ||
+    return p->is_started &&
+           (p->hurry || p->steady_us - p->drained_us >= p->o.interval_us ||
             ledger_dirty_rows(p->o.ledger) >= p->o.rows_max) &&
            is_behind(p);
 }
@@ -340,7 +342,7 @@ project_wake_us(const struct project *p)
 {
     switch (p->state) {
     case STATE_IDLE:
-        return is_behind(p) ? p->drained_us + p->o.interval_us : INT64_MAX;
+        return p->is_started && is_behind(p) ? p->drained_us + p->o.interval_us : INT64_MAX;
     case STATE_READY:
         return p->retry_us > p->steady_us ? p->retry_us : INT64_MAX;
     case STATE_SENT:
@@ -486,6 +488,12 @@ void
 project_set_stamp(struct project *p, uint16_t shard, uint64_t seq)
 {
     p->stamps[shard] = p->on_disk[shard] = seq;
+}
+
+void
+project_start(struct project *p)
+{
+    p->is_started = true;
 }
 
 uint64_t

@@ -41,6 +41,8 @@ void project_close(struct project **p);
 
 /* What the tables say of a shard, as read at start. */
 void project_set_stamp(struct project *p, uint16_t shard, uint64_t seq);
+/* All stamps are set, and memory is to the tables as they say: from now on it is drained. */
+void project_start(struct project *p);
 /* Last record of the shard that the tables know of. Goes back when the connection ends before what
  * was written is on the disk. */
 uint64_t project_stamp(const struct project *p, uint16_t shard);

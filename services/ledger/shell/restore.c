@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "host/log.h"
+#include "host/pg.h"
 #include "ledger/shell/load.h"
 #include "wire/codec.h"
 
@@ -22,7 +23,21 @@
 #define SAY_US          1000000
 #define LANES           4
 
-enum step { STEP_LOAD, STEP_JOURNAL, STEP_DONE };
+#define FOLLOW_MS 100 /* the tables' stamps are asked for so often */
+
+/*
+ *            load ──► JOURNAL ──► DONE
+ *              │         ▲
+ *   a standby: ▼         │ the lease is ours, and the stamps were asked for since
+ *            STAMPS ──► FOLLOW ──► STAMPS ...
+ */
+enum step {
+    STEP_LOAD,
+    STEP_STAMPS, /* of the tables, again and again */
+    STEP_FOLLOW, /* records up to there */
+    STEP_JOURNAL,
+    STEP_DONE
+};
 
 struct restore {
     struct restore_options o;
@@ -31,7 +46,12 @@ struct restore {
     enum step step;
     bool is_asked;
     bool is_over;
-    uint16_t shard; /* whose records are replayed */
+    bool is_follower, is_final; /* the stamps will not change any more */
+    uint16_t shard;             /* whose records are replayed */
+    uint64_t until[LEDGER_SHARDS];
+    struct pg *pg; /* of a follower, for the stamps */
+    struct loop_timer *timer;
+    int64_t due_us; /* when they are asked for again */
     struct arena lists;
     struct outbox out;
     uint32_t page_records;
@@ -105,7 +125,8 @@ replay_record(void *arg, const struct journal_record *record)
              record->shard, (int)record->kind, err_name(e));
         return;
     }
-    project_note(r->o.project, &cmd);
+    if (r->step == STEP_JOURNAL)
+        project_note(r->o.project, &cmd);
     journal_set_head(r->o.journal, record->shard, record->seq, record->hash);
     r->page_records++;
     r->records++;
@@ -152,6 +173,182 @@ ask_journal(struct restore *r)
                              PAGE_RECORDS, replay_record, replay_done, r);
 }
 
+/* ---- Following ---------------------------------------------------------------------------- */
+
+#define NOWHERE(kind)                                                                              \
+    static void forget_##kind(void *arg, const struct kind##_row *row)                             \
+    {                                                                                              \
+        (void)arg, (void)row;                                                                      \
+    }
+NOWHERE(account)
+NOWHERE(balance)
+NOWHERE(order)
+NOWHERE(trade)
+NOWHERE(change)
+NOWHERE(story)
+
+/* The tables have it: there is nothing to be written. */
+static void
+settle_nowhere(struct ledger *l)
+{
+    static const struct ledger_sink nowhere = {NULL,         forget_account, forget_balance,
+                                               forget_order, forget_trade,   forget_change,
+                                               forget_story};
+    ledger_projected(l, ledger_drain(l, &nowhere));
+}
+
+static void
+load_start(struct restore *r)
+{
+    r->step = STEP_LOAD;
+    r->load = load_begin(&(struct load_options){
+        .loop = r->o.loop,
+        .conninfo = r->o.conninfo,
+        .ledger = r->o.ledger,
+        .journal = r->o.journal,
+        .owned = r->o.owned,
+        .lanes = LANES,
+    });
+}
+
+/* What was replayed the tables have lost again, and nobody would write it. */
+static void
+load_anew(struct restore *r)
+{
+    static const uint8_t nothing[HASH_BYTES];
+    log_line(LOG_WARN, "tables_behind", "shard=%u", r->shard);
+    ledger_clear(r->o.ledger);
+    for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
+        journal_set_head(r->o.journal, i, 0, nothing);
+    r->is_follower = false;
+    load_start(r);
+}
+
+/* From here on the records are ours to write. */
+static void
+journal_start(struct restore *r)
+{
+    for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
+        project_set_stamp(r->o.project, i, journal_applied(r->o.journal, i));
+    project_start(r->o.project);
+    first_shard(r);
+    r->step = STEP_JOURNAL;
+}
+
+static void
+stamps_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct restore *r = arg;
+    r->is_asked = false;
+    loop_soon(r->o.loop);
+    if (outcome != PG_ROWS)
+        return; /* asked again */
+    memset(r->until, 0, sizeof r->until);
+    for (int i = 0; i < PQntuples(result); i++) {
+        long shard = strtol(PQgetvalue(result, i, 0), NULL, 10);
+        if (shard >= 0 && shard < LEDGER_SHARDS)
+            r->until[shard] = strtoull(PQgetvalue(result, i, 1), NULL, 10);
+    }
+    first_shard(r);
+    do
+        if (r->until[r->shard] < journal_applied(r->o.journal, r->shard) && r->is_final) {
+            load_anew(r);
+            return;
+        }
+    while (next_shard(r));
+    first_shard(r);
+    r->step = STEP_FOLLOW;
+}
+
+static void
+ask_stamps(struct restore *r)
+{
+    int64_t now = loop_steady_us(r->o.loop);
+    bool is_taken = r->o.project != NULL;
+    if (!pg_is_up(r->pg) || (!is_taken && now < r->due_us))
+        return;
+    r->due_us = now + FOLLOW_MS * 1000;
+    r->is_final = is_taken;
+    r->is_asked = pg_send(r->pg, "SELECT shard, seq FROM ledger.shard", 0, NULL, NULL, NULL, NULL,
+                          false, stamps_answer, r);
+    if (r->is_asked)
+        (void)pg_sync(r->pg, NULL, NULL);
+}
+
+static void
+follow_done(void *arg, enum store_outcome outcome)
+{
+    struct restore *r = arg;
+    r->is_asked = false;
+    loop_soon(r->o.loop);
+    if (outcome == STORE_DONE && r->page_records == 0)
+        fail(r, "the journal lacks records of shard %u that the tables have", r->shard);
+    else if (outcome != STORE_DONE && outcome != STORE_LOST)
+        fail(r, "the journal cannot be read: %s", store_outcome_name(outcome));
+    settle_nowhere(r->o.ledger);
+    ledger_evict(r->o.ledger, loop_now_us(r->o.loop));
+}
+
+/* Records up to the stamps, a page at a time. */
+static void
+ask_followed(struct restore *r)
+{
+    uint64_t left = 0;
+    while (r->shard < LEDGER_SHARDS) {
+        uint64_t applied = journal_applied(r->o.journal, r->shard);
+        left = r->until[r->shard] > applied ? r->until[r->shard] - applied : 0;
+        if (left > 0)
+            break;
+        (void)next_shard(r);
+    }
+    if (left == 0) {
+        if (r->is_final)
+            journal_start(r);
+        else
+            r->step = STEP_STAMPS;
+        loop_soon(r->o.loop);
+        return;
+    }
+    r->page_records = 0;
+    r->is_asked = store_read(r->o.store, r->shard, journal_applied(r->o.journal, r->shard),
+                             left < PAGE_RECORDS ? (uint32_t)left : PAGE_RECORDS, replay_record,
+                             follow_done, r);
+}
+
+static void
+on_follow(void *arg)
+{
+    loop_soon(((struct restore *)arg)->o.loop);
+}
+
+static void
+follow_start(struct restore *r)
+{
+    r->is_follower = true;
+    r->timer = loop_timer_new(r->o.loop, FOLLOW_MS, FOLLOW_MS, on_follow, r);
+    r->pg = pg_open(r->o.loop, &(struct pg_options){
+                                   .conninfo = r->o.conninfo,
+                                   .label = "follow",
+                                   .arg = r,
+                                   .on_up = on_follow,
+                               });
+}
+
+void
+restore_take(struct restore *r, struct project *project)
+{
+    CHECK(r->is_follower && r->o.project == NULL);
+    r->o.project = project;
+    r->began_us = r->loaded_us = loop_steady_us(r->o.loop);
+    loop_soon(r->o.loop);
+}
+
+bool
+restore_is_following(const struct restore *r)
+{
+    return r->is_follower && r->load == NULL;
+}
+
 /* ---- Going on ----------------------------------------------------------------------------- */
 
 static void
@@ -164,8 +361,10 @@ load_some(struct restore *r)
     if (load_why(r->load)[0] != '\0')
         fail(r, "%s", load_why(r->load));
     load_end(&r->load);
-    first_shard(r);
-    r->step = STEP_JOURNAL;
+    if (r->is_follower)
+        r->step = STEP_STAMPS;
+    else
+        journal_start(r);
     loop_soon(r->o.loop);
 }
 
@@ -197,12 +396,16 @@ restore_turn(struct restore *r)
         return;
     }
     int64_t now = loop_steady_us(r->o.loop);
-    if (now - r->said_us >= SAY_US) {
+    if (now - r->said_us >= SAY_US && !restore_is_following(r)) {
         r->said_us = now;
         log_line(LOG_INFO, "restoring", "step=\"%s\" rows=%" PRIu64 " records=%" PRIu64,
                  restore_step(r), r->load == NULL ? r->rows : load_rows(r->load), r->records);
     }
-    if (r->step == STEP_JOURNAL && store_is_up(r->o.store))
+    if (r->step == STEP_STAMPS)
+        ask_stamps(r);
+    else if (r->step == STEP_FOLLOW && store_is_up(r->o.store))
+        ask_followed(r);
+    else if (r->step == STEP_JOURNAL && store_is_up(r->o.store))
         ask_journal(r);
 }
 
@@ -211,7 +414,7 @@ restore_step(const struct restore *r)
 {
     if (r->load != NULL)
         return load_step(r->load);
-    return r->step == STEP_JOURNAL ? "replaying the journal" : "proving the books";
+    return r->step == STEP_DONE ? "proving the books" : "replaying the journal";
 }
 
 struct restore *
@@ -227,15 +430,9 @@ restore_begin(const struct restore_options *o)
     arena_init(&r->lists, bytes, LISTS_BYTES);
     outbox_init(&r->out, slots, LEDGER_OUT_MAX, (char *)bytes + LISTS_BYTES, LEDGER_OUT_BYTES);
     r->began_us = r->said_us = loop_steady_us(o->loop);
-    r->load = load_begin(&(struct load_options){
-        .loop = o->loop,
-        .conninfo = o->conninfo,
-        .ledger = o->ledger,
-        .journal = o->journal,
-        .project = o->project,
-        .owned = o->owned,
-        .lanes = LANES,
-    });
+    if (o->project == NULL)
+        follow_start(r);
+    load_start(r);
     return r;
 }
 
@@ -245,6 +442,9 @@ restore_end(struct restore **r)
     if (*r == NULL)
         return;
     load_end(&(*r)->load);
+    if ((*r)->pg != NULL)
+        pg_close(&(*r)->pg);
+    loop_timer_end(&(*r)->timer);
     journal_hasher_destroy(&(*r)->hasher);
     free((*r)->lists.bytes);
     free((*r)->out.slots);

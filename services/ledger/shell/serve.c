@@ -43,6 +43,7 @@ on_store_fenced(void *arg)
 /* ---- The lease ---------------------------------------------------------------------------- */
 
 static void lease_won(struct serve *s, uint64_t epoch);
+static void follow(struct serve *s);
 
 static void
 on_lease(void *arg, enum store_outcome outcome, uint64_t epoch)
@@ -56,7 +57,7 @@ on_lease(void *arg, enum store_outcome outcome, uint64_t epoch)
     else
         loop_timer_again(s->lease_timer, LEASE_MS);
     if (outcome == STORE_DONE && epoch == 0)
-        notify_ready(); /* all that a standby can be */
+        follow(s);
 }
 
 static void
@@ -100,6 +101,32 @@ on_restored(void *arg, const char *why)
     loop_soon(s->host.loop);
 }
 
+static struct restore *
+restore_start(struct serve *s)
+{
+    return restore_begin(&(struct restore_options){
+        .loop = s->host.loop,
+        .conninfo = s->config->database,
+        .store = s->store,
+        .ledger = &s->ledger,
+        .journal = s->journal,
+        .project = s->project,
+        .owned = s->owned,
+        .arg = s,
+        .on_done = on_restored,
+    });
+}
+
+/* Another has the lease: a standby loads what it has written, and stays behind it. */
+static void
+follow(struct serve *s)
+{
+    if (s->restore == NULL)
+        s->restore = restore_start(s);
+    else if (restore_is_following(s->restore))
+        notify_ready(); /* all that a standby can be */
+}
+
 static void
 lease_won(struct serve *s, uint64_t epoch)
 {
@@ -120,17 +147,10 @@ lease_won(struct serve *s, uint64_t epoch)
         .arg = s,
         .on_fenced = on_fenced,
     });
-    s->restore = restore_begin(&(struct restore_options){
-        .loop = s->host.loop,
-        .conninfo = s->config->database,
-        .store = s->store,
-        .ledger = &s->ledger,
-        .journal = s->journal,
-        .project = s->project,
-        .owned = s->owned,
-        .arg = s,
-        .on_done = on_restored,
-    });
+    if (s->restore == NULL)
+        s->restore = restore_start(s);
+    else
+        restore_take(s->restore, s->project);
 }
 
 static void
@@ -419,8 +439,11 @@ serve_not_ready(void *state)
     struct serve *s = state;
     switch (s->phase) {
     case PHASE_STANDBY:
-        return store_is_up(s->store) ? "standby: another process has the lease"
-                                     : "the database is away";
+        if (!store_is_up(s->store))
+            return "the database is away";
+        return s->restore != NULL && restore_is_following(s->restore)
+                   ? "standby: another process has the lease"
+                   : "standby: it loads what the owner has written";
     case PHASE_RESTORING:
         return restore_step(s->restore);
     case PHASE_OPENING:
