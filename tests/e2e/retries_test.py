@@ -3,6 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import signal
 import threading
 import time
 
@@ -72,6 +73,38 @@ def while_the_ledger_is_gone(stack, user):
     check(status == 404, "and it was not taken", status, answer)
 
 
+def refused_and_taken(stack):
+    """Asked twice while the ledger sleeps, the first copy finds no funds and the second does: the
+    client hears of the order that came of it, not of the refusal."""
+    user = stack.user(balance="10")
+    body = user.order("BUY", "MARKET", quantity="0.01", client_order_id="retry-5")
+    resent = stack.metric("gateway", "scrip_gateway_calls_resent_total")
+    answers = []
+    stack.signal("ledger", signal.SIGSTOP)
+
+    def ask(method, path, what):
+        other = stack.client()
+        other.token = user.token
+        answers.append(other.ask(method, path, what))
+        other.close()
+
+    order = threading.Thread(target=ask, args=("POST", ORDERS, body))
+    order.start()
+    wait_for(lambda: stack.metric("gateway", "scrip_gateway_calls_in_flight") >= 1, "it was sent")
+    funds = threading.Thread(target=ask, args=("PUT", "/api/settings/paper-balance/spot",
+                                               {"balance": "100000"}))
+    funds.start()
+    wait_for(lambda: stack.metric("gateway", "scrip_gateway_calls_resent_total") > resent,
+             "it is sent again")
+    stack.signal("ledger", signal.SIGCONT)
+    order.join()
+    funds.join()
+    status, answer = next(a for a in answers if a[0] not in (200,) or "order" in a[1])
+    there = user.orders()
+    check((status in (200, 201)) == (len(there) == 1), "what was answered is what is there", status,
+          answer, there)
+
+
 def story():
     """A client order id makes retries safe"""
     with Stack(market=recording.write) as stack:
@@ -82,6 +115,7 @@ def story():
         while_the_ledger_is_gone(stack, user)
         check(len(user.orders()) == 3, "three orders in all", user.orders())
         check_account(user, "100000")
+        refused_and_taken(stack)
 
 
 if __name__ == "__main__":

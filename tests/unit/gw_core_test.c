@@ -66,6 +66,7 @@ Test(gw, the_same_bytes_are_sent_again_until_the_answer_comes)
         cr_assert_eq(due.kind, GW_DUE_RESEND);
         cr_assert_eq(due.corr, 7);
         cr_assert_eq(memcmp(due.packed, "packed", due.length), 0);
+        cr_assert_eq(gw_due(&gw, at * MS).kind, GW_DUE_PROBE); /* is it there at all? */
         cr_assert_eq(gw_due(&gw, at * MS).kind, GW_DUE_NOTHING);
         gw_check(&gw);
     }

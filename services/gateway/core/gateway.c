@@ -216,6 +216,8 @@ call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const s
     c->is_probe = call->is_probe;
     c->was_sent = !s->is_down;
     c->was_resent = false;
+    c->copies = c->was_sent;
+    c->answers = 0;
     c->resend_at_us = now_us + g->resend_us;
     c->deadline_us = now_us + g->timeout_us;
     c->length = (uint32_t)length;
@@ -263,12 +265,15 @@ gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch)
 }
 
 bool
-gw_answer_settles(const struct gw *g, uint64_t corr, enum err refused)
+gw_answer_settles(struct gw *g, uint64_t corr, enum err refused)
 {
-    if (refused != ERR_LEDGER_UNAVAILABLE && refused != ERR_LEDGER_BUSY)
+    uint32_t i = refused == OK || corr == 0 ? MAP_NONE : map_get(&g->by_corr, corr);
+    if (i == MAP_NONE || !g->calls[i].mutates || !g->calls[i].was_resent)
         return true;
-    uint32_t i = corr == 0 ? MAP_NONE : map_get(&g->by_corr, corr);
-    return i == MAP_NONE || !g->calls[i].mutates || !g->calls[i].was_resent;
+    struct gw_call *c = &g->calls[i];
+    c->answers++;
+    bool is_turned_away = refused == ERR_LEDGER_UNAVAILABLE || refused == ERR_LEDGER_BUSY;
+    return !is_turned_away && c->answers >= c->copies;
 }
 
 /* Whatever it was asked is answered, or nobody waits for it. */
@@ -363,6 +368,7 @@ call_resend(struct gw *g, int64_t now_us, uint32_t i)
     s->hopeless -= call_is_hopeless(c);
     c->was_resent = c->was_sent;
     c->was_sent = true;
+    c->copies++;
     s->hopeless += call_is_hopeless(c);
     return true;
 }

@@ -43,6 +43,7 @@ struct gw_call {
     uint32_t server;
     bool mutates, is_probe;
     bool was_sent, was_resent;
+    uint32_t copies, answers; /* sent, and refusals that came */
     int64_t resend_at_us;
     int64_t deadline_us;
     uint32_t resend_next, resend_prev;     /* by resend_at_us */
@@ -121,11 +122,14 @@ bool gw_is_linked(const struct gw *g, uint32_t server);
 /* Something came from a server, whatever it was. */
 void gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch);
 /*
- * Whether an answer tells the outcome. A command that was sent more than once may have been taken
- * the first time and only its repetition turned away, by a ledger that cannot commit or is behind:
- * such a refusal is no news, and the command goes on being sent. `refused` is OK for other answers.
+ * Whether an answer tells the outcome, asked once for each answer that came. A command that was
+ * sent more than once is judged more than once: each copy may be refused, and then another one,
+ * for which there were funds in the meantime, be carried out. So a refusal is believed when every
+ * copy has been answered; one of a ledger that cannot commit or is behind never is, since the
+ * command may have been taken the first time. Until then the command goes on being sent. `refused`
+ * is OK for other answers, and for refusals that name an order, which all copies would get.
  */
-bool gw_answer_settles(const struct gw *g, uint64_t corr, enum err refused);
+bool gw_answer_settles(struct gw *g, uint64_t corr, enum err refused);
 /* An answer. True and its owner when somebody waits for it; late, doubled and stale ones are
  * counted and dropped. */
 bool gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, uint64_t corr,

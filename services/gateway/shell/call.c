@@ -75,6 +75,16 @@ deliver(struct shell *s, uint64_t owner, const struct msg *m, enum err e)
     r->on_answer(s, r, m, e);
 }
 
+/* What gw_answer_settles() is to know of an answer. */
+static enum err
+refusal_of_copy(const struct msg *m)
+{
+    if (m->type != MSG_refused)
+        return OK;
+    const struct refused *why = &m->refused;
+    return why->order_id != 0 && !err_again(why->error) ? OK : why->error;
+}
+
 static void
 on_answer(void *arg, const struct bus_in *in)
 {
@@ -85,7 +95,7 @@ on_answer(void *arg, const struct bus_in *in)
     /* The events behind an event_resumed share its correlation id. */
     if (ws_takes_event(s->ws, a->server, in->msg))
         return;
-    enum err refused = in->msg->type == MSG_refused ? in->msg->refused.error : OK;
+    enum err refused = refusal_of_copy(in->msg);
     if (!gw_answer_settles(&s->gw, in->msg->corr, refused)) {
         gw_heard(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch);
         return;
