@@ -41,7 +41,8 @@
  * may differ. */
 #define SIM_TIMEOUT_US 2000000 /* in the gateway */
 #define SIM_ON_WAY_US  3000000
-#define SIM_SKEW_US    1000000 /* of a clock, at most */
+#define SIM_SKEW_US    1000000  /* steps of a clock that runs, at most */
+#define SIM_APART_US   30000000 /* of two hosts' clocks, at most: who takes over may be ahead */
 #define SIM_KEEP_US    (SIM_TIMEOUT_US + SIM_ON_WAY_US + 2 * SIM_SKEW_US)
 
 /* What the simulation may do wrong on purpose, at its seams, to prove that it would be seen. */
@@ -144,7 +145,7 @@ struct loop {
     struct bus *buses;
     void (*on_turn)(void *arg);
     void *turn_arg;
-    int64_t skew_us;           /* of the process's UTC clock */
+    int64_t apart_us, skew_us; /* of the process's UTC clock: its host's, and steps beside that */
     int64_t now_us, steady_us; /* as read at the turn's beginning */
     struct packet *at_hand;    /* being handed over: freed by who ends the process */
     bool is_stopped;
@@ -242,6 +243,7 @@ struct sim_ledger {
     struct sim *sim;
     uint32_t index, group;
     bool is_up;
+    int64_t apart_us;             /* of its host's clock */
     int64_t up_us;                /* when a dead one comes back */
     int64_t frozen_at, frozen_us; /* since and until when it does not move */
     bool has_served;              /* its doors are, or were, open in this life */

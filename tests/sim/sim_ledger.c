@@ -57,8 +57,9 @@ start(struct sim_ledger *l)
     memset(&l->loop, 0, sizeof l->loop);
     l->loop.sim = s;
     l->loop.ledger = l;
+    l->loop.apart_us = l->apart_us;
     l->loop.skew_us = sim_skew(s);
-    l->loop.now_us = s->now_us + l->loop.skew_us;
+    l->loop.now_us = s->now_us + l->apart_us + l->loop.skew_us;
     l->loop.steady_us = s->now_us;
     l->host = (struct host){&l->loop, "ledger", l->name};
     sim_note(s, "ledger", l->index, "starts");
@@ -117,7 +118,7 @@ clock_read(struct sim_ledger *l)
         s->counts.clock_steps++;
     }
     l->loop.steady_us = s->now_us;
-    l->loop.now_us = s->now_us + l->loop.skew_us;
+    l->loop.now_us = s->now_us + l->loop.apart_us + l->loop.skew_us;
 }
 
 /* Its doors are open: the address leads here, at once or soon. */
@@ -258,6 +259,8 @@ sim_ledgers_new(struct sim *s)
         l->sim = s;
         l->index = i;
         l->group = i % s->groups_count;
+        if (sim_chance(s, 600))
+            l->apart_us = (int64_t)sim_draw(s, SIM_APART_US) - SIM_APART_US / 2;
         l->loop.sim = s;
         snprintf(l->name, sizeof l->name, "ledger-%u%c", l->group, (char)('a' + i));
         snprintf(l->matchers, sizeof l->matchers, "%s",

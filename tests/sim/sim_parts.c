@@ -396,11 +396,12 @@ replay_shard(struct sim *s, struct restore *r, struct journal_hasher *h, uint16_
     journal_set_head(r->o.journal, shard, seq - 1, before);
 }
 
-/* Finished orders stay for retries by the clock of now, as restore.c has it. */
+/* Finished orders stay for retries, as load.c has it. */
 static void
 load_tables(struct sim *s, struct restore *r)
 {
-    int64_t since_us = loop_now_us(r->o.loop) - limits.keep_us;
+    int64_t now_us = loop_now_us(r->o.loop);
+    int64_t since_us = journal_past_us(r->o.journal, now_us) - limits.keep_us;
     struct sim_group *g = &s->groups[r->ledger->group];
     enum err e = tables_load(&g->tables, r->o.ledger, since_us);
     memcpy(r->stamps, g->stamps, sizeof r->stamps);

@@ -204,6 +204,33 @@ Test(store_restore, wherever_it_stops_it_comes_back_the_same, .timeout = 110)
     database_drop();
 }
 
+/* Another host's clock is a minute ahead of the one that the last owner wrote by. */
+Test(store_restore, what_has_just_ended_is_known_to_a_successor_whose_clock_is_ahead)
+{
+    conninfo = database_make();
+    life_begin();
+    for (uint64_t i = 1; i <= RANDOM_ACCOUNTS / 2; i++) {
+        struct msg m = {.type = MSG_account_open, .corr = ++next_corr};
+        m.account_open = (struct account_open){.account_id = i, .user_id = i};
+        request(1, &m);
+    }
+    for (int i = 0; i < 400 && journal_has_room(life.journal); i++)
+        random_command(&life.ledger, loop_now_us(life.loop), request);
+    until_projected();
+    uint32_t known = life.ledger.orders_count, open = 0;
+    for (uint32_t i = 0; i < LEDGER_SHARDS; i++)
+        open += life.ledger.shards[i].open_orders;
+    cr_assert_gt(known, open, "some have ended");
+    life_end();
+    database_ask("UPDATE ledger.journal SET time_us = time_us - 60000000");
+    database_ask("UPDATE ledger.\"order\" SET created_us = created_us - 60000000, "
+                 "updated_us = updated_us - 60000000");
+    life_begin();
+    cr_expect_eq(life.ledger.orders_count, known);
+    life_end();
+    database_drop();
+}
+
 Test(store_restore, a_changed_record_stops_the_start)
 {
     conninfo = database_make();

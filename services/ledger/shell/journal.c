@@ -259,11 +259,16 @@ journal_sends_durable(const struct journal *j)
 }
 
 int64_t
-journal_time_us(const struct journal *j, int64_t now_us)
+journal_newest_us(const struct journal *j)
 {
     int64_t stored_us = store_newest_us(j->o.store);
-    int64_t newest_us = j->newest_us > stored_us ? j->newest_us : stored_us;
-    return now_us > newest_us ? now_us : newest_us;
+    return j->newest_us > stored_us ? j->newest_us : stored_us;
+}
+
+int64_t
+journal_time_us(const struct journal *j, int64_t now_us)
+{
+    return now_us > journal_newest_us(j) ? now_us : journal_newest_us(j);
 }
 
 void

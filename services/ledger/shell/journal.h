@@ -61,6 +61,16 @@ void journal_head_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH
 /* The time for what is applied and appended now: the clock's, but never before the newest record of
  * any shard, whoever wrote it. */
 int64_t journal_time_us(const struct journal *j, int64_t now_us);
+/* Time of the newest record of any shard; 0 = there is none. */
+int64_t journal_newest_us(const struct journal *j);
+/* The clock's time, but never after the newest record: another clock may have written that. What
+ * is not recent by this was not recent when it was written. */
+static inline int64_t
+journal_past_us(const struct journal *j, int64_t now_us)
+{
+    int64_t newest_us = journal_newest_us(j);
+    return newest_us > 0 && newest_us < now_us ? newest_us : now_us;
+}
 void journal_committed_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES]);
 
 /* Whether one more command and all its output fit. */

@@ -333,7 +333,7 @@ ask_edges(struct lane *n)
         "(SELECT o.order_id FROM ledger.\"order\" AS o WHERE o.account_id = a.account_id "
         "AND o.created_us < %" PRId64 " ORDER BY o.order_id DESC LIMIT 1) AS t "
         "WHERE a.shard = ANY ('%s') GROUP BY a.shard",
-        loop_now_us(n->load->o.loop) - RECENT_US, n->shards);
+        journal_past_us(n->load->o.journal, loop_now_us(n->load->o.loop)) - RECENT_US, n->shards);
 }
 
 static void

@@ -151,7 +151,7 @@ static bool
 replay_room(const struct restore *r, uint32_t page)
 {
     struct ledger *l = r->o.ledger;
-    ledger_evict(l, loop_now_us(r->o.loop));
+    ledger_evict(l, journal_past_us(r->o.journal, loop_now_us(r->o.loop)));
     return ledger_ring_room(&l->fill_ring) >= page * FILLS_A_RECORD &&
            ledger_ring_room(&l->change_ring) >= page * 2 &&
            ledger_ring_room(&l->story_ring) >= page &&
