@@ -7,9 +7,8 @@
  * Owns the session whose advisory lock is the lease: when the connection is lost, so is the lock,
  * and it is asked for again under the same epoch.
  *
- * The journal's partitions are made ahead: with the lease, then every hour on a connection of its
- * own, so that no append waits for it. An append that finds none is refused, and is sent again by
- * its owner when the partition it wanted has been made.
+ * Partitions are made ahead: with the lease, then every hour on a connection of their own. An
+ * append that finds none is refused, and is sent again by its owner when it has been made.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,6 +23,7 @@
 #include "host/pg_array.h"
 
 #define KEEP_AGAIN_MS      100
+#define RECORD_NAME_BYTES  (64 + 2 * HASH_BYTES)
 #define PARTITIONS_MS      3600000 /* made ahead so often */
 #define PARTITIONS_SOON_MS 10000   /* when that failed */
 #define PARTITION_HOURS    168     /* when nobody says */
@@ -40,7 +40,7 @@ enum column { C_SHARD, C_SEQ, C_TIME, C_KIND, C_SOURCE, C_CORR, C_PAYLOAD, C_HAS
     "WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped))"
 
 static const char append_sql[] =
-    "INSERT INTO ledger.journal SELECT r.* FROM ledger.fence_batch($2, $3, $4, $5, $6, $7), "
+    "INSERT INTO ledger.journal SELECT r.* FROM ledger.fence_batch($2, $3, $4, $5), "
     "unnest($1::ledger.journal[]) AS r";
 
 static const char read_sql[] =
@@ -54,7 +54,7 @@ struct append_call {
     enum store_outcome outcome;
     struct pg_store *store;
     int64_t first_us, last_us; /* times of its records */
-    bool is_homeless;          /* there is no partition for them */
+    bool is_homeless;          /* no partition for them */
 };
 
 struct pg_store {
@@ -95,7 +95,7 @@ struct read_call {
 static bool
 is_partition_missing(const PGresult *result)
 {
-    const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     return state != NULL && strcmp(state, "23514") == 0 &&
            PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) == NULL;
 }
@@ -267,25 +267,36 @@ rows_fill(struct pg_store *s, const struct journal_record *records, uint32_t cou
     }
 }
 
-static bool
-append_send(struct pg_store *s, const struct journal_record *after, struct append_call *a)
+/* As ledger.fence_batch() knows records: "shard seq time_us hash". */
+static void
+record_name(const struct journal_record *r, char out[RECORD_NAME_BYTES])
 {
-    char group[12], epoch[24], shard[8], seq[24], time[24];
+    static const char digits[] = "0123456789abcdef";
+    int at = snprintf(out, RECORD_NAME_BYTES, "%u %llu %lld ", r->shard, (unsigned long long)r->seq,
+                      (long long)r->time_us);
+    for (int i = 0; i < HASH_BYTES; i++) {
+        out[at++] = digits[r->hash[i] >> 4];
+        out[at++] = digits[r->hash[i] & 15];
+    }
+    out[at] = '\0';
+}
+
+static bool
+append_send(struct pg_store *s, const struct journal_record *after,
+            const struct journal_record *last, struct append_call *a)
+{
+    char group[12], epoch[24], follows[RECORD_NAME_BYTES], tail[RECORD_NAME_BYTES];
     snprintf(group, sizeof group, "%u", s->group);
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)s->epoch);
-    const char *values[] = {pg_array_value(&s->rows), group, epoch, NULL, NULL, NULL, NULL};
-    const int lengths[] = {pg_array_length(&s->rows), 0, 0, 0, 0, 0, HASH_BYTES};
-    const int formats[] = {1, 0, 0, 0, 0, 0, 1};
+    const char *values[] = {pg_array_value(&s->rows), group, epoch, NULL, tail};
+    const int lengths[] = {pg_array_length(&s->rows), 0, 0, 0, 0};
+    const int formats[] = {1, 0, 0, 0, 0};
+    record_name(last, tail);
     if (after != NULL) {
-        snprintf(shard, sizeof shard, "%u", after->shard);
-        snprintf(seq, sizeof seq, "%llu", (unsigned long long)after->seq);
-        snprintf(time, sizeof time, "%lld", (long long)after->time_us);
-        values[3] = shard;
-        values[4] = seq;
-        values[5] = time;
-        values[6] = (const char *)after->hash;
+        record_name(after, follows);
+        values[3] = follows;
     }
-    return pg_send_prepared(s->pg, "append", 7, values, lengths, formats, true, append_answer, a);
+    return pg_send_prepared(s->pg, "append", 5, values, lengths, formats, true, append_answer, a);
 }
 
 static struct append_call *
@@ -317,7 +328,7 @@ pg_append(struct store *base, const struct journal_record *records, uint32_t cou
     };
     /* Once the sync is sent, a lost connection is told through the answers. When it cannot be sent
      * the connection is breaking, and nothing of this append is done. */
-    if (append_send(s, after, a) && pg_sync(s->pg, append_synced, a))
+    if (append_send(s, after, &records[count - 1], a) && pg_sync(s->pg, append_synced, a))
         return true;
     a->done = NULL;
     return false;

@@ -127,11 +127,27 @@ BEGIN
     RETURN newest;
 END $$;
 
--- As the function with five arguments, which older ledgers call; the time of the record that the
--- batch follows says in which partition it is. When that was archived meanwhile, it is known there
--- as its shard's last one.
-CREATE FUNCTION ledger.fence_batch(of_group integer, with_epoch bigint, after_shard smallint,
-                                   after_seq bigint, after_us bigint, after_hash bytea)
+-- Whether the journal, or the end of what was archived of a shard, has 'shard seq time_us hash'.
+CREATE FUNCTION ledger.has_record(named text)
+RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    of_shard smallint := split_part(named, ' ', 1);
+    of_seq bigint := split_part(named, ' ', 2);
+    at_us bigint := split_part(named, ' ', 3);
+    with_hash bytea := decode(split_part(named, ' ', 4), 'hex');
+BEGIN
+    RETURN EXISTS (SELECT FROM ledger.journal WHERE shard = of_shard AND seq = of_seq
+                       AND time_us = at_us AND hash = with_hash)
+        OR EXISTS (SELECT FROM ledger.archive WHERE shard = of_shard AND last_seq = of_seq
+                       AND last_hash = with_hash);
+END $$;
+
+-- As the function with five arguments, which older ledgers call. A batch says which record it
+-- follows, and which is its own last one, both as 'shard seq time_us hash'. What this session has
+-- committed last is kept as its setting ledger.tail, which a transaction that fails takes back:
+-- only what the first batch of a session follows is looked for in the journal, or, when that was
+-- archived meanwhile, among the last records of what was.
+CREATE FUNCTION ledger.fence_batch(of_group integer, with_epoch bigint, follows text, tail text)
 RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(2, of_group);
@@ -140,15 +156,13 @@ BEGIN
         RAISE EXCEPTION 'epoch % of shard group % has ended', with_epoch, of_group
             USING ERRCODE = 'SF001';
     END IF;
-    IF after_seq IS NOT NULL AND NOT EXISTS
-        (SELECT FROM ledger.journal
-         WHERE shard = after_shard AND seq = after_seq AND time_us = after_us
-             AND hash = after_hash) AND NOT EXISTS
-        (SELECT FROM ledger.archive
-         WHERE shard = after_shard AND last_seq = after_seq AND last_hash = after_hash) THEN
-        RAISE EXCEPTION 'the batch before, up to record % of shard %, is not in the journal',
-            after_seq, after_shard USING ERRCODE = 'SF002';
+    IF follows <> coalesce(current_setting('ledger.tail', true), '') THEN
+        IF NOT ledger.has_record(follows) THEN
+            RAISE EXCEPTION 'the batch before, up to the record %, is not in the journal', follows
+                USING ERRCODE = 'SF002';
+        END IF;
     END IF;
+    PERFORM set_config('ledger.tail', tail, false);
     RETURN true;
 END $$;
 

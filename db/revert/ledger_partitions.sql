@@ -11,7 +11,8 @@ BEGIN
     END IF;
 END $$;
 
-DROP FUNCTION ledger.fence_batch(integer, bigint, smallint, bigint, bigint, bytea);
+DROP FUNCTION ledger.fence_batch(integer, bigint, text, text);
+DROP FUNCTION ledger.has_record(text);
 DROP FUNCTION ledger.partitions_ahead(bigint, bigint);
 DROP FUNCTION ledger.partition_at(bigint, bigint);
 DROP FUNCTION ledger.newest_us();

@@ -16,7 +16,8 @@ SELECT 1 / (count(*) = 0)::int FROM pg_inherits
 WHERE inhparent = 'ledger.journal'::regclass AND NOT EXISTS (
     SELECT FROM pg_constraint WHERE contype = 'p' AND conrelid = inhrelid AND
         pg_get_constraintdef(oid) = 'PRIMARY KEY (shard, seq)');
-SELECT 'ledger.fence_batch(integer, bigint, smallint, bigint, bigint, bytea)'::regprocedure,
+SELECT 'ledger.fence_batch(integer, bigint, text, text)'::regprocedure,
+       'ledger.has_record(text)'::regprocedure,
        'ledger.partitions_ahead(bigint, bigint)'::regprocedure,
        'ledger.partition_at(bigint, bigint)'::regprocedure,
        'ledger.newest_us()'::regprocedure;

@@ -143,6 +143,7 @@ def archived(operator, trader):
     stack = operator.stack
     wait_anchored(operator)
     stopped_on_its_way(operator, trader)
+    stack.stop("matcher")  # the market fills nothing while records are counted
     whole = operator.records("--archive", operator.archive)
     wait_anchored(operator)
     rows = [json.loads(line) for line in operator.ctl(*operator.archiving(), "--json").splitlines()]
@@ -158,6 +159,8 @@ def archived(operator, trader):
     listed = stack.sql("SELECT sum(last_seq - first_seq + 1) FROM ledger.archive")
     check(int(listed[0][0]) == len(whole) - len(live), "the rest is what was archived", listed)
     operator.ctl("verify", "--archive", operator.archive, "--anchor-key", operator.key)
+    stack.start("matcher")
+    stack.wait_ready()
 
 
 def restarted(operator, trader):
