@@ -166,12 +166,11 @@ partition_ask(struct pg_store *s, int64_t first_us, int64_t last_us)
 {
     if (s->is_partition_asked)
         return;
-    log_line(LOG_WARN, "partition_missing", "from_us=%lld to_us=%lld", (long long)first_us,
-             (long long)last_us);
     char first[24], last[24], hours[24];
     snprintf(first, sizeof first, "%lld", (long long)first_us);
     snprintf(last, sizeof last, "%lld", (long long)last_us);
     snprintf(hours, sizeof hours, "%lld", (long long)s->partition_hours);
+    log_line(LOG_WARN, "partition_missing", "from_us=%s to_us=%s", first, last);
     const char *values[] = {first, last, hours};
     s->is_partition_asked = pg_send(s->pg,
                                     "SELECT ledger.partition_at($1::bigint, $3::bigint), "
