@@ -15,10 +15,12 @@ from parts import CUT_OFF, LEDGERS, PORTS, STANDBY
 from stale import send_stale
 
 KILLED = ("gateway", "ledger", STANDBY, "matcher", "marketdata", "bridge", "postgres", "redis")
+# Nothing can be acknowledged without the database, whose supervisor waits longer each time.
+RARER = {"postgres": 5}  # beside 10 of each other part
 STOPPED = ("gateway", "ledger", STANDBY, "matcher", "marketdata", "bridge", "redis")
 SKEWED = ("gateway", "ledger", STANDBY, "matcher", "marketdata", "bridge")
 # How often each kind comes, of a hundred.
-KINDS = {"kill": 55, "kill_several": 12, "stop": 10, "quit_postgres": 3, "freeze_owner": 3,
+KINDS = {"kill": 55, "kill_several": 12, "stop": 10, "quit_postgres": 2, "freeze_owner": 3,
          "cut": 6, "clock": 6, "stale": 5}
 STOP_S = (0.1, 4.0)
 CUT_S = (0.2, 4.0)
@@ -47,7 +49,7 @@ def plan(seed, seconds, kills, kinds=None):
 def draw(chance, kind):
     """(arguments, how many kills) of a fault."""
     if kind == "kill":
-        return (chance.choice(KILLED),), 1
+        return tuple(chance.choices(KILLED, [RARER.get(name, 10) for name in KILLED])), 1
     if kind == "kill_several":
         names = tuple(chance.sample(KILLED, chance.randrange(2, 5)))
         return names, len(names)
@@ -160,12 +162,14 @@ class Faults:
         if self.stack.send("postgres", signal.SIGQUIT) is not None:
             self.note("quit_postgres")
 
-    def freeze_owner(self, _):
+    def freeze_owner(self, seed, until=None):
         """Paused past its lease, while the other takes over; woken again, it must not write."""
-        owner = self.stack.owner()
-        if owner is None or owner in self.frozen or any(name in self.frozen for name in LEDGERS):
-            return
-        if self.stack.send(owner, signal.SIGSTOP) is None:
+        until = until or time.monotonic() + PATIENCE_S
+        sleeps = any(name in self.frozen for name in LEDGERS)
+        owner = None if sleeps else self.stack.owner()
+        if owner is None or self.stack.send(owner, signal.SIGSTOP) is None:
+            if time.monotonic() < until:
+                self.at(time.monotonic() + RETRY_S, self.freeze_owner, seed, until)
             return
         self.frozen[owner] = self.stack.pid(owner)
         try:

@@ -36,6 +36,7 @@ TCP_LEDGER = {
     "SCRIP_GATEWAY_LEDGER_ENDPOINTS": "0-63=tcp://127.0.0.1:7201",
     "SCRIP_GATEWAY_LEDGER_EVENT_ENDPOINTS": "0-63=tcp://127.0.0.1:7202",
 }
+PROBE_S = 1  # a part that is stopped does not answer
 # The sessions of whoever holds the lease: what the database's own time-outs would end in time.
 CUT_OFF = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
              WHERE pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1)"""
@@ -129,8 +130,8 @@ class StormStack(Stack):
             except Exception:  # psql said no
                 return False
         if name in LEDGERS and STANDBY in self.extras:
-            return any(self.pid(one) and self.ready(one)[0] for one in LEDGERS)
-        return self.ready(name)[0]
+            return self.owner() is not None
+        return self.ready(name, PROBE_S)[0]
 
     def socket_folder(self):
         return os.path.join(self.dir, "run")
@@ -138,6 +139,6 @@ class StormStack(Stack):
     def owner(self):
         """Which of the two ledgers serves; None in between."""
         for name in LEDGERS:
-            if self.pid(name) and self.ready(name)[0]:
+            if self.pid(name) and self.ready(name, PROBE_S)[0]:
                 return name
         return None

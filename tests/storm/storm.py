@@ -216,7 +216,7 @@ def parse(words):
     parser.add_argument("--seconds", type=float, default=420, help="how long it blows (420)")
     parser.add_argument("--seed", type=int, default=None, help="of the plan (default: the time)")
     parser.add_argument("--kills", type=int, default=210, help="at least so many (210)")
-    parser.add_argument("--rate", type=float, default=650, help="orders a second (650)")
+    parser.add_argument("--rate", type=float, default=800, help="orders a second (800)")
     parser.add_argument("--users", type=int, default=16, help="accounts that trade (16)")
     parser.add_argument("--json", help="file for the report")
     options = parser.parse_args(words)
