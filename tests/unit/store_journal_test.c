@@ -367,6 +367,24 @@ Test(store_journal, a_refusal_of_the_second_leaves_the_first_alone)
     expect_journal();
 }
 
+Test(store_journal, lost_again_and_again_it_is_sent_until_it_is_there)
+{
+    append(2);
+    reply(1);
+    turn();
+    for (int i = 0; i < 10; i++) {
+        store_fake_break(store, 0);
+        store_fake_mend(store);
+        turn(); /* asks */
+        store_fake_step(store, STORE_DONE);
+        turn(); /* it is not there: sent again */
+    }
+    cr_expect_str_empty(fenced);
+    store_fake_step(store, STORE_DONE);
+    expect_released("r1 ");
+    cr_expect_eq(store_fake_count(store), 1);
+}
+
 Test(store_journal, lost_with_two_on_their_way_neither_was_done)
 {
     send_two();

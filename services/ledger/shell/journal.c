@@ -73,9 +73,8 @@ struct journal {
     int64_t newest_us; /* time of the last record appended */
     int64_t steady_us; /* as of the last turn */
     int64_t retry_us;
-    uint32_t conflicts;
-    bool is_there; /* what asking found */
-    bool is_other;
+    uint32_t conflicts;      /* since the last commit */
+    bool is_there, is_other; /* what asking found */
     bool hurry;
     int64_t unmeasured_us[STORE_APPENDS_MAX]; /* when those committed since the turn were sent */
     uint32_t unmeasured_count;
@@ -449,6 +448,7 @@ append_done(void *arg, enum store_outcome outcome)
     case STORE_TAKEN:
         log_line(LOG_WARN, "commit_unsure", "outcome=%s records=%u", store_outcome_name(outcome),
                  b->count);
+        j->conflicts += outcome == STORE_TAKEN;
         b->place = PLACE_UNSURE;
         j->retry_us = 0;
         break;
@@ -488,7 +488,7 @@ asked_done(void *arg, enum store_outcome outcome)
         return;
     }
     log_line(LOG_INFO, "commit_asked", "there=%d other=%d", j->is_there, j->is_other);
-    if (!j->is_there && (j->is_other || ++j->conflicts > CONFLICTS_MAX)) {
+    if (!j->is_there && (j->is_other || j->conflicts > CONFLICTS_MAX)) {
         fenced(j, "the journal has another record in the place of ours");
         return;
     }
