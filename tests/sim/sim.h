@@ -246,6 +246,7 @@ struct sim_ledger {
     int64_t apart_us;             /* of its host's clock */
     int64_t up_us;                /* when a dead one comes back */
     int64_t frozen_at, frozen_us; /* since and until when it does not move */
+    int64_t woke_us, slept_us;    /* when it last woke, after how long */
     bool has_served;              /* its doors are, or were, open in this life */
     enum sim_part part;
     uint32_t flush_from; /* buses sent already in this turn */

@@ -376,11 +376,16 @@ next_frame(struct bus *b, uint32_t *peer)
     return p;
 }
 
-/* Requests that are too old: whoever asked has long given up. */
+/* Requests that were on their way for too long: whoever asked has long given up. While the ledger
+ * was frozen they waited at its door. */
 static bool
 is_too_old(const struct bus *b, const struct packet *p)
 {
-    return b->end == END_SERVES && b->sim->now_us - p->sent_us > SIM_ON_WAY_US;
+    if (b->end != END_SERVES)
+        return false;
+    const struct sim_ledger *l = b->loop->ledger;
+    int64_t waited_us = p->sent_us < l->woke_us ? l->slept_us : 0;
+    return b->sim->now_us - p->sent_us - waited_us > SIM_ON_WAY_US;
 }
 
 /* One frame; false when none is due. */

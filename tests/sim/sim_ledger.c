@@ -52,7 +52,7 @@ start(struct sim_ledger *l)
     l->has_served = false;
     l->part = PART_STORE;
     l->flush_from = 0;
-    l->frozen_us = 0;
+    l->frozen_us = l->frozen_at = l->woke_us = l->slept_us = 0;
     memset(l->published, 0, sizeof l->published);
     memset(&l->loop, 0, sizeof l->loop);
     l->loop.sim = s;
@@ -174,7 +174,8 @@ freeze(struct sim_ledger *l)
     struct sim *s = l->sim;
     s->counts.freezes++;
     l->frozen_at = s->now_us;
-    l->frozen_us = s->now_us + (int64_t)sim_draw(s, sim_chance(s, 300) ? 100000 : 2500000);
+    int64_t most = sim_chance(s, 300) ? 100000 : sim_chance(s, 900) ? 2500000 : 2 * SIM_KEEP_US;
+    l->frozen_us = s->now_us + (int64_t)sim_draw(s, (uint64_t)most);
     sim_note(s, "ledger", l->index, "freezes");
 }
 
@@ -244,6 +245,8 @@ sim_ledger_turn(struct sim_ledger *l)
     }
     if (l->frozen_at != 0) {
         sim_note(s, "ledger", l->index, "wakes");
+        l->woke_us = s->now_us;
+        l->slept_us = s->now_us - l->frozen_at;
         l->frozen_at = 0;
     }
     live(l);
