@@ -204,6 +204,17 @@ Test(ctl_records, what_does_not_fit_is_not_packed)
     cr_expect_not(pack_range(&p, r, 3, 12, 20));
     cr_expect_not_null(strstr(p.why, "would leave a gap"), "%s", p.why);
     records_close(&r);
+    database_ask("UPDATE ledger.journal SET hash = sha256('other') WHERE shard = 3 AND seq = 10");
+    r = open_from(conninfo, NULL);
+    cr_expect_not(pack_range(&p, r, 3, 1, 10));
+    cr_expect_not_null(strstr(p.why, "record 10 is not the one that the folder has"), "%s", p.why);
+    records_close(&r);
+    database_ask(
+        "UPDATE ledger.journal SET hash = "
+        "(SELECT sha256(h || int8send(3) || int8send(10) || int8send(1700000007000000) || "
+        "int8send(7) || convert_to('gateway-0', 'UTF8') || decode(repeat('00', 15), 'hex')"
+        " || int8send(15) || convert_to('payload 10', 'UTF8')) FROM (SELECT hash AS h FROM "
+        "ledger.journal WHERE shard = 3 AND seq = 9) AS b) WHERE shard = 3 AND seq = 10");
     database_ask("UPDATE ledger.journal SET payload = 'x' WHERE shard = 3 AND seq = 15");
     database_ask("DELETE FROM ledger.journal WHERE shard = 40 AND seq = 7");
     r = open_from(conninfo, NULL);

@@ -56,14 +56,15 @@ anchored_from(const struct archive *a, uint16_t shard, uint64_t seq)
     return NULL;
 }
 
-/* Records from behind `seq`, whose hash is given, up to the anchored one; its hash. */
+/* Records from `seq`, whose hash is given, up to the anchored one; its hash. */
 static bool
 chain_to(struct archive *a, struct records *r, uint64_t seq, const struct anchor_point *point,
          uint8_t hash[HASH_BYTES])
 {
     struct journal_record record;
-    struct records_cursor *c = records_read(r, point->shard, seq, point->seq);
-    bool fits = true;
+    struct records_cursor *c = records_read(r, point->shard, seq - 1, point->seq);
+    bool fits = records_next(c, &record) == RECORDS_ONE && record.seq == seq &&
+                memcmp(record.hash, hash, HASH_BYTES) == 0;
     while (fits && seq < point->seq) {
         uint8_t before[HASH_BYTES];
         memcpy(before, hash, HASH_BYTES);

@@ -139,15 +139,43 @@ file_add(struct pack *p, struct records *r, struct records_cursor *c, struct seg
     return is_well;
 }
 
-bool
-pack_range(struct pack *p, struct records *r, uint16_t shard, uint64_t first, uint64_t last)
+/* What the folder has of a shard is the beginning of what the journal has, also when nothing is to
+ * be added: a journal that was set back or written anew is found out. */
+static bool
+end_check(struct pack *p, struct records *r, uint16_t shard, uint64_t first)
 {
     const struct segment *end = last_file(p, shard);
-    if (end != NULL && first > end->last + 1)
+    struct records_extent e;
+    uint8_t hash[HASH_BYTES];
+    if (end == NULL)
+        return true;
+    if (first > end->last + 1)
         return fail(p,
                     "shard %u: the folder ends with record %" PRIu64 ", and what begins with "
                     "%" PRIu64 " would leave a gap",
                     shard, end->last, first);
+    if (!records_extent(r, shard, &e))
+        return read_failed(p, r);
+    if (end->last > e.last)
+        return fail(p,
+                    "shard %u: the folder has records up to %" PRIu64 ", the journal only up to "
+                    "%" PRIu64,
+                    shard, end->last, e.last);
+    if (!hash_before(p, r, shard, end->last + 1, hash))
+        return false;
+    return memcmp(end->hash, hash, HASH_BYTES) == 0 ||
+           fail(p,
+                "shard %u: record %" PRIu64 " is not the one that the folder has: the journal was "
+                "written anew, or is another one",
+                shard, end->last);
+}
+
+bool
+pack_range(struct pack *p, struct records *r, uint16_t shard, uint64_t first, uint64_t last)
+{
+    const struct segment *end = last_file(p, shard);
+    if (!end_check(p, r, shard, first))
+        return false;
     if (end != NULL)
         first = end->last + 1;
     if (first > last)
@@ -155,11 +183,6 @@ pack_range(struct pack *p, struct records *r, uint16_t shard, uint64_t first, ui
     struct segment s = {.shard = shard, .first = first};
     if (!hash_before(p, r, shard, first, s.before))
         return false;
-    if (end != NULL && memcmp(end->hash, s.before, HASH_BYTES) != 0)
-        return fail(p,
-                    "shard %u: record %" PRIu64 " is not the one that the folder has: the journal "
-                    "was written anew, or is another one",
-                    shard, end->last);
     struct records_cursor *c = records_read(r, shard, first - 1, last);
     bool is_well = true;
     while (is_well && s.first <= last) {
