@@ -271,6 +271,8 @@ def a_market_by_hand(folder):
          "type": "LIMIT", "quantity": "0.01", "price": "40000.00"},
         {"at": "+7s", "client_order_id": "poor", "symbol": "BTCUSDT", "side": "BUY",
          "type": "MARKET", "quantity": "1"}]
+    lines.append(dict(lines[0], at="+8s"))
+    lines.append({"at": "+9h", "action": "cancel", "client_order_id": "never"})
     orders = write_lines(os.path.join(folder, "hand.jsonl"), lines)
     out = os.path.join(folder, "hand")
     run("--market", market.path, "--orders", orders, "--preset", "optimistic", "--out", out,
@@ -287,7 +289,9 @@ def a_market_by_hand(folder):
     check((last["cash"], last["positions"]) == ("8002.94400000", "1998.99000000"),
           "the end, worked out by hand", last)
     orders = rows(out, "orders.csv")
-    status = {row["client_order_id"]: (row["status"], row["end"]) for row in orders}
+    check([(row["line"], row["status"]) for row in orders[-2:]] ==
+          [("5", "REPEATED"), ("6", "NOT_SENT")], "the same again; and one too late", orders)
+    status = {row["client_order_id"]: (row["status"], row["end"]) for row in orders[:-2]}
     check(status == {"buy": ("FILLED", "COMPLETE"), "sell": ("FILLED", "COMPLETE"),
                      "never": ("NEW", "OPEN"), "poor": ("REFUSED", "FUNDS_TOO_LOW")},
           "what became of them", status)
@@ -301,7 +305,8 @@ def csv_says_the_same(folder):
         "+5s,buy,BTCUSDT,BUY,MARKET,0.1,,,",
         "+6s,sell,BTCUSDT,SELL,LIMIT,0.06,50100.00,place,main",
         "+6s,never,BTCUSDT,BUY,LIMIT,0.01,40000.00,,",
-        "+7s,poor,BTCUSDT,BUY,MARKET,1,,,"])
+        "+7s,poor,BTCUSDT,BUY,MARKET,1,,,", "+8s,buy,BTCUSDT,BUY,MARKET,0.1,,,",
+        "+9h,never,,,,,,cancel,"])
     out = os.path.join(folder, "table")
     run("--market", market, "--orders", table, "--preset", "optimistic", "--out", out, "--every",
         "5s")

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/log.h"
 #include "scripctl/backtest_run.h"
 #include "scripctl/command.h"
 #include "scripctl/value.h"
@@ -333,6 +334,7 @@ backtest(const struct call *c)
     char sources[SOURCES_MAX], why[WHY_BYTES];
     if (!read_options(c, &options, sources))
         return STATUS_USAGE;
+    log_open("scripctl", LOG_ERROR);
     enum backtest_end end = backtest_run(&b, &options, why);
     enum status status = tell(c, &b, end, why);
     backtest_fini(&b);

@@ -229,7 +229,14 @@ write_order(const struct result *r, struct sheet *s, const struct result_order *
     sheet_row_end(s);
 }
 
-/* A request that made no order: refused, or never sent because the market had ended. */
+static bool
+is_to_place(const struct action *a)
+{
+    return a->type == MSG_order_place || a->type == MSG_order_replace || a->type == MSG_list_place;
+}
+
+/* A request that made no order: refused, a repetition, or never sent because the market had
+ * ended. */
 static void
 write_other(const struct result *r, struct sheet *s, uint32_t action)
 {
@@ -237,19 +244,21 @@ write_other(const struct result *r, struct sheet *s, uint32_t action)
     const struct result_answer *answer = &r->answers[action];
     const struct msg_field *cid = msg_field_by_name(msg_layout(a->type), "client_order_id");
     const code_t *symbol = action_symbol(a);
-    bool is_sent = action < r->sent;
+    bool is_sent = action < r->sent, is_refused = answer->kind == ANSWER_REFUSED;
     write_begin(r, s, a);
     sheet_text(s, "");
     sheet_text(s, cid == NULL ? "" : (const char *)a->body + cid->offset);
     sheet_text(s, symbol == NULL ? "" : symbol->text);
     for (int i = 0; i < 7; i++)
         sheet_text(s, "");
-    sheet_text(s, is_sent ? "REFUSED" : "NOT_SENT");
-    sheet_text(s, is_sent ? err_name(answer->refused.error) : "");
+    sheet_text(s, !is_sent ? "NOT_SENT" : is_refused ? "REFUSED" : "REPEATED");
+    sheet_text(s, is_refused ? err_name(answer->refused.error) : "");
     for (int i = 0; i < 7; i++)
         sheet_text(s, "");
     if (!is_sent)
         sheet_text(s, "the market ends before it");
+    else if (!is_refused)
+        sheet_text(s, "the same request was sent before, and its order is there");
     else if (answer->refused.detail.text[0] != '\0')
         sheet_text(s, answer->refused.detail.text);
     else
@@ -266,7 +275,8 @@ write_orders(const struct result *r, const char *folder, char why[WHY_BYTES])
         const struct result_answer *a = &r->answers[i];
         for (uint32_t n = 0; n < a->orders; n++)
             write_order(r, &s, &r->orders[a->first_order + n]);
-        if (i >= r->sent || a->kind == ANSWER_REFUSED)
+        bool is_repeated = is_to_place(&r->actions->actions[i]) && a->orders == 0;
+        if (i >= r->sent || a->kind == ANSWER_REFUSED || is_repeated)
             write_other(r, &s, i);
     }
     bool is_kept = sheet_keep(&s);
