@@ -145,7 +145,7 @@ class Stack:
         run = subprocess.run([program, "verify", "--quiet", "--database",
                               "host=%s dbname=scrip user=scrip" % socket],
                              capture_output=True, text=True, check=False)
-        return ["verify: " + line for line in run.stdout.splitlines()] if run.returncode == 1 else []
+        return run.stdout.splitlines() if run.returncode == 1 else []
 
     def complaints(self):
         found = []
