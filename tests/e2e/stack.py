@@ -74,6 +74,7 @@ class Stack:
             self.environment["SCRIP_SETTINGS_" + service.upper()] = text
         self.port_base = base
         self.users_made = 0
+        self.is_proved = True  # a story that damages its journal for good says False
         self.extras = {}  # name of a further process: its probe's port
 
     @staticmethod
@@ -111,7 +112,7 @@ class Stack:
         complaints = []
         if failed:
             self.show_logs()
-        else:
+        elif self.is_proved:
             complaints = self.proof()
         try:
             for name in self.extras:
