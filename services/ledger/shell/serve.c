@@ -17,7 +17,7 @@
 #define LEASE_MS          25      /* a standby asks so often */
 #define OPENING_US        1000000 /* requests wait so long for matchers and prices */
 #define RETURN_MS         1500    /* after an outage of the database the owner comes first */
-#define STEP_US           200000  /* a clock that gains more in a turn has been set */
+#define GAP_US            1000000 /* between two turns: the clock was set, or the process stood */
 #define STALL_US          2000000 /* a commit that takes longer makes the ledger unavailable */
 #define ANCHOR_RETRY_US   5000000
 #define EXIT_FENCED       3
@@ -310,14 +310,15 @@ end_drained(struct serve *s)
 }
 
 /* Who repeats a request finds what came of it in memory, for so long. A clock that steps ahead, or
- * was ahead of the one under which the orders ended, must not shorten that: then it begins anew. */
+ * was ahead of the one under which the orders ended, must not shorten that, nor a process that was
+ * frozen while the repetition waited at its door: then the time begins anew. */
 static void
 evict(struct serve *s, int64_t steady_us)
 {
-    int64_t now_us = loop_now_us(s->host.loop), ahead_us = now_us - steady_us;
-    if (ahead_us - s->ahead_us > STEP_US || s->phase < PHASE_SERVING)
+    int64_t now_us = loop_now_us(s->host.loop);
+    if (now_us - s->turn_us > GAP_US || s->phase < PHASE_SERVING)
         s->evict_us = steady_us + s->ledger.limits.keep_us;
-    s->ahead_us = ahead_us;
+    s->turn_us = now_us;
     if (steady_us >= s->evict_us)
         ledger_evict(&s->ledger, now_us);
 }

@@ -69,7 +69,7 @@ struct serve {
     struct loop_timer *lease_timer, *wake_timer, *check_timer;
     bool lease_asked, was_up, is_restored, is_draining;
     int64_t evict_us;                /* steady: from then on finished orders may be forgotten */
-    int64_t ahead_us;                /* of the clock, before the steady one: as of the last turn */
+    int64_t turn_us;                 /* the clock as of the last turn */
     int64_t opened_us;               /* steady */
     uint32_t check_shard;            /* whose books are proved next */
     bool is_violated[LEDGER_SHARDS]; /* the last proof failed */
