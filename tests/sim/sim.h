@@ -207,6 +207,7 @@ struct sim_group {
     struct tables tables;
     uint64_t stamps[LEDGER_SHARDS]; /* what the tables know of */
     int64_t newest_us;              /* of its records */
+    int64_t served_us[2];           /* when the last owner opened its doors, and the one before */
     uint32_t address;               /* ledger that the gateways' endpoint leads to */
     uint32_t next_address;          /* the same from then on: */
     int64_t address_us;
@@ -393,6 +394,7 @@ struct character {
         split;
     uint32_t spread, favourites; /* ticks around the middle; symbols that clients trade */
     uint32_t pace;               /* of time */
+    bool are_apart;              /* the clocks of hosts */
     bool is_blind;               /* who is cut off learns it late */
     bool is_undead;              /* the server learns it late */
 };

@@ -132,6 +132,8 @@ serves_now(struct sim_ledger *l)
     l->has_served = true;
     s->counts.takeovers++;
     sim_note(s, "ledger", l->index, "serves");
+    g->served_us[1] = g->served_us[0];
+    g->served_us[0] = s->now_us;
     g->next_address = l->index;
     g->address_us = s->now_us + (int64_t)(sim_fault(s, 300) ? sim_draw(s, 600000) : 0);
     for (uint32_t i = 0; i < s->matchers_count; i++)
@@ -262,7 +264,7 @@ sim_ledgers_new(struct sim *s)
         l->sim = s;
         l->index = i;
         l->group = i % s->groups_count;
-        if (sim_chance(s, 600))
+        if (s->is.are_apart)
             l->apart_us = (int64_t)sim_draw(s, SIM_APART_US) - SIM_APART_US / 2;
         l->loop.sim = s;
         snprintf(l->name, sizeof l->name, "ledger-%u%c", l->group, (char)('a' + i));

@@ -120,6 +120,7 @@ character(struct sim *s)
                                .spread = 1 + (uint32_t)sim_draw(s, 15),
                                .favourites = 1 + (uint32_t)sim_draw(s, SIM_SYMBOLS),
                                .pace = 1u << sim_draw(s, 4)};
+    s->is.are_apart = sim_chance(s, 300);
     if (sim_chance(s, 150))
         rivals(s);
     else if (sim_chance(s, 150))
