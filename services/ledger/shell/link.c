@@ -17,6 +17,7 @@
 #define TICK_MS       100
 #define BEAT_US       500000
 #define SILENCE_US    1500000
+#define TAKE_IN_US    20      /* a matcher may be silent so long for each order it has to take in */
 #define HELLO_US      1500000 /* unanswered that long, it is said again in a new session */
 #define HELLO_CALM_US 200000  /* link_lost of an older session may still be under way */
 #define AWAY_US       2000000 /* new orders wait so long for a matcher that is being replaced */
@@ -37,6 +38,7 @@ struct link {
     uint64_t sent_orders;
     bool sending_pulls;
     int64_t began_us, heard_us, beat_us; /* steady */
+    int64_t patient_us;                  /* steady; until then its silence says nothing */
     int64_t left_us;                     /* steady; when it last worked */
     bool is_away;                        /* new orders are refused */
     bool was_down;                       /* its connection was, and no session was begun since */
@@ -93,6 +95,15 @@ is_mine(const struct link *k, uint32_t order)
 
 /* ---- Sessions ----------------------------------------------------------------------------- */
 
+static uint64_t
+open_orders(const struct ledger *core)
+{
+    uint64_t open = 0;
+    for (uint32_t i = 0; i < LEDGER_SHARDS; i++)
+        open += core->shards[i].open_orders;
+    return open;
+}
+
 static void
 session_begin(struct link *k, const char *why)
 {
@@ -107,10 +118,8 @@ session_begin(struct link *k, const char *why)
         log_line(LOG_INFO, "link_hello", "matcher=%s session=%llu why=\"%s\"", k->endpoint,
                  (unsigned long long)k->session, why);
     bus_set_session(k->bus, 0, k->session);
-    uint64_t open = 0;
-    for (uint32_t i = 0; i < LEDGER_SHARDS; i++)
-        open += l->o.ledger->shards[i].open_orders;
-    const struct link_hello hello = {.orders = open};
+    k->patient_us = 0;
+    const struct link_hello hello = {.orders = open_orders(l->o.ledger)};
     bus_put(k->bus, 0, MSG_link_hello, 0, &hello);
     set_state(k, LINK_HELLO);
 }
@@ -241,6 +250,7 @@ on_msg(void *arg, const struct bus_in *in)
         k->next_order = 0;
         k->sent_orders = 0;
         k->sending_pulls = false;
+        k->patient_us = loop_steady_us(l->o.loop) + (int64_t)open_orders(l->o.ledger) * TAKE_IN_US;
         set_state(k, LINK_SENDING);
         loop_soon(l->o.loop);
         break;
@@ -294,7 +304,7 @@ link_tick(struct link *k)
             session_begin(k, "hello was not answered");
         return;
     }
-    if (now - k->heard_us >= SILENCE_US) {
+    if (now - k->heard_us >= SILENCE_US && now >= k->patient_us) {
         session_begin(k, "nothing was heard");
         return;
     }
