@@ -76,6 +76,26 @@ Test(store_times, no_record_is_before_the_newest_whatever_the_clock_does)
     cr_expect_eq(journal_time_us(journal, 6000001), 6000001);
 }
 
+Test(store_times, behind_the_newest_record_time_goes_on_at_half_its_pace)
+{
+    journal_turn(journal, 777000000);
+    append(0, 6000000);
+    journal_turn(journal, 777000000 + 2000);
+    cr_expect_eq(journal_time_us(journal, 1000), 6001000, "the clock fell back");
+    append(0, 6001000);
+    cr_expect_eq(journal_time_us(journal, 3000), 6001000);
+    journal_turn(journal, 777000000 + 4000);
+    cr_expect_eq(journal_time_us(journal, 5000), 6002000);
+    cr_expect_eq(journal_time_us(journal, 6002001), 6002001, "and has caught up");
+}
+
+Test(store_times, what_is_appended_before_the_first_turn_is_of_that_turn)
+{
+    append(0, 6000000);
+    journal_turn(journal, 777000000);
+    cr_expect_eq(journal_time_us(journal, 1000), 6000000);
+}
+
 Test(store_times, a_batch_is_refused_when_the_one_before_it_was_committed_and_is_gone)
 {
     append(0, 1000);

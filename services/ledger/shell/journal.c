@@ -70,8 +70,9 @@ struct journal {
     uint32_t sent_count;
     struct journal_record last; /* of the last batch that was committed; its key and hash */
     bool has_last;
-    int64_t newest_us; /* time of the last record appended */
-    int64_t steady_us; /* as of the last turn */
+    int64_t newest_us;        /* time of the last record appended */
+    int64_t newest_steady_us; /* when it was appended */
+    int64_t steady_us;        /* as of the last turn */
     int64_t retry_us;
     uint32_t conflicts;      /* since the last commit */
     bool is_there, is_other; /* what asking found */
@@ -267,7 +268,10 @@ journal_newest_us(const struct journal *j)
 int64_t
 journal_time_us(const struct journal *j, int64_t now_us)
 {
-    return now_us > journal_newest_us(j) ? now_us : journal_newest_us(j);
+    int64_t newest_us = journal_newest_us(j);
+    if (newest_us > 0 && newest_us == j->newest_us)
+        newest_us += (j->steady_us - j->newest_steady_us) / 2;
+    return now_us > newest_us ? now_us : newest_us;
 }
 
 void
@@ -277,6 +281,7 @@ journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t 
     struct batch *b = j->filling;
     CHECK(b->count < j->o.records_max && now_us >= j->newest_us);
     j->newest_us = now_us;
+    j->newest_steady_us = j->steady_us;
     const uint8_t *place = b->payloads.data;
     size_t at = b->payloads.length;
     /* All members of the union start where the first one does. */
@@ -555,6 +560,8 @@ void
 journal_turn(struct journal *j, int64_t steady_us)
 {
     j->steady_us = steady_us;
+    if (j->newest_steady_us == 0) /* appended before the first turn */
+        j->newest_steady_us = steady_us;
     while (j->unmeasured_count > 0)
         metric_observe_us(j->m_latency, steady_us - j->unmeasured_us[--j->unmeasured_count]);
     if (j->filling->count > 0 && j->filling->since_us == 0)

@@ -320,7 +320,7 @@ evict(struct serve *s, int64_t steady_us)
         s->evict_us = steady_us + s->ledger.limits.keep_us;
     s->turn_us = now_us;
     if (steady_us >= s->evict_us)
-        ledger_evict(&s->ledger, now_us);
+        ledger_evict(&s->ledger, journal_time_us(s->journal, now_us));
 }
 
 static void
