@@ -10,7 +10,7 @@ import tempfile
 
 import recording
 from books import check_account, check_journal, check_zero_sums
-from load import Load
+from load import ORDERS, Load
 from stack import ROOT, Stack, check, tell, wait_for
 
 
@@ -103,6 +103,10 @@ def story():
                 load.progress()
                 print(stack.scrip("backup", folder).rstrip())
                 load.progress()
+            for trader in load.traders:  # what the market would come to as soon as it runs there
+                for order in trader.user.open_orders():
+                    if order["price"] != "40000.00000000":
+                        trader.user.ask("DELETE", "%s/%s" % (ORDERS, order["order_id"]))
             moment, seen = still_moment(stack, [trader.user for trader in load.traders])
             for trader in load.traders:
                 trader.user.place("BUY", "MARKET", quantity="0.01")

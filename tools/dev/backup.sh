@@ -90,7 +90,7 @@ backup_base() {
     for key in "$etc_dir"/jwt-keys "$etc_dir"/anchor-key*.pem; do
         [ ! -e "$key" ] || (umask 077 && pg_run tee "$part/keys/${key##*/}" <"$key" >/dev/null)
     done
-    name=$(date -u -d '1 second' +%Y-%m-%dT%H:%M:%SZ) # by then it was finished
+    name=$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ) # by then it was finished
     pg_run mv -T "$part" "$folder/base/$name"
     step "the copy is $folder/base/$name"
 }

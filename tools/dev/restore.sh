@@ -21,7 +21,7 @@ restore_choose() {
     base=
     for path in "$folder"/base/*Z; do
         [ -d "$path" ] || continue
-        if [ -z "$until" ] || [ "$(date -d "${path##*/}" +%s)" -le "$until_s" ]; then
+        if [ -z "$until" ] || [ "$(date -d "${path##*/}" +%s%6N)" -le "$until_us" ]; then
             base=$path
         fi
     done
@@ -88,14 +88,14 @@ restore_replay() {
 }
 
 restore_main() {
-    until='' until_s=0 folder=''
+    until='' until_us=0 folder=''
     while [ $# -gt 0 ]; do
         case $1 in
         --help | -h) restore_usage && return ;;
         --until)
             [ $# -ge 2 ] || die "--until needs a time"
             until=$2
-            until_s=$(date -d "$until" +%s 2>/dev/null) || die "restore: '$until' is no time"
+            until_us=$(date -d "$until" +%s%6N 2>/dev/null) || die "restore: '$until' is no time"
             shift
             ;;
         -*) die "restore does not know '$1'" ;;
