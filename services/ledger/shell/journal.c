@@ -15,6 +15,7 @@
 #include "host/log.h"
 #include "host/metrics.h"
 #include "ledger/core/ledger.h"
+#include "ledger/shell/record_clock.h"
 #include "wire/codec.h"
 
 #define RETRY_US        100000
@@ -70,9 +71,7 @@ struct journal {
     uint32_t sent_count;
     struct journal_record last; /* of the last batch that was committed; its key and hash */
     bool has_last;
-    int64_t newest_us;        /* time of the last record appended */
-    int64_t newest_steady_us; /* when it was appended */
-    int64_t steady_us;        /* as of the last turn */
+    struct record_clock clock; /* as of the last turn */
     int64_t retry_us;
     uint32_t conflicts;      /* since the last commit */
     bool is_there, is_other; /* what asking found */
@@ -262,16 +261,13 @@ int64_t
 journal_newest_us(const struct journal *j)
 {
     int64_t stored_us = store_newest_us(j->o.store);
-    return j->newest_us > stored_us ? j->newest_us : stored_us;
+    return j->clock.newest_us > stored_us ? j->clock.newest_us : stored_us;
 }
 
 int64_t
 journal_time_us(const struct journal *j, int64_t now_us)
 {
-    int64_t newest_us = journal_newest_us(j);
-    if (newest_us > 0 && newest_us == j->newest_us)
-        newest_us += (j->steady_us - j->newest_steady_us) / 2;
-    return now_us > newest_us ? now_us : newest_us;
+    return record_clock_now(&j->clock, store_newest_us(j->o.store), now_us);
 }
 
 void
@@ -279,9 +275,8 @@ journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t 
                int64_t now_us)
 {
     struct batch *b = j->filling;
-    CHECK(b->count < j->o.records_max && now_us >= j->newest_us);
-    j->newest_us = now_us;
-    j->newest_steady_us = j->steady_us;
+    CHECK(b->count < j->o.records_max && now_us >= j->clock.newest_us);
+    record_clock_write(&j->clock, now_us);
     const uint8_t *place = b->payloads.data;
     size_t at = b->payloads.length;
     /* All members of the union start where the first one does. */
@@ -402,8 +397,7 @@ committed(struct journal *j)
     j->last.payload = NULL;
     j->has_last = true;
     b->count = 0;
-    if (j->unmeasured_count <
-        STORE_APPENDS_MAX) /* the turn that brought the answer has the clock */
+    if (j->unmeasured_count < STORE_APPENDS_MAX) /* the turn of the answer has the clock */
         j->unmeasured_us[j->unmeasured_count++] = b->started_us;
     if (j->o.on_committed != NULL)
         j->o.on_committed(j->o.arg);
@@ -415,7 +409,7 @@ static void
 ask_later(struct journal *j)
 {
     j->state = JOURNAL_UNSURE;
-    j->retry_us = j->steady_us + RETRY_US;
+    j->retry_us = j->clock.steady_us + RETRY_US;
     metric_add(j->m_retries, 1);
 }
 
@@ -459,7 +453,7 @@ append_done(void *arg, enum store_outcome outcome)
         break;
     case STORE_REFUSED:
         b->place = PLACE_OUT;
-        j->retry_us = j->steady_us + RETRY_US;
+        j->retry_us = j->clock.steady_us + RETRY_US;
         break;
     case STORE_GAP: /* the one before it failed, and has said when to try again */
         if (b == j->sent[0]) {
@@ -541,7 +535,7 @@ is_due(const struct journal *j)
 {
     const struct batch *b = j->filling;
     return b->count > 0 && (b->is_urgent || j->hurry || journal_is_crowded(j) ||
-                            j->steady_us - b->since_us >= j->o.delay_us);
+                            j->clock.steady_us - b->since_us >= j->o.delay_us);
 }
 
 /* The batch that was filling goes to the store, and another one is filled. */
@@ -549,7 +543,7 @@ static void
 launch(struct journal *j)
 {
     struct batch *b = j->filling;
-    b->started_us = j->steady_us;
+    b->started_us = j->clock.steady_us;
     b->place = PLACE_OUT;
     j->sent[j->sent_count++] = b;
     j->filling = batch_free(j);
@@ -559,9 +553,7 @@ launch(struct journal *j)
 void
 journal_turn(struct journal *j, int64_t steady_us)
 {
-    j->steady_us = steady_us;
-    if (j->newest_steady_us == 0) /* appended before the first turn */
-        j->newest_steady_us = steady_us;
+    record_clock_turn(&j->clock, steady_us);
     while (j->unmeasured_count > 0)
         metric_observe_us(j->m_latency, steady_us - j->unmeasured_us[--j->unmeasured_count]);
     if (j->filling->count > 0 && j->filling->since_us == 0)
