@@ -126,6 +126,26 @@ cancels_of(const struct plan_order *o, int64_t after_us)
     return count;
 }
 
+Test(plan, what_followed_an_answer_in_the_record_follows_it_again)
+{
+    uint32_t follows = 0, orders = 0;
+    make();
+    for (uint32_t i = 0; i < plan.commands_count; i++) {
+        const struct plan_command *c = &plan.commands[i];
+        bool is_known = c->answered_us != INT64_MAX;
+        cr_assert(c->answered_us >= c->time_us || c->is_told, "no answer is before its question");
+        cr_assert(is_known || c->orders_count > 0, "only orders may be left without a word");
+        bool is_behind = true;
+        for (uint32_t k = 0; k < i; k++)
+            is_behind &= plan.commands[k].account != c->account ||
+                         plan.commands[k].answered_us <= c->time_us;
+        cr_assert_eq(c->follows, is_behind);
+        follows += c->follows;
+        orders += c->orders_count > 0 && is_known;
+    }
+    cr_assert(orders > 0 && follows > 0);
+}
+
 Test(plan, a_cancel_is_told_by_the_report_that_carried_it_out)
 {
     uint32_t told = 0, single = 0;

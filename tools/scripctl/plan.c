@@ -134,6 +134,7 @@ command_add(struct plan_maker *m, const struct msg *cmd, uint64_t account_id, in
     p->commands = array_room(p->commands, p->commands_count, &p->commands_max, sizeof *p->commands);
     struct plan_command *to = &p->commands[p->commands_count++];
     *to = (struct plan_command){.time_us = time_us,
+                                .answered_us = m->step->record->time_us,
                                 .shard = m->step->record->shard,
                                 .seq = m->step->record->seq,
                                 .account_id = account_id,
@@ -178,6 +179,8 @@ orders_add(struct plan_maker *m, struct plan_command *to)
     qsort(rows, count, sizeof rows[0], by_leg);
     to->order = p->orders_count;
     to->orders_count = count;
+    if (count > 0)
+        to->answered_us = INT64_MAX;
     for (uint32_t i = 0; i < count; i++) {
         p->orders = array_room(p->orders, p->orders_count, &p->orders_max, sizeof *p->orders);
         p->orders[p->orders_count] =
@@ -195,8 +198,12 @@ orders_follow(struct plan_maker *m)
 {
     for (uint32_t i = 0; i < m->step->orders_count; i++) {
         struct plan_order *o = order_of(m->plan, m->step->orders[i].order.order_id);
-        if (o != NULL)
-            o->order = m->step->orders[i].order;
+        if (o == NULL)
+            continue;
+        o->order = m->step->orders[i].order;
+        struct plan_command *command = &m->plan->commands[o->command];
+        if (command->answered_us == INT64_MAX && command->seq != m->step->record->seq)
+            command->answered_us = m->step->record->time_us;
     }
     for (uint32_t i = 0; i < m->step->trades_count; i++) {
         const struct trade *t = &m->step->trades[i].trade;
@@ -332,6 +339,18 @@ by_time(const void *a, const void *b)
 }
 
 static void
+answers_settle(struct plan *p)
+{
+    for (uint32_t i = 0; i < p->commands_count; i++) {
+        struct plan_command *command = &p->commands[i];
+        int64_t *answered_us = &p->accounts[command->account].answered_us;
+        command->follows = *answered_us <= command->time_us;
+        if (command->answered_us > *answered_us)
+            *answered_us = command->answered_us;
+    }
+}
+
+static void
 settle(struct plan *p)
 {
     if (p->commands_count > 1)
@@ -339,6 +358,7 @@ settle(struct plan *p)
     for (uint32_t i = 0; i < p->commands_count; i++)
         for (uint32_t n = 0; n < p->commands[i].orders_count; n++)
             p->orders[p->commands[i].order + n].command = i;
+    answers_settle(p);
     for (uint32_t i = 1; i < p->commands_count; i++)
         p->ties += p->commands[i].time_us == p->commands[i - 1].time_us &&
                    p->commands[i].shard != p->commands[i - 1].shard;

@@ -27,6 +27,7 @@ enum plan_outcome { PLAN_WAITS, PLAN_ACCEPTED, PLAN_REFUSED, PLAN_UNANSWERED };
 
 struct plan_command {
     int64_t time_us;
+    int64_t answered_us; /* in the record; of orders by the first word on them, INT64_MAX = never */
     uint64_t seq; /* of its record; of a cancel or amendment, of the report that tells of it */
     uint64_t account_id;
     enum msg_type type;
@@ -36,6 +37,7 @@ struct plan_command {
     uint32_t length;
     uint16_t shard;
     bool is_told;    /* by a report */
+    bool follows;    /* all that its account asked before had been answered in the record */
     bool needs_rest; /* an order of its account was filled at rest since its last command */
     /* what the other deployment makes of it */
     enum plan_outcome outcome;
@@ -62,8 +64,9 @@ struct plan_account {
     money_t cash; /* of the spot wallet, when its first command came (or when it was opened) */
     struct ledger_settings settings[LEDGER_WALLETS];
     uint32_t tier;
-    bool is_opened; /* within the range */
-    bool has_more;  /* it had other assets than cash */
+    bool is_opened;      /* within the range */
+    bool has_more;       /* it had other assets than cash */
+    int64_t answered_us; /* the last of its commands so far */
     /* of the other deployment */
     bool is_there, is_real;
     enum err fix_error; /* why its cash, fill rules or tier could not be set */

@@ -110,15 +110,17 @@ try_again(struct send *s, struct asker *a)
     return true;
 }
 
-/* Faster than in the record, what a command rests on need not have happened when it is due: so it
- * waits for the answers to what its account asked before, and for all answers when one of its
- * account's orders had been filled at rest. */
+/* What follows an answer in the record waits for that answer, which may take longer here: the other
+ * ledger may be away. Faster than in the record, a command waits for the answers to all that its
+ * account asked before, and for all answers when one of its account's orders had been filled at
+ * rest. */
 static bool
 has_to_wait(const struct send *s, const struct asker *a, const struct plan_command *command)
 {
     bool is_faster = s->speed.v == 0 || s->speed.v > DECIMAL_ONE;
-    return is_faster && (s->plan.accounts[command->account].is_waiting ||
-                         (command->needs_rest && asker_room(a) < ASKER_WINDOW));
+    bool is_waiting = s->plan.accounts[command->account].is_waiting;
+    return ((is_faster || command->follows) && is_waiting) ||
+           (is_faster && command->needs_rest && asker_room(a) < ASKER_WINDOW);
 }
 
 static int64_t
