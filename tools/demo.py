@@ -12,6 +12,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -190,6 +191,16 @@ def prove(client):
     show("Every %s and every %s is accounted for, to the last 0.00000001." % (QUOTE, BASE))
 
 
+def prove_journal():
+    """Every record since the stack was made, by a tool that needs nothing but the database."""
+    scrip = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scrip")
+    run = subprocess.run([scrip, "ctl", "verify", "--quiet"], stdin=subprocess.DEVNULL,
+                         capture_output=True, text=True, check=False)
+    must(run.returncode == 0, "the journal is right:\n" + run.stdout + run.stderr)
+    show(run.stdout.strip().split("\n")[-1])
+    show("It is hash-chained; ./scrip ctl verify replays it and judges every record anew.")
+
+
 def what_next(url, client):
     print("""
 The stack keeps running. Try:
@@ -201,9 +212,11 @@ The stack keeps running. Try:
   curl -s %(url)s/api/paper-trading/orders -H "Authorization: Bearer $TOKEN" \\
     -H 'Content-Type: application/json' \\
     -d '{"symbol":"%(symbol)s","side":"BUY","type":"MARKET","quote_order_quantity":"100"}'
+  ./scrip ctl account %(account)d        # its whole life, in words; ./scrip ctl --help
   ./scrip status; ./scrip logs ledger -f; ./scrip down
 The API, to read: %(url)s/api/docs""" % {
-        "url": url, "name": client.name, "password": PASSWORD, "symbol": SYMBOL})
+        "url": url, "name": client.name, "password": PASSWORD, "symbol": SYMBOL,
+        "account": client.account()["account_id"]})
 
 
 def demo(url):
@@ -262,6 +275,9 @@ def demo(url):
 
     title(8, "The account, added up from its trades alone")
     prove(client)
+
+    title(9, "The journal, proved record by record")
+    prove_journal()
     what_next(url, client)
 
 
