@@ -110,11 +110,11 @@ class Stack:
 
     def end(self, failed):
         complaints = []
-        if failed:
-            self.show_logs()
-        elif self.is_proved:
-            complaints = self.proof()
         try:
+            if failed:
+                self.show_logs()
+            elif self.is_proved:
+                complaints = self.proof()
             for name in self.extras:
                 self.supervise(name, "--stop")
             self.scrip("down")
