@@ -17,7 +17,8 @@ from load import Load  # noqa: E402
 from parts import CUT_OFF, STANDBY  # noqa: E402, tests/storm
 from relay import Relay  # noqa: E402
 from stack import SERVICES, Stack, check, tell, wait_for  # noqa: E402
-from stale import frame, garbage, send_all, stale_frames, where  # noqa: E402
+from stale import frame, garbage, stale_frames, where  # noqa: E402
+from zmtp import Peer  # noqa: E402
 
 DEEDS_WANTED = 3
 UNIT = 100_000_000
@@ -62,6 +63,15 @@ def sleeper(stack, load):
     check(fell == [["0"]], "no record of a deposed owner follows one of its successor", fell)
 
 
+def say_and_stay(address, frames, heard, what):
+    """Who leaves as soon as it has spoken may not be heard: it stays until it was."""
+    peer = Peer(address)
+    for one in frames:
+        peer.send(one)
+    wait_for(heard, what)
+    peer.close()
+
+
 def strangers(stack):
     """Frames of a deposed ledger and of nobody, while nothing else is said."""
     def counted(service):
@@ -78,23 +88,17 @@ def strangers(stack):
     # Those that name the real ledger are stale; without a link of its own name, they begin one.
     frames = list(stale_frames(chance, epoch(stack)))
     before = counted("matcher")
-    sent = send_all(where(stack, "matcher"), frames)
-    check(sent == len(frames), "they were sent", sent)
-    wait_for(lambda: counted("matcher")["scrip_matcher_stale_total"] >=
-             before["scrip_matcher_stale_total"] + sent, "each of them is dropped and counted")
+    say_and_stay(where(stack, "matcher"), frames, lambda: (
+        counted("matcher")["scrip_matcher_stale_total"] >=
+        before["scrip_matcher_stale_total"] + len(frames)), "each is dropped and counted")
     after = counted("matcher")
     for name in ("scrip_matcher_orders_total", "scrip_matcher_pulls_total"):
         check(after[name] == before[name], "none was worked", name, before, after)
     for service, ledger in (("matcher", None), ("ledger", STANDBY)):
         before = counted(ledger or service)
-
-        # Who leaves as soon as it has spoken may not be heard.
-        def is_counted(name=ledger or service, known=before, address=where(stack, service)):
-            send_all(address, garbage(chance))
-            return (counted(name)["scrip_bus_malformed_total"] >
-                    known["scrip_bus_malformed_total"])
-
-        wait_for(is_counted, "garbage is counted by " + service)
+        say_and_stay(where(stack, service), garbage(chance), lambda n=ledger or service, b=before: (
+            counted(n)["scrip_bus_malformed_total"] > b["scrip_bus_malformed_total"]),
+                     "garbage is counted by " + service)
         check(counted(ledger or service)["scrip_ledger_records_total"] ==
               before["scrip_ledger_records_total"], "nothing was written", before)
 
@@ -110,9 +114,8 @@ def late_commands(stack):
             (71, 200_000), (72, 300_000)))
     for frames in ([order, order], [first, first], [second], [order, first, second]):
         before = stack.metric(STANDBY, "scrip_ledger_commands_total")
-        check(send_all(where(stack, "ledger"), frames) == len(frames), "they were sent", frames)
-        wait_for(lambda b=before, n=len(frames):
-                 stack.metric(STANDBY, "scrip_ledger_commands_total") >= b + n, "they are taken")
+        say_and_stay(where(stack, "ledger"), frames, lambda b=before, n=len(frames): (
+            stack.metric(STANDBY, "scrip_ledger_commands_total") >= b + n), "they are taken")
     orders = user.orders()
     check([o["client_order_id"] for o in orders] == ["late-1"], "one order came of it", orders)
     changes = user.call("GET", "/api/settings/paper-balance/spot/history")["changes"]
