@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "ledger/core/shape.h"
+#include "ledger/core/why.h"
 #include "scripctl/value.h"
 
 #define ROOM_BYTES 256 /* what most additions fit into */
@@ -105,45 +106,11 @@ words_wish(struct bytes *out, const struct order_wish *w)
 const char *
 words_end(enum order_end end)
 {
-    switch (end) {
-    case ORDER_END_NONE:
+    if (end == ORDER_END_NONE)
         return "it is open";
-    case ORDER_END_COMPLETE:
+    if (end == ORDER_END_COMPLETE)
         return "all of it is filled";
-    case ORDER_END_CLIENT_CANCEL:
-        return "its client cancelled it";
-    case ORDER_END_IOC_REMAINDER:
-        return "no more could be had at once";
-    case ORDER_END_FOK_UNFILLABLE:
-        return "it could not be filled whole";
-    case ORDER_END_INSUFFICIENT_LIQUIDITY:
-        return "the market had no more within its worst price";
-    case ORDER_END_WOULD_TAKE:
-        return "it would have taken";
-    case ORDER_END_BOOK_FULL:
-        return "the matcher had no room for it";
-    case ORDER_END_SYMBOL_REMOVED:
-        return "its symbol is no longer traded";
-    case ORDER_END_OCO_TRIGGER:
-        return "the other order of its pair came first";
-    case ORDER_END_OTO_PHASE_ONE_EXPIRED:
-        return "the order it waited for was not filled";
-    case ORDER_END_LIST_REJECTED:
-        return "another order of its list was rejected";
-    case ORDER_END_SELF_TRADE:
-        return "it met an order of its own account";
-    case ORDER_END_GTD_REACHED:
-        return "its time was over";
-    case ORDER_END_MARKET_STALE:
-        return "there was no market data to fill it by";
-    case ORDER_END_SIMULATED_REJECT:
-        return "it was rejected at random, as the fill rules ask";
-    case ORDER_END_NOT_ACTIVATED:
-        return "the funds were not there when it was its turn";
-    case ORDER_END_CANCEL_FAILED:
-        return "the order to be replaced could not be cancelled";
-    }
-    return "of a later version of the tables";
+    return end == ORDER_END_CLIENT_CANCEL ? "its client cancelled it" : why_ended(end);
 }
 
 /* ---- Messages ---------------------------------------------------------------------------------

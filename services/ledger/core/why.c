@@ -12,8 +12,8 @@
 
 /* ---- The sentence ------------------------------------------------------------------------- */
 
-static const char *
-ended_because(enum order_end end)
+const char *
+why_ended(enum order_end end)
 {
     switch (end) {
     case ORDER_END_NONE:
@@ -122,7 +122,7 @@ why_sentence(const struct order_story *s)
         return text_of("%s filled.", done);
     if (o->end_reason == ORDER_END_NONE)
         return text_of("%s of %s filled: %s.", done, of, waits_for_text(s).text);
-    return text_of("%s of %s filled: %s.", done, of, ended_because(o->end_reason));
+    return text_of("%s of %s filled: %s.", done, of, why_ended(o->end_reason));
 }
 
 /* ---- Answers ------------------------------------------------------------------------------ */

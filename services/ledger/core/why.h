@@ -23,5 +23,7 @@ enum ledger_outcome why_explained(struct ledger *l, const struct turn *t,
 /* Tells of an order in memory; `story` NULL: the matcher said nothing of it. */
 void why_answer(const struct ledger *l, struct outbox *out, struct asker who,
                 const struct ledger_order *o, const struct story *story);
+/* Half a sentence: "it was cancelled". */
+const char *why_ended(enum order_end end);
 
 #endif
