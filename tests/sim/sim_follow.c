@@ -14,29 +14,6 @@
 
 #define OUT_SLOTS (LEDGER_OUT_MAX + 8)
 
-/* ---- Rows: what the tables would get --------------------------------------------------------- */
-
-static void
-on_account(void *arg, const struct account_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void
-on_balance(void *arg, const struct balance_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void
-on_order(void *arg, const struct order_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
 uint64_t
 follow_trade_hash(const struct trade *t)
 {
@@ -57,20 +34,6 @@ on_trade(void *arg, const struct trade_row *row)
     if (map_get(&s->follower.trades, row->trade.trade_id) != MAP_NONE)
         sim_fail(s, "fill %llu happened twice", (unsigned long long)row->trade.trade_id);
     map_set(&s->follower.trades, row->trade.trade_id, (uint32_t)follow_trade_hash(&row->trade));
-}
-
-static void
-on_change(void *arg, const struct change_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void
-on_story(void *arg, const struct story_row *row)
-{
-    (void)arg;
-    (void)row;
 }
 
 /* ---- Records --------------------------------------------------------------------------------- */
@@ -133,8 +96,7 @@ void
 follow_committed(struct sim *s, uint32_t from)
 {
     struct sim_follower *f = &s->follower;
-    const struct ledger_sink sink = {s,        on_account, on_balance, on_order,
-                                     on_trade, on_change,  on_story};
+    const struct ledger_sink sink = {.arg = s, .on_trade = on_trade};
     uint32_t behind[LEDGER_SHARDS] = {0};
     for (uint32_t i = from; i < s->database.count; i++)
         behind[s->database.records[i].shard]++;

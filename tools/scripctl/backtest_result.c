@@ -139,26 +139,10 @@ on_story(void *arg, const struct story_row *row)
     order_of(arg, row->order_id)->story = row->story;
 }
 
-static void
-on_account(void *arg, const struct account_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void
-on_balance(void *arg, const struct balance_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
 struct ledger_sink
 result_sink(struct result *r)
 {
     return (struct ledger_sink){.arg = r,
-                                .on_account = on_account,
-                                .on_balance = on_balance,
                                 .on_order = on_order,
                                 .on_trade = on_trade,
                                 .on_change = on_change,

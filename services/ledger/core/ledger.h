@@ -498,7 +498,7 @@ struct story_row {
     struct story story;
 };
 
-/* Rows are lent for the call. Every function must be set. */
+/* Rows are lent for the call. Where a function is NULL, its rows are let go. */
 struct ledger_sink {
     void *arg;
     void (*on_account)(void *arg, const struct account_row *row);

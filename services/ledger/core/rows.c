@@ -44,7 +44,8 @@ account_drain(struct ledger_account *a, const struct ledger_sink *sink)
     memcpy(row.settings, a->settings, sizeof(row.settings));
     memcpy(row.commands, a->commands, sizeof(row.commands));
     a->dirty = 0;
-    sink->on_account(sink->arg, &row);
+    if (sink->on_account != NULL)
+        sink->on_account(sink->arg, &row);
 }
 
 static void
@@ -56,7 +57,8 @@ balance_drain(struct ledger *l, struct ledger_balance *b, const struct ledger_si
                                     .free = b->free,
                                     .held = b->held};
     b->dirty = false;
-    sink->on_balance(sink->arg, &row);
+    if (sink->on_balance != NULL)
+        sink->on_balance(sink->arg, &row);
 }
 
 static void
@@ -85,7 +87,8 @@ order_drain(struct ledger *l, struct ledger_order *o, const struct ledger_sink *
     o->dirty = false;
     o->was_drained = true;
     o->drained = l->generation;
-    sink->on_order(sink->arg, &row);
+    if (sink->on_order != NULL)
+        sink->on_order(sink->arg, &row);
 }
 
 uint64_t
@@ -102,17 +105,20 @@ ledger_drain(struct ledger *l, const struct ledger_sink *sink)
     for (; l->fill_ring.drained < l->fill_ring.put; l->fill_ring.drained++) {
         const struct ledger_fill *f = &l->fills[l->fill_ring.drained % l->fill_ring.max];
         const struct trade_row row = {f->account_id, f->trade};
-        sink->on_trade(sink->arg, &row);
+        if (sink->on_trade != NULL)
+            sink->on_trade(sink->arg, &row);
     }
     for (; l->change_ring.drained < l->change_ring.put; l->change_ring.drained++) {
         const struct ledger_change *c = &l->changes[l->change_ring.drained % l->change_ring.max];
         const struct change_row row = {c->account_id, c->wallet, c->change};
-        sink->on_change(sink->arg, &row);
+        if (sink->on_change != NULL)
+            sink->on_change(sink->arg, &row);
     }
     for (; l->story_ring.drained < l->story_ring.put; l->story_ring.drained++) {
         const struct ledger_story *s = &l->stories[l->story_ring.drained % l->story_ring.max];
         const struct story_row row = {s->account_id, s->order_id, s->story};
-        sink->on_story(sink->arg, &row);
+        if (sink->on_story != NULL)
+            sink->on_story(sink->arg, &row);
     }
     return l->generation;
 }

@@ -175,25 +175,11 @@ ask_journal(struct restore *r)
 
 /* ---- Following ---------------------------------------------------------------------------- */
 
-#define NOWHERE(kind)                                                                              \
-    static void forget_##kind(void *arg, const struct kind##_row *row)                             \
-    {                                                                                              \
-        (void)arg, (void)row;                                                                      \
-    }
-NOWHERE(account)
-NOWHERE(balance)
-NOWHERE(order)
-NOWHERE(trade)
-NOWHERE(change)
-NOWHERE(story)
-
 /* The tables have it: there is nothing to be written. */
 static void
 settle_nowhere(struct ledger *l)
 {
-    static const struct ledger_sink nowhere = {NULL,         forget_account, forget_balance,
-                                               forget_order, forget_trade,   forget_change,
-                                               forget_story};
+    static const struct ledger_sink nowhere;
     ledger_projected(l, ledger_drain(l, &nowhere));
 }
 
