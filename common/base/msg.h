@@ -40,6 +40,8 @@
 #define MSG_ENUM_REPLACE_MODE_VALUE(number, name)          REPLACE_MODE_##name = number,
 #define MSG_ENUM_LIST_STATUS_VALUE(number, name)           LIST_STATUS_##name = number,
 #define MSG_ENUM_WAITING_FOR_VALUE(number, name)           WAITING_FOR_##name = number,
+#define MSG_ENUM_SOURCE_STATE_VALUE(number, name)          SOURCE_STATE_##name = number,
+#define MSG_ENUM_PLAYBACK_ACTION_VALUE(number, name)       PLAYBACK_ACTION_##name = number,
 
 #define MSG_ENUM(name, NAME) enum name { NAME##_NONE = 0, ENUM_##name(MSG_ENUM_##NAME##_VALUE) };
 ENUMS(MSG_ENUM)

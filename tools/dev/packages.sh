@@ -7,15 +7,16 @@
 
 # To build and to run.
 packages_run=(
-    ca-certificates cmake curl gcc libc6-dev libargon2-dev libcriterion-dev libev-dev libhiredis-dev
+    ca-certificates cmake curl gcc libarchive-dev libc6-dev libargon2-dev libcriterion-dev
+    libcurl4-openssl-dev libev-dev libhiredis-dev
     libjson-c-dev libjwt-dev liblzma-dev libmsgpack-dev libpq-dev libssl-dev libwebsockets-dev
     libwebsockets-evlib-ev libzmq3-dev libzstd-dev ninja-build openssl pkgconf postgresql-15
     postgresql-client-15 procps python3 python3-websocket redis-server redis-tools sqitch
     libdbd-pg-perl util-linux xz-utils zlib1g-dev
 )
 # To test (clang brings libFuzzer, iproute2 cuts networks) and to measure.
-packages_test=(clang clang-format libclang-rt-14-dev binutils iproute2)
-packages_bench=(iproute2 wrk)
+packages_test=(clang clang-format libclang-rt-14-dev binutils iproute2 python3-aiohttp)
+packages_bench=(iproute2 python3-aiohttp wrk)
 
 packages_missing() {
     local found

@@ -358,6 +358,12 @@ event_apply(struct md *m, struct md_symbol *s, const struct md_event *e, int64_t
         s->has_ended = true;
         return OK;
     case MD_EVENT_NONE:
+    case MD_EVENT_KLINE:
+    case MD_EVENT_LIQUIDATION:
+    case MD_EVENT_ALIVE:
+    case MD_EVENT_GAP:
+    case MD_EVENT_HEALED:
+    case MD_EVENT_AWAY:
     case MD_EVENT_KINDS:
         break;
     }

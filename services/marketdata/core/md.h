@@ -100,6 +100,12 @@ size_t md_symbol_bytes(const struct md_limits *l);
 /* Adds a symbol with its memory (zeroed here); again is harmless. Refuses with SYMBOL_UNKNOWN (it
  * has no rules) or MARKET_UNAVAILABLE (symbols_max are there): the memory is then not used. */
 MUST_USE enum err md_symbol_add(struct md *m, code_t symbol, uint64_t first_sequence, void *bytes);
+/* Takes a symbol away, telling its followers that its stream has ended; gives its memory, to be
+ * freed once the outbox is sent, or NULL. The last of m->symbols takes its place there. */
+void *md_symbol_remove(struct md *m, code_t symbol, struct outbox *out);
+/* Other rules for all symbols, borrowed, sorted by name. A symbol that lost its rules keeps the
+ * ones it had. */
+void md_rules_set(struct md *m, const struct symbol_rules *rules, uint32_t count);
 /* NULL when the symbol has no rules. */
 const struct symbol_rules *md_rules_find(const struct md *m, code_t symbol);
 /* NULL when no source has it. */

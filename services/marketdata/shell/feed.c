@@ -68,8 +68,9 @@ on_time(void *arg)
 static void
 metrics_make(struct feed_source *s, uint32_t index)
 {
-    static const char *const KINDS[MD_EVENT_KINDS] = {"other", "trade", "quote", "depth",
-                                                      "book",  "mark",  "begin", "end"};
+    static const char *const KINDS[MD_EVENT_KINDS] = {
+        "other", "trade", "quote",       "depth", "book", "mark",   "begin",
+        "end",   "kline", "liquidation", "alive", "gap",  "healed", "away"};
     char labels[96];
     for (int i = 0; i < MD_EVENT_KINDS; i++) {
         snprintf(labels, sizeof(labels), "source=\"%u-%s\",kind=\"%s\"", index, s->ops->kind,

@@ -5,6 +5,9 @@
  * there is none yet. A source that hears from outside (a live stream) calls on_ready when next()
  * has something to give; one that reads a file never waits and never needs it.
  *
+ * A kind that can be steered or takes symbols while it runs fills in the operations that say so;
+ * the others leave them NULL.
+ *
  * To add a kind: a row in spec.h's table of kinds, one file with its struct source_ops, and a
  * line in source.c.
  *
@@ -37,13 +40,26 @@ struct source_counts {
     int64_t logged_us;
 };
 
+/* What a source that hears an exchange needs of the process. All borrowed; NULL in tests that only
+ * read files. */
+struct source_net {
+    const struct marketdata_config *config; /* addresses, time limits */
+    struct ws_clients *sockets;
+    struct fetch *fetch;
+    struct budget *budgets[3]; /* by enum trading_type: the request weight of that host */
+    struct recorder *recorder; /* NULL when nothing is recorded */
+};
+
 struct source_env {
     struct loop *loop; /* clock, sockets; NULL in tests that only read */
+    const struct source_net *net;
     const struct symbol_rules *rules;
     uint32_t rules_count;
     struct source_counts *counts;
     void *arg;
     void (*on_ready)(void *arg);
+    /* The exchange told rules of symbols: they replace those of the file. NULL = not wanted. */
+    void (*on_rules)(void *arg, const struct symbol_rules *rules, uint32_t count);
 };
 
 struct source_ops {
@@ -55,6 +71,13 @@ struct source_ops {
     void (*close)(void **self);
     /* Where it stands, for logs: a file's name. */
     const char *(*where)(const void *self);
+    /* Takes a symbol on, or lets it go, while it runs. */
+    enum err (*symbol_add)(void *self, code_t symbol, char why[SOURCE_WHY_BYTES]);
+    void (*symbol_remove)(void *self, code_t symbol);
+    /* Goes on from this recorded time; the next event is the first at or after it. */
+    enum err (*seek)(void *self, int64_t to_us, char why[SOURCE_WHY_BYTES]);
+    /* Fills in what only it knows: where, times, connections, gaps. */
+    void (*view)(const void *self, struct source_view *out);
 };
 
 extern const struct source_ops source_playback;
