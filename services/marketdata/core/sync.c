@@ -73,7 +73,8 @@ diff_is_old(const struct sync *s, const struct md_event *e)
 static bool
 diff_follows(const struct sync *s, const struct md_event *e)
 {
-    if (s->is_first)
+    /* A book of a recording stands at the end of a diff: the next one names it. */
+    if (s->is_first && !(e->has_previous_id && e->previous_id == s->last_id))
         return e->first_id <= s->last_id + (e->has_previous_id ? 0 : 1);
     return e->has_previous_id ? e->previous_id == s->last_id : e->first_id == s->last_id + 1;
 }

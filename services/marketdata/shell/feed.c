@@ -287,6 +287,7 @@ source_step(struct feed_source *s, int64_t now_us, int64_t *next_us)
     if (!s->has_event) {
         switch (s->ops->next(s->self, &s->event)) {
         case SOURCE_EVENT:
+        case SOURCE_STATE:
             s->has_event = true;
             if (s->event.at_us == 0)
                 s->event.at_us = now_us;

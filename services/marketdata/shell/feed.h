@@ -21,10 +21,15 @@ struct feed_options {
     uint32_t spec_count;
     const struct symbol_rules *rules;
     uint32_t rules_count;
+    /* A recorded silence longer than this is cut to it; 0 = played in full. */
+    int64_t gap_max_us;
+    const struct source_net *net; /* NULL when no source hears an exchange */
     void *arg;
     /* MD_EVENT_BEGIN comes before a symbol's first event of each round, MD_EVENT_END after the
      * last event of the source. `source` is the index of its spec. */
     void (*on_event)(void *arg, uint32_t source, const struct md_event *e);
+    /* A source was told rules of symbols by its exchange; NULL = not wanted. */
+    void (*on_rules)(void *arg, const struct symbol_rules *rules, uint32_t count);
 };
 
 /* Opens all sources, or refuses with a sentence. `specs` is borrowed. */
@@ -40,5 +45,24 @@ bool feed_has_ended(const struct feed *f, uint32_t source);
 const char *feed_where(const struct feed *f, uint32_t source);
 /* The file and the reason of the last line that was skipped; "" when none was. */
 const char *feed_complaint(const struct feed *f, uint32_t source);
+/* Other rules from now on, borrowed, sorted by name; the old ones are not looked at again. */
+void feed_rules_set(struct feed *f, const struct symbol_rules *rules, uint32_t count);
+
+/* ---- At run time ------------------------------------------------------------------------ */
+
+/* A source as it stands. `source` is below spec_count. */
+void feed_view(const struct feed *f, uint32_t source, struct source_view *out);
+/* Plays, pauses, seeks, changes speed or loop. Refuses with SOURCE_UNKNOWN, SOURCE_FIXED (it is
+ * no playback) or what the source says (a time before 1970: NUMBER_RANGE). A seek has been begun
+ * when this returns; events of the recording's old place are not handed on any more. */
+MUST_USE enum err feed_steer(struct feed *f, const struct md_playback_set *set,
+                             char why[SOURCE_WHY_BYTES]);
+/* Takes a symbol on or lets it go. Removed: its followers' MD_EVENT_END is not handed on, the
+ * caller says what it wants to. Refuses with SOURCE_UNKNOWN or SOURCE_FIXED (a source of this kind
+ * gives what it gives). A playback takes any symbol that has rules, and gives it when it comes. */
+MUST_USE enum err feed_symbol_add(struct feed *f, uint32_t source, code_t symbol,
+                                  char why[SOURCE_WHY_BYTES]);
+MUST_USE enum err feed_symbol_remove(struct feed *f, uint32_t source, code_t symbol,
+                                     char why[SOURCE_WHY_BYTES]);
 
 #endif

@@ -25,6 +25,7 @@
 enum source_step {
     SOURCE_EVENT, /* *out is the next event; its lists are lent until the next call */
     SOURCE_MORE,  /* worked without a result; call again */
+    SOURCE_STATE, /* *out is how things stood at the place a seek led to: due at once */
     SOURCE_WAIT,  /* nothing now; on_ready will be called */
     SOURCE_END,   /* nothing more, ever */
 };
@@ -76,6 +77,8 @@ struct source_ops {
     void (*symbol_remove)(void *self, code_t symbol);
     /* Goes on from this recorded time; the next event is the first at or after it. */
     enum err (*seek)(void *self, int64_t to_us, char why[SOURCE_WHY_BYTES]);
+    /* Other rules from now on, borrowed; those of `env` are not looked at again. */
+    void (*rules_set)(void *self, const struct symbol_rules *rules, uint32_t count);
     /* Fills in what only it knows: where, times, connections, gaps. */
     void (*view)(const void *self, struct source_view *out);
 };
