@@ -199,7 +199,23 @@ read_filters(struct reader *in, struct json_object *filters)
     return OK;
 }
 
-/* `of_all` are the filters of the exchange; NULL = none. */
+/* A contract has a "contractType", empty once it is over. A perpetual one has the name of its spot
+ * symbol at the exchange, and one of its own here; the others have their date behind a "_". */
+static bool
+read_contract(struct reader *in, struct json_object *symbol)
+{
+    if (text_in(symbol, "contractType") == NULL)
+        return true;
+    in->r->trading_type = TRADING_TYPE_futures;
+    if (strchr(in->r->symbol.text, '_') != NULL)
+        return true;
+    char name[2 * CODE_BYTES];
+    int length = snprintf(name, sizeof(name), "%s" RULES_PERPETUAL, in->r->symbol.text);
+    return code_from(name, (size_t)length, &in->r->symbol) == OK;
+}
+
+/* `of_all` are the filters of the exchange; NULL = none. A symbol that cannot have a name here is
+ * left without one. */
 static enum err
 read_symbol(struct reader *in, struct json_object *symbol, struct json_object *of_all)
 {
@@ -212,6 +228,10 @@ read_symbol(struct reader *in, struct json_object *symbol, struct json_object *o
         !read_code(symbol, "quoteAsset", &in->r->quote_asset))
         return refuse(in->why, name, "baseAsset or quoteAsset is missing or too long", "");
 
+    if (!read_contract(in, symbol)) {
+        in->r->symbol = (code_t){""};
+        return OK;
+    }
     const char *status = text_in(symbol, "status");
     in->r->is_trading = status != NULL && strcmp(status, "TRADING") == 0;
 
@@ -249,18 +269,20 @@ read_symbols(struct json_object *root, struct symbol_rules *out, uint32_t max, u
     if (!json_object_object_get_ex(root, "exchangeFilters", &of_all) ||
         !json_object_is_type(of_all, json_type_array))
         of_all = NULL;
+    uint32_t named = 0;
     for (size_t i = 0; i < length; i++) {
-        struct reader in = {.r = &out[i], .why = why};
+        struct reader in = {.r = &out[named], .why = why};
         enum err e = read_symbol(&in, json_object_array_get_idx(symbols, i), of_all);
         if (e != OK)
             return e;
+        named += !code_empty(out[named].symbol);
     }
-    qsort(out, length, sizeof(out[0]), by_name);
-    for (size_t i = 1; i < length; i++) {
+    qsort(out, named, sizeof(out[0]), by_name);
+    for (uint32_t i = 1; i < named; i++) {
         if (code_same(out[i - 1].symbol, out[i].symbol))
             return refuse(why, out[i].symbol.text, "is there twice", "");
     }
-    *count = (uint32_t)length;
+    *count = named;
     return OK;
 }
 

@@ -3,7 +3,9 @@
  *
  * Takes a whole recorded exchangeInfo answer, spot or USD-M futures, new or old: NOTIONAL or
  * MIN_NOTIONAL, PERCENT_PRICE_BY_SIDE or PERCENT_PRICE. exchangeFilters are written into every
- * symbol's rules. Filters it does not know are skipped.
+ * symbol's rules. Filters it does not know are skipped. A symbol with a contractType is a futures
+ * symbol, and a perpetual one is named BTCUSDT_PERP here (one whose name leaves no room for that is
+ * skipped).
  * This is only the loader; what the rules refuse is decided by the ledger's core.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -15,6 +17,7 @@
 
 #define RULES_WHY_BYTES 256
 #define RULES_MAX       4000u /* what md_symbols can carry */
+#define RULES_PERPETUAL "_PERP"
 
 /*
  * Fills `out` with at most `max` symbols, sorted by name. Amounts are read from their text. A

@@ -5,7 +5,7 @@
  *
  *   market symbol=S last=P     a symbol with common rules (a name of 3 + the quote asset) and price
  *   quiet MESSAGE              a command that must be accepted, and whose answers are not told
- *   now US                     the clock (it stands still otherwise)
+ *   now US                     the clocks (they stand still otherwise)
  *   peer N                     who asks from here on (1 at first)
  *   show WHAT... / hide WHAT.. which answers are told: reply matcher event journal log
  *                              (at first: reply, log, matcher, journal)
@@ -98,6 +98,7 @@ process_start(struct driver *d)
     d->memory = calloc(1, ledger_bytes(&d->limits));
     CHECK(d->memory != NULL);
     ledger_init(&d->ledger, &d->limits, &d->policy, d->memory);
+    ledger_set_steady(&d->ledger, d->now_us);
 }
 
 static void *
@@ -500,11 +501,18 @@ show(struct driver *d, const char *line, bool on, struct scenario_out *out)
 }
 
 static void
+driver_now(struct driver *d, int64_t now_us)
+{
+    d->now_us = now_us;
+    ledger_set_steady(&d->ledger, now_us);
+}
+
+static void
 driver_input(void *arg, const char *line, struct scenario_out *out)
 {
     struct driver *d = arg;
     if (scenario_is(line, "now"))
-        d->now_us = strtoll(line + strlen("now"), NULL, 10);
+        driver_now(d, strtoll(line + strlen("now"), NULL, 10));
     else if (scenario_is(line, "peer"))
         d->peer = (uint32_t)strtoul(line + strlen("peer"), NULL, 10);
     else if (scenario_is(line, "show") || scenario_is(line, "hide"))

@@ -99,6 +99,7 @@ void
 engine_market(struct engine *e, const struct msg *m, int64_t now_us)
 {
     if (m->type == MSG_md_price) {
+        ledger_set_steady(&e->ledger, now_us);
         ledger_set_price(&e->ledger, &m->md_price);
         return;
     }
@@ -111,6 +112,7 @@ void
 engine_request(struct engine *e, struct msg *cmd, int64_t now_us)
 {
     engine_until(e, now_us);
+    ledger_set_steady(&e->ledger, now_us);
     if (apply(e, CLIENT, cmd, now_us) == LEDGER_LOOKUP) {
         /* Every order ever placed is in memory: the tables would have nothing more. */
         enum ledger_outcome outcome =

@@ -64,6 +64,7 @@ static void
 say_terms(struct life_entry *e, const struct order_row *row)
 {
     char maker[DECIMAL_BYTES], taker[DECIMAL_BYTES], last[DECIMAL_BYTES], worst[DECIMAL_BYTES];
+    char time[VALUE_TIME_BYTES];
     struct bytes text = {NULL, 0, 0};
     words_add(&text, "its fee is %s of what it receives when it rested, %s when it takes",
               amount_text(row->maker_fee_rate.v, maker), amount_text(row->taker_fee_rate.v, taker));
@@ -74,6 +75,9 @@ say_terms(struct life_entry *e, const struct order_row *row)
         words_add(&text, "; no fill may be worse than %s", amount_text(row->worst_price.v, worst));
     if (row->order.latency_us != 0)
         words_add(&text, "; %u us on its way to the book", row->order.latency_us);
+    if (row->order.market_us != 0)
+        words_add(&text, "; the market's clock stood at %s",
+                  value_time_text(row->order.market_us, time));
     life_add(e, "%s", words_text(&text));
     bytes_free(&text);
 }

@@ -69,6 +69,7 @@ fixed_of(const struct order_row *row)
                               o->fill_model,
                               o->latency_us,
                               o->slippage_bps,
+                              (uint64_t)o->market_us,
                               o->replaces,
                               row->id_was_made,
                               (uint64_t)row->worst_price.v,
@@ -211,7 +212,8 @@ holds_move(struct shadow *s, const struct shadow_order *o, int64_t more)
     X(order.fill_preset, fill_preset)                                                              \
     X(order.latency_us, latency_us)                                                                \
     X(cancel_latency_us, cancel_latency_us)                                                        \
-    X(order.slippage_bps, slippage_bps)
+    X(order.slippage_bps, slippage_bps)                                                            \
+    X(order.market_us, market_us)
 
 /* The orders that a command places. */
 struct asked {

@@ -321,6 +321,16 @@ hold_of(const struct order_place *cmd, money_t free, money_t *hold)
     return OK;
 }
 
+/* The market's clock now; 0 when nobody has told its time. */
+int64_t
+admit_market_us(const struct ledger *l, const struct ledger_symbol *s)
+{
+    int64_t more_us = s->clock_stands ? 0 : l->steady_us - s->heard_us, now_us;
+    if (s->market_us <= 0 || __builtin_add_overflow(s->market_us, more_us, &now_us))
+        return 0;
+    return now_us;
+}
+
 #define DAY_US INT64_C(86400000000)
 
 static void
@@ -334,6 +344,7 @@ enrich(const struct admission *m, price_t last, struct order_place *cmd)
     cmd->base_asset = r->base_asset;
     cmd->quote_asset = r->quote_asset;
     cmd->reference_price = last;
+    cmd->market_us = admit_market_us(l, m->symbol);
     cmd->worst_price = worst_price(l, r, last, cmd);
     cmd->step_size.v = step > 0 ? step : 1;
     cmd->maker_fee_rate = l->policy.tiers[tier].maker_fee_rate;
@@ -429,6 +440,9 @@ admit_symbol(const struct ledger *l, const struct order_place *cmd, struct admis
         return admit_refuse(ERR_SYMBOL_UNKNOWN, "symbol", text_of("%s", cmd->symbol.text), why);
     if (!m->symbol->rules.is_trading)
         return admit_refuse(ERR_SYMBOL_HALTED, "symbol", text_of("%s", cmd->symbol.text), why);
+    if (m->symbol->rules.trading_type == TRADING_TYPE_futures)
+        return admit_refuse(ERR_FUTURES_UNAVAILABLE, "symbol", text_of("%s", cmd->symbol.text),
+                            why);
     if (cmd->type > ORDER_TYPE_TRAILING_STOP)
         return admit_refuse(ERR_ORDER_TYPE_UNSUPPORTED, "type", text_of("not for spot"), why);
     return OK;

@@ -31,4 +31,7 @@ MUST_USE enum err admit_order(const struct ledger *l, const struct ledger_accoun
                               const struct admit_with *with, struct order_place *cmd,
                               struct refused *why);
 
+/* Where a symbol's market clock stands now; 0 when nobody has told it. */
+int64_t admit_market_us(const struct ledger *l, const struct ledger_symbol *s);
+
 #endif

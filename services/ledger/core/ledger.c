@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ledger/core/account.h"
+#include "ledger/core/admit.h"
 #include "ledger/core/amend.h"
 #include "ledger/core/balance.h"
 #include "ledger/core/cancel.h"
@@ -152,6 +153,7 @@ ledger_clear(struct ledger *l)
     uint64_t refused = l->reports_refused, diverged = l->reports_diverged;
     uint64_t evicted = l->orders_evicted;
     uint32_t symbols = l->symbols_count;
+    int64_t steady_us = l->steady_us;
     void *memory = l->accounts;
     memset(l, 0, sizeof(*l));
     l->policy = policy;
@@ -160,6 +162,7 @@ ledger_clear(struct ledger *l)
     for (uint32_t i = 0; i < symbols; i++)
         map_set(&l->symbol_by_code, map_hash(&l->symbols[i].code, sizeof(code_t)), i);
     l->symbols_count = symbols;
+    l->steady_us = steady_us;
     l->reports_refused = refused;
     l->reports_diverged = diverged;
     l->orders_evicted = evicted;
@@ -256,6 +259,22 @@ price_known(price_t price)
     return price.v > 0 ? price : (price_t){0};
 }
 
+/* A price told again with the same time is no news of the clock: it has gone on since. That of a
+ * stream that stands still, such as a recording that pauses, stands still too. */
+static void
+market_clock_set(const struct ledger *l, struct ledger_symbol *s, const struct md_price *price)
+{
+    bool stands = price->state == STREAM_STATE_STALE || price->state == STREAM_STATE_ENDED;
+    if (price->time_us != s->told_us)
+        s->market_us = s->told_us = price->time_us;
+    else if (stands != s->clock_stands)
+        s->market_us = admit_market_us(l, s);
+    else
+        return;
+    s->heard_us = l->steady_us;
+    s->clock_stands = stands;
+}
+
 void
 ledger_set_price(struct ledger *l, const struct md_price *price)
 {
@@ -269,6 +288,13 @@ ledger_set_price(struct ledger *l, const struct md_price *price)
     s->ask = price_known(price->ask);
     s->mark = price_known(price->mark);
     s->is_middle = price->is_middle;
+    market_clock_set(l, s, price);
+}
+
+void
+ledger_set_steady(struct ledger *l, int64_t steady_us)
+{
+    l->steady_us = steady_us;
 }
 
 void

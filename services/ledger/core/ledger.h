@@ -152,6 +152,9 @@ struct ledger_symbol {
     /* volatile: told by the shell, read by admission only */
     struct symbol_rules rules;
     price_t last, average, bid, ask, mark; /* 0 = not known */
+    int64_t told_us;                       /* exchange time as last told; 0 = never */
+    int64_t market_us, heard_us;           /* the market's clock stood there at that steady time */
+    bool clock_stands;                     /* its stream gives nothing: time does not go on */
     bool is_middle;                        /* `last` is no trade's price */
     bool is_known;                         /* has rules */
     bool matcher_away;
@@ -225,6 +228,7 @@ struct ledger_order {
     uint32_t latency_us;     /* * */
     uint32_t cancel_latency_us;
     uint32_t slippage_bps; /* * */
+    int64_t market_us;     /* * */
     /* derived */
     uint32_t base_balance, quote_balance;
     uint32_t house_base, house_quote, fees; /* balances it is settled against */
@@ -295,6 +299,7 @@ struct ledger {
     struct ledger_symbol *symbols;
     code_t *assets;
     struct ledger_order *orders;
+    int64_t steady_us; /* volatile: what the markets' clocks go on by */
     uint32_t accounts_count, balances_count, symbols_count, assets_count;
     uint32_t orders_count;   /* in use */
     uint32_t orders_reached; /* slots ever used: those behind were never touched */
@@ -348,6 +353,9 @@ void ledger_set_policy(struct ledger *l, const struct ledger_policy *policy);
  * with ERR_SYMBOL_UNKNOWN. */
 MUST_USE enum err ledger_set_rules(struct ledger *l, const struct symbol_rules *rules);
 void ledger_set_price(struct ledger *l, const struct md_price *price);
+/* Now, by a clock that nobody sets; at every turn. Each symbol's market clock goes on by it from
+ * the time its price was told with: the clock that orders are accepted at. */
+void ledger_set_steady(struct ledger *l, int64_t steady_us);
 /* New orders get MATCHER_UNAVAILABLE while set. NULL = every symbol. */
 void ledger_set_matcher_away(struct ledger *l, const code_t *symbol, bool away);
 

@@ -397,7 +397,8 @@ order_say(const struct ledger *l, const struct ledger_order *o)
                           .slippage_bps = o->slippage_bps,
                           .refused_by = (enum err)o->refused_by,
                           .replaces = o->replaces,
-                          .amended_from = o->amended_from};
+                          .amended_from = o->amended_from,
+                          .market_us = o->market_us};
 }
 
 void

@@ -185,6 +185,7 @@ place_fill_in(const struct order_place *cmd, struct ledger_order *o)
     o->latency_us = cmd->latency_us;
     o->cancel_latency_us = cmd->cancel_latency_us;
     o->slippage_bps = cmd->slippage_bps;
+    o->market_us = cmd->market_us;
 }
 
 struct ledger_order *

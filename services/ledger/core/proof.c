@@ -327,7 +327,8 @@ digest_order(const struct digest *d, const struct ledger_order *o)
            o->trailing_delta, (uint64_t)o->triggered_us, (uint64_t)o->trail_extreme.v,
            (uint64_t)o->iceberg_quantity.v, (uint64_t)o->expire_us, (uint64_t)o->live_us,
            (uint64_t)o->prevented.v, (uint64_t)o->amended_from.v, o->amends, o->list_id,
-           o->waits_for, o->replaces, o->latency_us, o->cancel_latency_us, o->slippage_bps);
+           o->waits_for, o->replaces, o->latency_us, o->cancel_latency_us, o->slippage_bps,
+           (uint64_t)o->market_us);
 }
 
 void

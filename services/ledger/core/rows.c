@@ -267,6 +267,7 @@ order_load_terms(const struct order_row *row, struct ledger_order *o)
     o->latency_us = r->latency_us;
     o->cancel_latency_us = row->cancel_latency_us;
     o->slippage_bps = r->slippage_bps;
+    o->market_us = r->market_us;
     o->refused_by = (uint16_t)r->refused_by;
     o->amended_from = r->amended_from;
     o->amends = row->amends;

@@ -388,6 +388,7 @@ put_terms(struct pg_array *a, const struct order_row *row)
         .refused_by = o->refused_by,
         .amended_from = o->amended_from,
         .amends = row->amends,
+        .market_us = o->market_us,
     };
     pg_array_packed(a, MSG_RECORD_order_terms, &terms);
 }
@@ -515,6 +516,7 @@ get_terms(const PGresult *r, int i, int column, struct order_row *out)
     o->refused_by = t.refused_by;
     o->amended_from = t.amended_from;
     out->amends = t.amends;
+    o->market_us = t.market_us;
 }
 
 /* A story that cannot be read is none. */

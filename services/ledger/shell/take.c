@@ -128,6 +128,14 @@ time_us(const struct serve *s)
     return journal_time_us(s->journal, loop_now_us(s->host.loop));
 }
 
+/* The same for a command that is judged, and the time by which the markets' clocks go on. */
+static int64_t
+judged_us(struct serve *s)
+{
+    ledger_set_steady(&s->ledger, loop_steady_us(s->host.loop));
+    return time_us(s);
+}
+
 /* The record first: what is said after it is held until it is durable. */
 static void
 carry_out(struct serve *s, enum ledger_outcome outcome, const struct msg *cmd, code_t source)
@@ -187,7 +195,7 @@ on_request(void *arg, const struct bus_in *in)
         return;
     struct msg cmd = *in->msg;
     log_msg("request", &cmd);
-    enum ledger_outcome outcome = ledger_request(&s->ledger, in->peer, &cmd, time_us(s), &s->out);
+    enum ledger_outcome outcome = ledger_request(&s->ledger, in->peer, &cmd, judged_us(s), &s->out);
     if (outcome == LEDGER_LOOKUP) {
         code_t field;
         enum err e = query_ask(s->query, in->peer, &cmd, in->frame->sender, &field);
@@ -204,7 +212,7 @@ take_found(void *arg, uint32_t peer, struct msg *cmd, code_t source, const struc
     struct serve *s = arg;
     if (is_turned_away(s, peer, cmd))
         return;
-    enum ledger_outcome outcome = ledger_found(&s->ledger, peer, cmd, row, time_us(s), &s->out);
+    enum ledger_outcome outcome = ledger_found(&s->ledger, peer, cmd, row, judged_us(s), &s->out);
     carry_out(s, outcome, cmd, source);
 }
 
@@ -215,7 +223,7 @@ take_list(void *arg, uint32_t peer, struct msg *cmd, code_t source, const struct
     if (is_turned_away(s, peer, cmd))
         return;
     enum ledger_outcome outcome =
-        ledger_found_list(&s->ledger, peer, cmd, row, time_us(s), &s->out);
+        ledger_found_list(&s->ledger, peer, cmd, row, judged_us(s), &s->out);
     carry_out(s, outcome, cmd, source);
 }
 
