@@ -15,8 +15,8 @@
 /* Values of one message by name. */
 struct values {
     struct slice letter[128]; /* names of one letter */
-    struct slice pu, last_update_id, bids, asks, stream, data;
-    bool is_result; /* the answer to a subscription */
+    struct slice pu, st, ap, last_update_id, bids, asks, stream, data, scrip, id;
+    bool is_result, is_refused; /* the answer to a subscription */
 };
 
 int64_t
@@ -38,6 +38,14 @@ slot_of(struct values *v, struct slice name)
         return &v->letter[(unsigned char)name.at[0]];
     if (slice_is(name, "pu"))
         return &v->pu;
+    if (slice_is(name, "st"))
+        return &v->st;
+    if (slice_is(name, "ap"))
+        return &v->ap;
+    if (slice_is(name, "scrip"))
+        return &v->scrip;
+    if (slice_is(name, "id"))
+        return &v->id;
     if (slice_is(name, "lastUpdateId"))
         return &v->last_update_id;
     if (slice_is(name, "bids"))
@@ -68,8 +76,10 @@ collect(struct scan *s, struct values *v)
             if (slot->kind != 0)
                 return false;
             *slot = value;
-        } else if (slice_is(name, "result") || slice_is(name, "error")) {
+        } else if (slice_is(name, "result")) {
             v->is_result = true;
+        } else if (slice_is(name, "error") || slice_is(name, "code")) {
+            v->is_result = v->is_refused = true;
         }
     } while (scan_take(s, ','));
     return scan_take(s, '}');
@@ -174,6 +184,11 @@ trade_read(const struct values *v, char id, struct md_event *out)
         return false;
     if (t->price.v <= 0 || t->quantity.v <= 0 || t->trade_id == 0)
         return false;
+    /* What an aggregated trade stands for; old recordings may lack it. */
+    if (id == 'a' && v->letter['f'].kind != 0 && v->letter['l'].kind != 0 &&
+        (!slice_u64(v->letter['f'], &out->first_trade) ||
+         !slice_u64(v->letter['l'], &out->last_trade) || out->last_trade < out->first_trade))
+        return false;
     t->buyer_is_maker = slice_is(maker, "true");
     out->is_aggregate = id == 'a';
     out->time_us = t->time_us;
@@ -243,10 +258,84 @@ mark_read(const struct values *v, struct md_event *out)
     return true;
 }
 
+/* A message within a message: the members of `k` or `o`. */
+static bool
+inner_read(struct slice object, struct values *out)
+{
+    memset(out, 0, sizeof(*out));
+    struct scan s = {object.at, object.at + object.length};
+    return object.kind == '{' && collect(&s, out);
+}
+
+/* -1 where there is no trade in it. */
+static uint64_t
+trade_id_or_none(struct slice s)
+{
+    uint64_t id;
+    return slice_u64(s, &id) ? id : 0;
+}
+
+static bool
+kline_read(const struct values *v, struct md_event *out)
+{
+    struct values k;
+    struct candle *c = &out->kline;
+    if (!inner_read(v->letter['k'], &k) || !symbol_read(v->letter['s'], &out->symbol) ||
+        !time_read(v->letter['E'], &out->time_us) || k.letter['i'].kind != 's' ||
+        k.letter['i'].length > 3 || k.letter['x'].kind != 'w')
+        return false;
+    char name[4] = "";
+    memcpy(name, k.letter['i'].at, k.letter['i'].length);
+    out->interval = (enum interval)msg_enum_by_name(MSG_ENUM_interval, name);
+    if (out->interval == 0 || !time_read(k.letter['t'], &c->open_time_us) ||
+        !slice_decimal(k.letter['o'], &c->open.v) || !slice_decimal(k.letter['h'], &c->high.v) ||
+        !slice_decimal(k.letter['l'], &c->low.v) || !slice_decimal(k.letter['c'], &c->close.v) ||
+        !slice_decimal(k.letter['v'], &c->volume.v) ||
+        !slice_decimal(k.letter['q'], &c->quote_volume.v) ||
+        !slice_decimal(k.letter['V'], &c->taker_buy_volume.v) ||
+        !slice_decimal(k.letter['Q'], &c->taker_buy_quote_volume.v) ||
+        !slice_u64(k.letter['n'], &c->trades))
+        return false;
+    c->is_closed = slice_is(k.letter['x'], "true");
+    out->kline_last_trade = trade_id_or_none(k.letter['L']);
+    out->kind = MD_EVENT_KLINE;
+    return binance_candle_valid(c);
+}
+
+bool
+binance_candle_valid(const struct candle *c)
+{
+    return c->open.v > 0 && c->low.v > 0 && c->low.v <= c->open.v && c->low.v <= c->close.v &&
+           c->high.v >= c->open.v && c->high.v >= c->close.v && c->volume.v >= 0 &&
+           c->quote_volume.v >= 0 && c->taker_buy_volume.v >= 0 && c->taker_buy_quote_volume.v >= 0;
+}
+
+static bool
+liquidation_read(const struct values *v, struct md_event *out)
+{
+    struct values o;
+    struct md_forced_order *f = &out->liquidation;
+    if (!inner_read(v->letter['o'], &o) || !symbol_read(o.letter['s'], &out->symbol) ||
+        !slice_decimal(o.letter['q'], &f->quantity.v) ||
+        !slice_decimal(o.letter['p'], &f->price.v) || !time_read(o.letter['T'], &out->time_us) ||
+        o.letter['S'].kind != 's' || f->quantity.v <= 0 || f->price.v <= 0)
+        return false;
+    f->side = slice_is(o.letter['S'], "BUY") ? SIDE_BUY : SIDE_SELL;
+    if (o.letter['z'].kind != 0 && !slice_decimal(o.letter['z'], &f->executed.v))
+        return false;
+    if (o.ap.kind != 0 && !slice_decimal(o.ap, &f->average_price.v))
+        return false;
+    out->kind = MD_EVENT_LIQUIDATION;
+    return f->executed.v >= 0 && f->average_price.v >= 0;
+}
+
 static bool
 message_read(const struct values *v, const struct binance_room *room, struct md_event *out)
 {
     struct slice e = v->letter['e'];
+    /* Streams of all symbols (`!...@arr`) carry other markets too: 1 is USD-M. */
+    if (v->st.kind == 'n' && !slice_is(v->st, "1"))
+        return true;
     if (e.kind == 's') {
         if (slice_is(e, "trade"))
             return trade_read(v, 't', out);
@@ -258,6 +347,10 @@ message_read(const struct values *v, const struct binance_room *room, struct md_
             return quote_read(v, out);
         if (slice_is(e, "markPriceUpdate"))
             return mark_read(v, out);
+        if (slice_is(e, "kline"))
+            return kline_read(v, out);
+        if (slice_is(e, "forceOrder"))
+            return liquidation_read(v, out);
         return true;
     }
     if (v->last_update_id.kind != 0)
@@ -268,23 +361,51 @@ message_read(const struct values *v, const struct binance_room *room, struct md_
     return v->is_result || v->stream.kind != 0;
 }
 
+/* The members of a message, taken out of its envelope. */
+static bool
+values_read(const char *json, size_t length, struct values *v)
+{
+    memset(v, 0, sizeof(*v));
+    struct scan s = {json, json + length};
+    if (!collect(&s, v) || !scan_done(&s))
+        return false;
+    if (v->data.kind != '{')
+        return true;
+    struct slice stream = v->stream, scrip = v->scrip;
+    struct scan inner = {v->data.at, v->data.at + v->data.length};
+    memset(v, 0, sizeof(*v));
+    if (!collect(&inner, v) || v->stream.kind != 0)
+        return false;
+    v->stream = stream;
+    v->scrip = scrip;
+    return true;
+}
+
+bool
+binance_control_read(const char *json, size_t length, struct binance_control *out)
+{
+    struct values v;
+    *out = (struct binance_control){0};
+    if (!values_read(json, length, &v))
+        return false;
+    out->is_shutdown = v.letter['e'].kind == 's' && slice_is(v.letter['e'], "serverShutdown");
+    out->is_answer = v.is_result;
+    out->is_refused = v.is_refused;
+    if (v.id.kind == 'n' && !slice_u64(v.id, &out->id))
+        return false;
+    return true;
+}
+
 enum err
 binance_json(const char *json, size_t length, const struct binance_room *room, struct md_event *out)
 {
     struct values v;
-    memset(&v, 0, sizeof(v));
     *out = (struct md_event){0};
-    struct scan s = {json, json + length};
-    if (!collect(&s, &v) || !scan_done(&s))
+    if (!values_read(json, length, &v))
         return ERR_LINE_INVALID;
-    if (v.data.kind == '{') {
-        struct slice stream = v.stream;
-        struct scan inner = {v.data.at, v.data.at + v.data.length};
-        memset(&v, 0, sizeof(v));
-        if (!collect(&inner, &v) || v.stream.kind != 0)
-            return ERR_LINE_INVALID;
-        v.stream = stream;
-    }
+    /* Trades that were found after the core had gone on without them: for the record only. */
+    if (v.scrip.kind == 's' && slice_is(v.scrip, "late"))
+        return OK;
     if (!message_read(&v, room, out)) {
         *out = (struct md_event){0};
         return ERR_LINE_INVALID;

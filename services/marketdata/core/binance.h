@@ -20,16 +20,28 @@ struct binance_room {
 };
 
 /*
- * Takes @trade, @aggTrade, @bookTicker, @depth (diffs), @markPrice, partial depth and REST
- * snapshots, spot and futures, times in ms or us. MD_EVENT_NONE for well-formed messages of other
- * kinds. Refuses with LINE_INVALID whatever is malformed, lacks a field, or holds more levels than
- * there is room for.
+ * Takes @trade, @aggTrade, @bookTicker, @depth (diffs), @markPrice, @kline, @forceOrder, partial
+ * depth and REST snapshots, spot and futures, times in ms or us. MD_EVENT_NONE for well-formed
+ * messages of other kinds, of other markets (`st`), and for lines marked "scrip":"late". Refuses
+ * with LINE_INVALID whatever is malformed, lacks a field, or holds more levels than there is room
+ * for.
  */
 MUST_USE enum err binance_line(const char *line, size_t length, const struct binance_room *room,
                                struct md_event *out);
 /* The JSON alone, as it comes from a socket. */
 MUST_USE enum err binance_json(const char *json, size_t length, const struct binance_room *room,
                                struct md_event *out);
+/* What is said about the connection rather than the market. */
+struct binance_control {
+    bool is_shutdown;           /* the server is about to close: connect elsewhere now */
+    bool is_answer, is_refused; /* the answer to our message `id` */
+    uint64_t id;
+};
+
+/* For messages that binance_json() found to be none of the market; false when malformed. */
+bool binance_control_read(const char *json, size_t length, struct binance_control *out);
+/* Whether prices are in order and nothing is negative. */
+bool binance_candle_valid(const struct candle *c);
 /* Microseconds from an exchange's ms, us or ns, told apart by size; 0 for what is neither. */
 int64_t binance_time_us(uint64_t value);
 
