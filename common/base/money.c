@@ -45,9 +45,35 @@ decimal_push(int64_t *negated, char digit)
            !__builtin_sub_overflow(*negated, digit - '0', negated);
 }
 
+/* The usual form, read in one pass: up to ten digits, and up to eight behind a point, which cannot
+ * overflow. False for anything else, whatever is wrong with it. */
+static bool
+decimal_plain(const char *text, size_t length, int64_t *out)
+{
+    static const int64_t SCALE[DECIMAL_PLACES + 1] = {100000000, 10000000, 1000000, 100000, 10000,
+                                                      1000,      100,      10,      1};
+    int64_t value = 0;
+    size_t i = 0;
+    while (i < length && is_digit(text[i]))
+        value = value * 10 + (text[i++] - '0');
+    size_t whole = i;
+    if (whole == 0 || whole > 10)
+        return false;
+    if (i < length && text[i] == '.')
+        for (i++; i < length && is_digit(text[i]) && i - whole <= DECIMAL_PLACES; i++)
+            value = value * 10 + (text[i] - '0');
+    size_t places = i - whole - (i > whole);
+    if (i != length || (i > whole && places == 0))
+        return false;
+    *out = value * SCALE[places];
+    return true;
+}
+
 enum err
 decimal_read(const char *text, size_t length, int64_t *out)
 {
+    if (length <= 19 && decimal_plain(text, length, out))
+        return OK;
     bool minus = length > 0 && text[0] == '-';
     if (minus) {
         text++;

@@ -52,6 +52,9 @@ struct topics {
     uint32_t count_by_length[TOPIC_BYTES];
     uint32_t count;
     bool overflowed; /* more than TOPICS_MAX: from then on everything is sent */
+    /* The last question and its answer, since messages come in runs of a topic; "" = none. */
+    char asked[TOPIC_BYTES];
+    bool was_heard;
 };
 
 struct bus_metrics {
@@ -107,6 +110,6 @@ void topics_fini(struct topics *t);
 void topics_add(struct topics *t, const char *topic);
 void topics_remove(struct topics *t, const char *topic);
 /* Whether some followed topic is a prefix of this one. */
-bool topics_heard(const struct topics *t, const char *topic);
+bool topics_heard(struct topics *t, const char *topic);
 
 #endif

@@ -33,6 +33,7 @@ topics_add(struct topics *t, const char *topic)
     size_t length = strlen(topic);
     if (length >= TOPIC_BYTES)
         return; /* longer than anything that is published */
+    t->asked[0] = 0;
     uint64_t hash = map_hash(topic, length);
     uint32_t count = map_get(&t->count_by_hash, hash);
     if (count == MAP_NONE && t->count_by_hash.count == t->count_by_hash.max) {
@@ -50,6 +51,7 @@ topics_remove(struct topics *t, const char *topic)
     size_t length = strlen(topic);
     if (length >= TOPIC_BYTES)
         return;
+    t->asked[0] = 0;
     uint64_t hash = map_hash(topic, length);
     uint32_t count = map_get(&t->count_by_hash, hash);
     if (count == MAP_NONE)
@@ -62,17 +64,27 @@ topics_remove(struct topics *t, const char *topic)
     t->count--;
 }
 
-bool
-topics_heard(const struct topics *t, const char *topic)
+static bool
+is_heard(const struct topics *t, const char *topic, size_t length)
 {
-    if (t->overflowed)
-        return true;
-    if (t->count == 0)
-        return false;
-    size_t length = strlen(topic);
     for (size_t prefix = 0; prefix <= length; prefix++)
         if (t->count_by_length[prefix] != 0 &&
             map_get(&t->count_by_hash, map_hash(topic, prefix)) != MAP_NONE)
             return true;
     return false;
+}
+
+bool
+topics_heard(struct topics *t, const char *topic)
+{
+    if (t->overflowed)
+        return true;
+    if (t->count == 0)
+        return false;
+    if (strcmp(t->asked, topic) != 0) {
+        size_t length = strlen(topic);
+        t->was_heard = is_heard(t, topic, length);
+        memcpy(t->asked, topic, length + 1);
+    }
+    return t->was_heard;
 }

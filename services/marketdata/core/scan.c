@@ -26,11 +26,31 @@ scan_take(struct scan *s, char c)
     return true;
 }
 
+/* What stops a reader: inside a string a quote, a backslash or a control character; between the
+ * values of an object or array a quote or a bracket. Most characters are neither. */
+enum { STOPS_STRING = 1, STOPS_NESTED = 2 };
+static const uint8_t STOPS[256] = {
+    [0 ... 31] = STOPS_STRING, ['"'] = STOPS_STRING | STOPS_NESTED,
+    ['\\'] = STOPS_STRING,     ['{'] = STOPS_NESTED,
+    ['}'] = STOPS_NESTED,      ['['] = STOPS_NESTED,
+    [']'] = STOPS_NESTED,
+};
+
+static inline void
+skip_until(struct scan *s, uint8_t stop)
+{
+    while (s->at < s->end && (STOPS[(unsigned char)*s->at] & stop) == 0)
+        s->at++;
+}
+
 /* Behind the opening quote: moves behind the closing one. */
 static bool
 string_end(struct scan *s)
 {
-    while (s->at < s->end) {
+    for (;;) {
+        skip_until(s, STOPS_STRING);
+        if (s->at == s->end)
+            return false;
         char c = *s->at++;
         if (c == '"')
             return true;
@@ -38,11 +58,10 @@ string_end(struct scan *s)
             if (s->at == s->end)
                 return false;
             s->at++;
-        } else if ((unsigned char)c < 0x20) {
+        } else {
             return false;
         }
     }
-    return false;
 }
 
 static bool
@@ -75,7 +94,10 @@ take_nested(struct scan *s, struct slice *out)
     const char *begin = s->at;
     char open[SCAN_DEPTH_MAX];
     int depth = 0;
-    while (s->at < s->end) {
+    for (;;) {
+        skip_until(s, STOPS_NESTED);
+        if (s->at == s->end)
+            return false;
         char c = *s->at++;
         if (c == '"') {
             if (!string_end(s))
@@ -84,7 +106,7 @@ take_nested(struct scan *s, struct slice *out)
             if (depth == SCAN_DEPTH_MAX)
                 return false;
             open[depth++] = c == '{' ? '}' : ']';
-        } else if (c == '}' || c == ']') {
+        } else {
             if (open[--depth] != c)
                 return false;
             if (depth == 0) {
@@ -93,7 +115,6 @@ take_nested(struct scan *s, struct slice *out)
             }
         }
     }
-    return false;
 }
 
 bool
