@@ -1,42 +1,23 @@
 /*
- * answer.c - questions on the ROUTER: from the core at once, from PostgreSQL when it has answered.
- *
- * Candles: the database has what was closed, memory has what closed a moment ago and what is
- * still open. Where both have one, memory's is the newer.
+ * answer.c - questions on the ROUTER that the core answers at once, and resends. Candles are
+ * answer_klines.c's.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "host/log.h"
 #include "marketdata/shell/serve_priv.h"
 
-#define KLINES_MAX          1000u
-#define KLINES_DEFAULT      500u
-#define KLINES_MERGED       (KLINES_MAX + MD_CLOSED_CANDLES + 1)
-#define DAY_US              INT64_C(86400000000)
-#define MINUTE_US           INT64_C(60000000)
 #define RESEND_MESSAGES_MAX 20000u
 #define RESEND_BYTES_MAX    (512u << 10) /* within what a follower keeps for one frame's lists */
 
-/* A klines question that waits for the database. */
-struct kline_call {
-    struct serve *serve;
-    uint32_t peer;
-    uint64_t corr;
-    struct md_klines_get get;
-};
-
-static void
-reply(struct serve *s, uint32_t peer, enum msg_type type, uint64_t corr, const void *body)
+void
+answer_reply(struct serve *s, uint32_t peer, enum msg_type type, uint64_t corr, const void *body)
 {
     bus_put(s->server, peer, type, corr, body);
     metric_add(s->answered, 1);
 }
 
-static void
-refuse(struct serve *s, uint32_t peer, uint64_t corr, enum err e, const char *field)
+void
+answer_refuse(struct serve *s, uint32_t peer, uint64_t corr, enum err e, const char *field)
 {
     struct refused r = {.error = e, .field = code_of(field)};
     if (err_again(e))
@@ -55,7 +36,7 @@ answer_resend(struct serve *s, const struct bus_in *in)
     const struct md_resend_get *get = &in->msg->md_resend_get;
     const struct md_symbol *y = md_symbol_find(&s->md, get->symbol);
     if (y == NULL) {
-        refuse(s, in->peer, in->msg->corr, ERR_SYMBOL_UNKNOWN, "symbol");
+        answer_refuse(s, in->peer, in->msg->corr, ERR_SYMBOL_UNKNOWN, "symbol");
         return;
     }
     struct md_resent head = {.symbol = get->symbol};
@@ -76,191 +57,10 @@ answer_resend(struct serve *s, const struct bus_in *in)
     }
     /* A frame of its own: the messages belong to this head. */
     bus_flush(s->server);
-    reply(s, in->peer, MSG_md_resent, in->msg->corr, &head);
+    answer_reply(s, in->peer, MSG_md_resent, in->msg->corr, &head);
     if (bytes > 0)
         bus_put_packed(s->server, in->peer, s->packed.data, bytes);
     bus_flush(s->server);
-}
-
-/* ---- Candles ---------------------------------------------------------------------------- */
-
-struct merge {
-    struct candle list[KLINES_MERGED];
-    uint32_t count;
-};
-
-/* In order; one that is there already is replaced. */
-static void
-merge_add(struct merge *m, const struct candle *c, const struct md_klines_get *get)
-{
-    if (c->trades == 0 || (get->from_us != 0 && c->open_time_us < get->from_us) ||
-        (get->to_us != 0 && c->open_time_us > get->to_us))
-        return;
-    uint32_t at = m->count;
-    while (at > 0 && m->list[at - 1].open_time_us > c->open_time_us)
-        at--;
-    if (at > 0 && m->list[at - 1].open_time_us == c->open_time_us) {
-        m->list[at - 1] = *c;
-        return;
-    }
-    if (m->count == KLINES_MERGED)
-        return;
-    memmove(&m->list[at + 1], &m->list[at], (m->count - at) * sizeof(m->list[0]));
-    m->list[at] = *c;
-    m->count++;
-}
-
-static void
-merge_memory(struct merge *m, const struct md_symbol *y, const struct md_klines_get *get)
-{
-    const struct md_candle_slot *slot = &y->candles[get->interval - 1];
-    uint32_t held = slot->closed_count < MD_CLOSED_CANDLES ? slot->closed_count : MD_CLOSED_CANDLES;
-    for (uint32_t i = 0; i < held; i++)
-        merge_add(m, &slot->closed[i], get);
-    merge_add(m, &slot->now, get);
-}
-
-/* An earlier process may have ended inside a candle: by now that interval is over. */
-static void
-close_passed(struct merge *m, enum interval i, int64_t market_us)
-{
-    for (uint32_t n = 0; n < m->count; n++) {
-        if (m->list[n].open_time_us + interval_us(i) <= market_us)
-            m->list[n].is_closed = true;
-    }
-}
-
-static void
-klines_send(const struct kline_call *call, struct merge *m)
-{
-    struct serve *s = call->serve;
-    const struct md_klines_get *get = &call->get;
-    const struct md_symbol *y = md_symbol_find(&s->md, get->symbol);
-    if (y != NULL) {
-        merge_memory(m, y, get);
-        close_passed(m, get->interval, y->market_us);
-    }
-    /* From a start the first ones are wanted, otherwise the last. */
-    uint32_t count = m->count < get->limit ? m->count : get->limit;
-    uint32_t first = get->from_us != 0 ? 0 : m->count - count;
-    struct md_klines answer = {.symbol = get->symbol,
-                               .interval = get->interval,
-                               .candles = &m->list[first],
-                               .candles_count = count};
-    reply(s, call->peer, MSG_md_klines, call->corr, &answer);
-}
-
-static void
-klines_read(void *arg, const struct history_row *rows, uint32_t count)
-{
-    struct kline_call *call = arg;
-    call->serve->kline_calls--;
-    if (rows == NULL) {
-        refuse(call->serve, call->peer, call->corr, ERR_MARKET_UNAVAILABLE, "");
-    } else {
-        struct merge *m = calloc(1, sizeof(*m));
-        CHECK(m != NULL);
-        for (uint32_t i = 0; i < count; i++)
-            merge_add(m, &rows[i].candle, &call->get);
-        klines_send(call, m);
-        free(m);
-    }
-    free(call);
-}
-
-static void
-answer_klines(struct serve *s, const struct bus_in *in)
-{
-    struct md_klines_get get = in->msg->md_klines_get;
-    if (get.limit > KLINES_MAX || get.from_us < 0 || get.to_us < 0) {
-        refuse(s, in->peer, in->msg->corr, ERR_NUMBER_RANGE,
-               get.limit > KLINES_MAX ? "limit" : "from_us");
-        return;
-    }
-    if (md_rules_find(&s->md, get.symbol) == NULL) {
-        refuse(s, in->peer, in->msg->corr, ERR_SYMBOL_UNKNOWN, "symbol");
-        return;
-    }
-    if (get.limit == 0)
-        get.limit = KLINES_DEFAULT;
-    struct kline_call *call = malloc(sizeof(*call));
-    CHECK(call != NULL);
-    *call = (struct kline_call){s, in->peer, in->msg->corr, get};
-    int64_t to_us = get.to_us == 0 ? INT64_MAX : get.to_us;
-    if (s->history == NULL || s->kline_calls == KLINE_CALLS_MAX ||
-        !history_read(s->history, get.symbol, get.interval, get.from_us, to_us, get.limit,
-                      get.from_us != 0, klines_read, call)) {
-        free(call);
-        refuse(s, in->peer, in->msg->corr, ERR_MARKET_UNAVAILABLE, "");
-        return;
-    }
-    s->kline_calls++;
-}
-
-/* ---- What the process before left ------------------------------------------------------- */
-
-/* A symbol's index outlives the call: symbols are never taken away. */
-struct history_call {
-    struct serve *serve;
-    uint32_t index;
-};
-
-static void
-minutes_read(void *arg, const struct history_row *rows, uint32_t count)
-{
-    struct history_call *call = arg;
-    struct md_symbol *y = call->serve->md.symbols[call->index];
-    for (uint32_t i = 0; i < count; i++)
-        md_remember_minute(y, &rows[i].candle);
-    free(call);
-}
-
-static void
-open_read(void *arg, const struct history_row *rows, uint32_t count)
-{
-    struct history_call *call = arg;
-    struct serve_symbol *k = &call->serve->symbols[call->index];
-    struct md_symbol *y = call->serve->md.symbols[call->index];
-    for (uint32_t i = 0; i < count; i++) {
-        md_remember_open(y, rows[i].interval, &rows[i].candle, rows[i].as_of_us);
-        /* A minute that ended while nobody was there to close it still counts for the day. */
-        if (rows[i].interval == INTERVAL_1m && rows[i].candle.open_time_us < k->first_minute_us)
-            md_remember_minute(y, &rows[i].candle);
-    }
-    k->knows_history = rows != NULL;
-    k->asked_history = rows != NULL; /* not answered: ask again */
-    free(call);
-}
-
-static struct history_call *
-history_call(struct serve *s, uint32_t index)
-{
-    struct history_call *call = malloc(sizeof(*call));
-    CHECK(call != NULL);
-    *call = (struct history_call){s, index};
-    return call;
-}
-
-void
-answer_history(struct serve *s, uint32_t index)
-{
-    struct serve_symbol *k = &s->symbols[index];
-    const struct md_symbol *y = s->md.symbols[index];
-    if (s->history == NULL || k->asked_history || k->first_minute_us == 0 ||
-        !history_is_up(s->history))
-        return;
-    struct history_call *open = history_call(s, index), *minutes = history_call(s, index);
-    k->asked_history = true;
-    if (!history_read_open(s->history, y->rules.symbol, k->first_minute_us - DAY_US, open_read,
-                           open)) {
-        free(open);
-        free(minutes);
-        k->asked_history = false;
-        return;
-    }
-    if (!history_read(s->history, y->rules.symbol, INTERVAL_1m, k->first_minute_us - DAY_US,
-                      k->first_minute_us - MINUTE_US, STATS_MINUTES, false, minutes_read, minutes))
-        free(minutes);
 }
 
 /* ---- The door --------------------------------------------------------------------------- */
@@ -276,7 +76,8 @@ answer_msg(void *arg, const struct bus_in *in)
     case MSG_md_symbols_get: {
         enum err e = md_ask(&s->md, in->peer, in->msg, &s->out);
         if (e != OK)
-            refuse(s, in->peer, in->msg->corr, e, e == ERR_NUMBER_RANGE ? "limit" : "symbol");
+            answer_refuse(s, in->peer, in->msg->corr, e,
+                          e == ERR_NUMBER_RANGE ? "limit" : "symbol");
         publish_outbox(s);
         return;
     }
@@ -287,6 +88,6 @@ answer_msg(void *arg, const struct bus_in *in)
         answer_klines(s, in);
         return;
     default:
-        refuse(s, in->peer, in->msg->corr, ERR_WIRE_UNKNOWN, "");
+        answer_refuse(s, in->peer, in->msg->corr, ERR_WIRE_UNKNOWN, "");
     }
 }

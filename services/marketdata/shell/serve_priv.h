@@ -1,5 +1,5 @@
 /*
- * serve_priv.h - the state of the process; shared by serve.c, publish.c and answer.c only.
+ * serve_priv.h - the state of the process; shared by serve.c, publish.c and answer*.c only.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -55,8 +55,13 @@ struct serve {
 
 /* Sends what the core put into the outbox, and empties it. */
 void publish_outbox(struct serve *s);
-/* A question on the ROUTER. */
+/* A question on the ROUTER, and how it is answered or refused. */
 void answer_msg(void *arg, const struct bus_in *in);
+void answer_reply(struct serve *s, uint32_t peer, enum msg_type type, uint64_t corr,
+                  const void *body);
+void answer_refuse(struct serve *s, uint32_t peer, uint64_t corr, enum err e, const char *field);
+/* One for candles. */
+void answer_klines(struct serve *s, const struct bus_in *in);
 /* A new follower of prices hears them at once. */
 void publish_topic(void *arg, const char *topic, bool followed);
 /* Asks the database for what a symbol's earlier process left. */
