@@ -111,6 +111,19 @@ def data_stay(stack):
         check(were[table] == full[table], "no row of %s was lost" % table, were[table], full[table])
 
 
+def candles_of_before(stack):
+    """Candles of each kind; those that the table of before can hold stay when it is back."""
+    stack.sql("SELECT marketdata.partitions_for('{1, 1, 6, 13, 15}', "
+              "'{1709251140000000, 1709251200000000, 1709251200000000, 1709251200000000, "
+              "1708905600000000}')")
+    stack.sql("INSERT INTO marketdata.candle SELECT 'OLDUSDT', width, time_us, 5, 6, 4, 5, 0, 0, "
+              "trades, 0, 0, true, 0 FROM (VALUES (1, 1709251140000000, 3), "
+              "(1, 1709251200000000, 0), (6, 1709251200000000, 3), (13, 1709251200000000, 1), "
+              "(15, 1708905600000000, 9)) AS v(width, time_us, trades)")
+    return lambda: [int(width) for width, in stack.sql(
+        "SELECT width FROM marketdata.candle WHERE symbol = 'OLDUSDT' ORDER BY width")]
+
+
 def rows_of_an_earlier_version(stack, users):
     """Takes the last changes away and gives them back, with the rows staying where they are."""
     for user in users:
@@ -118,7 +131,10 @@ def rows_of_an_earlier_version(stack, users):
     before = [far_orders(user) for user in users]
     for name in reversed(SERVICES):
         stack.stop(name)
+    candles = candles_of_before(stack)
+    check(candles() == [1, 1, 6, 13, 15], "candles of each kind", candles())
     data_stay(stack)
+    check(candles() == [1, 6], "what an earlier table holds of them stays", candles())
     stack.up()
     for user, orders in zip(users, before):
         check(orders and far_orders(user) == orders, "orders are open as before", orders,
