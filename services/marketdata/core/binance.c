@@ -8,13 +8,14 @@
  */
 #include "marketdata/core/binance.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "marketdata/core/scan.h"
 
 /* Values of one message by name. */
 struct values {
-    struct slice letter[128]; /* names of one letter */
+    struct slice letter['z' + 1]; /* names of one letter, 'A' to 'z' */
     struct slice pu, st, ap, last_update_id, bids, asks, stream, data, scrip, id;
     bool is_result, is_refused; /* the answer to a subscription */
 };
@@ -31,11 +32,18 @@ binance_time_us(uint64_t value)
     return 0;
 }
 
+/* Only what is read: most of a small message's cost would be zeros. */
+static void
+values_clear(struct values *v)
+{
+    memset(&v->letter['A'], 0, sizeof(*v) - offsetof(struct values, letter['A']));
+}
+
 static struct slice *
 slot_of(struct values *v, struct slice name)
 {
-    if (name.length == 1 && (unsigned char)name.at[0] < 128)
-        return &v->letter[(unsigned char)name.at[0]];
+    if (name.length == 1)
+        return name.at[0] >= 'A' && name.at[0] <= 'z' ? &v->letter[(int)name.at[0]] : NULL;
     if (slice_is(name, "pu"))
         return &v->pu;
     if (slice_is(name, "st"))
@@ -59,9 +67,10 @@ slot_of(struct values *v, struct slice name)
     return NULL;
 }
 
-/* One object's members. A name that comes twice is refused: which one would be meant? */
+/* One object's members. A name that comes twice is refused: which one would be meant? Those of an
+ * envelope's `data` are taken as if they stood beside it: no name of one is a name of the other. */
 static bool
-collect(struct scan *s, struct values *v)
+collect(struct scan *s, struct values *v, bool is_envelope)
 {
     if (!scan_take(s, '{'))
         return false;
@@ -69,7 +78,15 @@ collect(struct scan *s, struct values *v)
         return true;
     do {
         struct slice name, value;
-        if (!scan_name(s, &name) || !scan_value(s, &value))
+        if (!scan_name(s, &name))
+            return false;
+        if (is_envelope && slice_is(name, "data") && s->at < s->end && *s->at == '{') {
+            if (v->data.kind != 0 || !collect(s, v, false))
+                return false;
+            v->data.kind = '{';
+            continue;
+        }
+        if (!scan_value(s, &value))
             return false;
         struct slice *slot = slot_of(v, name);
         if (slot != NULL) {
@@ -119,7 +136,45 @@ time_read(struct slice s, int64_t *out)
     return *out > 0;
 }
 
-/* [["61737.63000000","0.00000000"],...]; further elements of a level are passed over. */
+/* A level as Binance writes it, `["61737.63000000","0.00000000"]`, in one pass; another form is for
+ * level_read(). */
+static bool
+level_plain(struct scan *s, struct level *out)
+{
+    const char *at = s->at, *end = s->end;
+    if (end - at < 4 || at[0] != '[' || at[1] != '"')
+        return false;
+    const char *price = at + 2;
+    const char *price_end = memchr(price, '"', (size_t)(end - price));
+    if (price_end == NULL || end - price_end < 4 || price_end[1] != ',' || price_end[2] != '"')
+        return false;
+    const char *quantity = price_end + 3;
+    const char *quantity_end = memchr(quantity, '"', (size_t)(end - quantity));
+    if (quantity_end == NULL || end - quantity_end < 2 || quantity_end[1] != ']' ||
+        decimal_read(price, (size_t)(price_end - price), &out->price.v) != OK ||
+        decimal_read(quantity, (size_t)(quantity_end - quantity), &out->quantity.v) != OK)
+        return false;
+    s->at = quantity_end + 2;
+    return true;
+}
+
+/* Further elements of a level are passed over. */
+static bool
+level_read(struct scan *s, struct level *out)
+{
+    struct slice price, quantity, more;
+    if (!scan_take(s, '[') || !scan_value(s, &price) || !scan_take(s, ',') ||
+        !scan_value(s, &quantity))
+        return false;
+    while (scan_take(s, ',')) {
+        if (!scan_value(s, &more))
+            return false;
+    }
+    return scan_take(s, ']') && slice_decimal(price, &out->price.v) &&
+           slice_decimal(quantity, &out->quantity.v);
+}
+
+/* [["61737.63000000","0.00000000"],...] */
 static bool
 levels_read(struct slice list, struct level *out, uint32_t max, uint32_t *count)
 {
@@ -132,17 +187,10 @@ levels_read(struct slice list, struct level *out, uint32_t max, uint32_t *count)
     if (scan_take(&s, ']'))
         return true;
     do {
-        struct slice price, quantity, more;
-        if (*count == max || !scan_take(&s, '[') || !scan_value(&s, &price) ||
-            !scan_take(&s, ',') || !scan_value(&s, &quantity))
+        if (*count == max)
             return false;
-        while (scan_take(&s, ',')) {
-            if (!scan_value(&s, &more))
-                return false;
-        }
         struct level *l = &out[(*count)++];
-        if (!scan_take(&s, ']') || !slice_decimal(price, &l->price.v) || l->price.v <= 0 ||
-            !slice_decimal(quantity, &l->quantity.v) || l->quantity.v < 0)
+        if ((!level_plain(&s, l) && !level_read(&s, l)) || l->price.v <= 0 || l->quantity.v < 0)
             return false;
     } while (scan_take(&s, ','));
     return scan_take(&s, ']');
@@ -262,9 +310,9 @@ mark_read(const struct values *v, struct md_event *out)
 static bool
 inner_read(struct slice object, struct values *out)
 {
-    memset(out, 0, sizeof(*out));
+    values_clear(out);
     struct scan s = {object.at, object.at + object.length};
-    return object.kind == '{' && collect(&s, out);
+    return object.kind == '{' && collect(&s, out, false);
 }
 
 /* -1 where there is no trade in it. */
@@ -361,24 +409,13 @@ message_read(const struct values *v, const struct binance_room *room, struct md_
     return v->is_result || v->stream.kind != 0;
 }
 
-/* The members of a message, taken out of its envelope. */
+/* The members of a message, out of its envelope too. */
 static bool
 values_read(const char *json, size_t length, struct values *v)
 {
-    memset(v, 0, sizeof(*v));
+    values_clear(v);
     struct scan s = {json, json + length};
-    if (!collect(&s, v) || !scan_done(&s))
-        return false;
-    if (v->data.kind != '{')
-        return true;
-    struct slice stream = v->stream, scrip = v->scrip;
-    struct scan inner = {v->data.at, v->data.at + v->data.length};
-    memset(v, 0, sizeof(*v));
-    if (!collect(&inner, v) || v->stream.kind != 0)
-        return false;
-    v->stream = stream;
-    v->scrip = scrip;
-    return true;
+    return collect(&s, v, true) && scan_done(&s);
 }
 
 bool
@@ -419,7 +456,8 @@ binance_line(const char *line, size_t length, const struct binance_room *room, s
     const char *blank = memchr(line, ' ', length);
     uint64_t received;
     *out = (struct md_event){0};
-    if (blank == NULL || !slice_u64((struct slice){line, (size_t)(blank - line), 'n'}, &received) ||
+    if (blank == NULL || blank - line > 20 ||
+        !slice_u64((struct slice){line, (size_t)(blank - line), 'n'}, &received) ||
         binance_time_us(received) == 0)
         return ERR_LINE_INVALID;
     size_t head = (size_t)(blank - line) + 1;

@@ -9,7 +9,7 @@
 
 #include "base/money.h"
 
-static void
+static inline void
 blanks(struct scan *s)
 {
     while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\r' || *s->at == '\n'))
@@ -17,7 +17,7 @@ blanks(struct scan *s)
 }
 
 bool
-scan_take(struct scan *s, char c)
+scan_take_behind_blanks(struct scan *s, char c)
 {
     blanks(s);
     if (s->at == s->end || *s->at != c)

@@ -29,8 +29,18 @@ struct slice {
     char kind; /* 's' string, 'n' number, 'w' true false null, '{' '[' whole; 0 = absent */
 };
 
+/* scan_take() where blanks come first. */
+bool scan_take_behind_blanks(struct scan *s, char c);
 /* Takes a character, after blanks; false when something else stands there. */
-bool scan_take(struct scan *s, char c);
+static inline bool
+scan_take(struct scan *s, char c)
+{
+    if (s->at < s->end && *s->at == c) {
+        s->at++;
+        return true;
+    }
+    return s->at < s->end && (unsigned char)*s->at <= ' ' && scan_take_behind_blanks(s, c);
+}
 /* Takes any one value. */
 bool scan_value(struct scan *s, struct slice *out);
 /* Takes a string with the colon behind it: a member's name. */
