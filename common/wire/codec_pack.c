@@ -16,7 +16,27 @@ pack_write(void *to, const char *data, size_t length)
     struct bytes *out = to;
     if (__builtin_expect(length > out->room - out->length, 0))
         bytes_reserve(out, length);
-    memcpy(out->data + out->length, data, length);
+    uint8_t *at = out->data + out->length;
+    /* Nearly all are a head or a number, of these lengths: copied without a call. */
+    switch (length) {
+    case 1:
+        *at = (uint8_t)*data;
+        break;
+    case 2:
+        memcpy(at, data, 2);
+        break;
+    case 3:
+        memcpy(at, data, 3);
+        break;
+    case 5:
+        memcpy(at, data, 5);
+        break;
+    case 9:
+        memcpy(at, data, 9);
+        break;
+    default:
+        memcpy(at, data, length);
+    }
     out->length += length;
     return 0;
 }
