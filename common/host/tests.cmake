@@ -7,6 +7,11 @@ endforeach()
 target_link_libraries(bus_test PRIVATE scrip_random_msg)
 scrip_unit_test(pg_test ${unit}/pg_test.c ${unit}/pg_main.c LIBS scrip_host LABELS postgres)
 
+foreach(noun fetch ws_client)
+  scrip_unit_test(${noun}_test ${unit}/${noun}_test.c ${unit}/net_stage.c LIBS scrip_net)
+  target_compile_definitions(${noun}_test PRIVATE SCRIP_NET_SERVER="${unit}/net_server.py")
+endforeach()
+
 # The bus next to bare libzmq; see docs/decisions/0003-loop-and-bus.md.
 add_executable(bus_bench EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/bus_bench.c)
 target_link_libraries(bus_bench PRIVATE scrip_host PkgConfig::libzmq)

@@ -2,7 +2,8 @@
  * ws_client.h - WebSocket connections to elsewhere, over libwebsockets on the loop.
  *
  * Pings are answered by themselves with their payload. A connection that is silent is asked with a
- * ping of our own and given up when nothing comes. TLS is always verified.
+ * ping of our own and given up when nothing comes. TLS is always verified. Redirects are not
+ * followed, and a proxy of the environment is not used.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -22,7 +23,7 @@ struct ws_client;  /* one connection */
 
 /* `ca_file` NULL or "" = the system's certificates. NULL with a logged reason. */
 struct ws_clients *ws_clients_open(struct loop *l, const char *ca_file);
-/* Closes all that is still open, without a word. */
+/* Closes all that is still open, without a word. Not from within a callback. */
 void ws_clients_close(struct ws_clients **w);
 
 struct ws_client_options {
@@ -34,7 +35,8 @@ struct ws_client_options {
     void (*on_open)(void *arg);
     /* A whole text message, lent. */
     void (*on_text)(void *arg, const char *text, size_t length);
-    /* Anything that proves the other side to be there: a ping, a pong. NULL = not wanted. */
+    /* What proves the other side to be there without a whole text: a ping, a pong, a part of a
+     * text. NULL = not wanted. */
     void (*on_alive)(void *arg);
     /* It ended, or never opened; `why` is one sentence. The connection is gone after this. */
     void (*on_close)(void *arg, const char *why);
