@@ -24,6 +24,7 @@
  *   now US, wait US                the clock; wait also lets the core notice
  *   limits orders= levels= house= symbols= ledgers= errands= queues= stories=
  *          stale=hold|flag|go_on   starts anew; a story's first line
+ *   removed, watched               BTCUSDT's market is no more; is listened to (again)
  *   venue first|participant|off    how the house trades, before anything else
  *   outbox N                       room for N messages, so that the core has to pause
  *   show book                      the book, best prices first: users' orders, then the house
@@ -537,15 +538,44 @@ clock_set(struct driver *d, const char *line, struct scenario_out *out)
     drain(d, out);
 }
 
+static void
+market_listed(struct driver *d, const char *line, struct scenario_out *out)
+{
+    if (scenario_is(line, "removed"))
+        match_unwatch(d->match, code_of("BTCUSDT"), d->now_us);
+    else
+        match_watch(d->match, code_of("BTCUSDT"), d->now_us, &d->out);
+    say_outs(d, out);
+}
+
 static const struct {
     const char *word;
     void (*run)(struct driver *d, const char *line, struct scenario_out *out);
-} words[] = {{"ledger", ledger}, {"begin", begin},     {"hello", hello},   {"synced", synced},
-             {"buy", order},     {"sell", order},      {"pull", pull},     {"frames", frames},
-             {"snapshot", book}, {"book", book},       {"depth", depth},   {"quote", quote},
-             {"trade", trade},   {"beat", beat},       {"now", clock_set}, {"wait", clock_set},
-             {"limits", limits}, {"venue", venue},     {"outbox", outbox}, {"show", show},
-             {"trim", trim},     {"explain", explain}, {"mark", mark}};
+} words[] = {{"ledger", ledger},
+             {"begin", begin},
+             {"hello", hello},
+             {"synced", synced},
+             {"buy", order},
+             {"sell", order},
+             {"pull", pull},
+             {"frames", frames},
+             {"snapshot", book},
+             {"book", book},
+             {"depth", depth},
+             {"quote", quote},
+             {"trade", trade},
+             {"beat", beat},
+             {"now", clock_set},
+             {"wait", clock_set},
+             {"limits", limits},
+             {"venue", venue},
+             {"outbox", outbox},
+             {"show", show},
+             {"trim", trim},
+             {"explain", explain},
+             {"mark", mark},
+             {"removed", market_listed},
+             {"watched", market_listed}};
 
 static void
 driver_input(void *state, const char *line, struct scenario_out *out)

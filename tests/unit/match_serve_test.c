@@ -64,6 +64,7 @@ on_question(void *arg, const struct bus_in *in)
     (void)arg;
     if (in->msg->type == MSG_md_symbols_get) {
         const struct symbol_rules rules = {.symbol = code_of(SYMBOL),
+                                           .is_trading = true,
                                            .base_asset = code_of("BTC"),
                                            .quote_asset = code_of("USDT")};
         const struct md_symbols symbols = {.symbols = &rules, .symbols_count = 1};

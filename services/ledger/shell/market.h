@@ -1,7 +1,8 @@
 /*
  * market.h - what the ledger has to know of the market: the symbols' rules and their last prices.
  *
- * Prices are only judged by at admission; the one that was used is in the journaled command.
+ * Both are only judged by at admission; what was used is in the journaled command. The rules are
+ * those of a file until market data tells its list, and again whenever that has another version.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,7 +25,8 @@ struct market_options {
 MUST_USE enum err market_rules(struct ledger *l, const char *path);
 /* Follows prices, and asks for those that nobody has told yet. NULL, logged, when it cannot. */
 struct market *market_open(const struct market_options *o);
-/* Whether every symbol's price is known, or was asked for in vain. */
+/* Whether the list of symbols was told, and every symbol's price is known, or was asked for in
+ * vain. */
 bool market_is_loaded(const struct market *m);
 void market_close(struct market **m);
 

@@ -70,7 +70,7 @@ enum venue {
 };
 
 enum house_state {
-    HOUSE_UNKNOWN,  /* nothing was ever heard of this symbol's market */
+    HOUSE_UNKNOWN,  /* nothing was ever heard of this symbol's market, or it is no more */
     HOUSE_AWAITING, /* withdrawn until a snapshot comes */
     HOUSE_LIVE
 };

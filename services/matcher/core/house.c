@@ -21,6 +21,8 @@ house_symbol(const struct msg *m)
         return &m->md_book.symbol;
     case MSG_md_mark:
         return &m->md_mark.symbol;
+    case MSG_md_liquidation:
+        return &m->md_liquidation.symbol;
     case MSG_md_beat:
         return &m->md_beat.symbol;
     default:
@@ -42,6 +44,8 @@ sequence_of(const struct msg *m)
         return m->md_book.sequence;
     case MSG_md_mark:
         return m->md_mark.sequence;
+    case MSG_md_liquidation:
+        return m->md_liquidation.sequence;
     case MSG_md_beat:
         return m->md_beat.sequence;
     default:
@@ -68,6 +72,15 @@ house_lose(struct books *s, struct book *b)
         h->lost_us = s->now_us;
     h->state = HOUSE_AWAITING;
     return HOUSE_LOST;
+}
+
+void
+house_withdraw(struct books *s, struct book *b)
+{
+    hide(s, b);
+    if (b->house.state == HOUSE_LIVE)
+        b->house.lost_us = s->now_us;
+    b->house.state = HOUSE_UNKNOWN;
 }
 
 int64_t

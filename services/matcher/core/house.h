@@ -14,6 +14,8 @@
  * on a book that may be wrong, or stays as it was last. What it misses it gets with the snapshot.
  *
  *   UNKNOWN --any message--> AWAITING --md_book--> LIVE --gap, fall back, silence--> AWAITING
+ *      ^                         |                   |
+ *      +---- the symbol is removed ------------------+
  *
  * The caller keeps messages that arrive while a book is AWAITING and gives them again, in order,
  * after the snapshot: those that the snapshot covers are skipped here.
@@ -33,9 +35,12 @@ enum house_outcome {
 
 /* The symbol of a market message that a book listens to; NULL for other messages. */
 const code_t *house_symbol(const struct msg *m);
-/* Applies md_trade, md_quote, md_depth, md_mark, md_book or md_beat of the book's symbol. A md_book
+/* Applies md_trade, md_quote, md_depth, md_mark, md_liquidation, md_book or md_beat of the book's symbol. A md_book
  * with a `corr` answers a question, and is not part of the numbered stream. */
 enum house_outcome house_apply(struct books *s, struct book *b, const struct msg *m);
+/* Its market is no more: the house is withdrawn, and asks for nothing until somebody speaks of the
+ * symbol again. */
+void house_withdraw(struct books *s, struct book *b);
 /* The house awaits a snapshot from here on. */
 enum house_outcome house_lose(struct books *s, struct book *b);
 

@@ -136,6 +136,18 @@ tell_prices(struct match *m, const struct book *b)
 }
 
 void
+match_unwatch(struct match *m, code_t symbol, int64_t now_us)
+{
+    uint32_t book;
+    (void)symbol_key(m, &symbol, &book);
+    if (book == MAP_NONE || m->book[book].house.state == HOUSE_UNKNOWN)
+        return;
+    m->now_us = m->books.now_us = now_us;
+    house_withdraw(&m->books, &m->book[book]);
+    tell_prices(m, &m->book[book]);
+}
+
+void
 match_set_venue(struct match *m, code_t symbol, enum venue venue)
 {
     uint32_t book = book_of(m, &symbol);

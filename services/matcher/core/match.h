@@ -155,6 +155,9 @@ match_next_us(const struct match *m)
 }
 /* Begins to listen to a symbol: asks for its snapshot. */
 void match_watch(struct match *m, code_t symbol, int64_t now_us, struct outbox *out);
+/* A symbol's market is no more: what rests stays, with the house withdrawn, until the market speaks
+ * again or is listened to anew. */
+void match_unwatch(struct match *m, code_t symbol, int64_t now_us);
 /* How the house trades in a symbol; to be said before any order of it comes. */
 void match_set_venue(struct match *m, code_t symbol, enum venue venue);
 /* A frame of this peer could not be read: its session is lost. */

@@ -6,6 +6,7 @@
 #include "matcher/shell/market.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/log.h"
 #include "host/metrics.h"
@@ -15,9 +16,10 @@
 #define LISTS_BYTES  (1u << 20) /* of one held message */
 #define ASK_AGAIN_US 500000
 
-/* Messages of a symbol that wait for its snapshot. */
+/* Of a symbol. */
 struct held {
-    struct bytes bytes;
+    struct bytes bytes; /* messages that wait for its snapshot */
+    bool is_removed;    /* what is still said of it is not listened to */
 };
 
 struct market {
@@ -26,27 +28,20 @@ struct market {
     struct held *held; /* by the number of the book */
     struct arena lists;
     bool has_symbols;
+    uint64_t version; /* of the list of symbols */
+    code_t *listed;   /* symbols that are traded, by name */
+    uint32_t listed_count;
     int64_t symbols_asked_us;
     uint64_t asked, answered;
     struct metric *m_held, *m_overflows, *m_refused;
 };
-
-static bool
-is_waiting(const struct market *m, const code_t *symbol, uint32_t *book)
-{
-    const struct book *b = match_book(m->o.match, *symbol);
-    if (b == NULL)
-        return false;
-    *book = b->number;
-    return b->house.state == HOUSE_AWAITING;
-}
 
 /* Beats say nothing that a snapshot would not; books are whole by themselves. */
 static bool
 is_held(const struct msg *msg)
 {
     return msg->type == MSG_md_trade || msg->type == MSG_md_quote || msg->type == MSG_md_depth ||
-           msg->type == MSG_md_mark;
+           msg->type == MSG_md_mark || msg->type == MSG_md_liquidation;
 }
 
 static void
@@ -62,21 +57,89 @@ hold(struct market *m, uint32_t book, const struct msg *msg)
     bytes_free(held);
 }
 
+/* ---- The list of symbols ------------------------------------------------------------------ */
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(((const code_t *)a)->text, ((const code_t *)b)->text);
+}
+
+static bool
+is_listed(const code_t *list, uint32_t count, const code_t *symbol)
+{
+    return count > 0 && bsearch(symbol, list, count, sizeof *list, by_name) != NULL;
+}
+
+static void
+ask_symbols(struct market *m)
+{
+    const struct md_symbols_get get = {0};
+    m->symbols_asked_us = loop_steady_us(m->o.loop);
+    bus_put(m->ask, 0, MSG_md_symbols_get, 0, &get);
+}
+
+/* Only what is traded is listened to: a market that was removed, or stands still, has no house. */
+static void
+listen(struct market *m, code_t symbol, bool is_traded)
+{
+    const struct book *b = match_book(m->o.match, symbol);
+    if (b != NULL) {
+        m->held[b->number].is_removed = !is_traded;
+        bytes_free(&m->held[b->number].bytes);
+    }
+    m->o.on_symbol(m->o.arg, symbol, is_traded);
+}
+
+static void
+on_symbols(struct market *m, const struct md_symbols *symbols)
+{
+    if (m->has_symbols && symbols->version == m->version)
+        return;
+    uint32_t count = 0;
+    code_t *list = calloc(symbols->symbols_count + 1, sizeof *list);
+    CHECK(list != NULL);
+    for (uint32_t i = 0; i < symbols->symbols_count; i++)
+        if (symbols->symbols[i].is_trading)
+            list[count++] = symbols->symbols[i].symbol;
+    for (uint32_t i = 0; i < m->listed_count; i++)
+        if (!is_listed(list, count, &m->listed[i]))
+            listen(m, m->listed[i], false);
+    for (uint32_t i = 0; i < count; i++)
+        if (!is_listed(m->listed, m->listed_count, &list[i]))
+            listen(m, list[i], true);
+    free(m->listed);
+    m->listed = list;
+    m->listed_count = count;
+    m->has_symbols = true;
+    m->version = symbols->version;
+    log_line(LOG_INFO, "symbols", "version=%llu count=%u", (unsigned long long)m->version, count);
+}
+
+/* ---- The stream --------------------------------------------------------------------------- */
+
 static void
 on_follow(void *arg, const struct bus_in *in)
 {
     struct market *m = arg;
     const struct msg *msg = in->msg;
+    if (msg->type == MSG_md_symbols_beat) {
+        if (!m->has_symbols || msg->md_symbols_beat.version != m->version)
+            ask_symbols(m);
+        return;
+    }
     const code_t *symbol = house_symbol(msg);
-    uint32_t book;
     if (symbol == NULL)
         return;
-    if (is_held(msg) && is_waiting(m, symbol, &book)) {
-        hold(m, book, msg);
+    const struct book *b = match_book(m->o.match, *symbol);
+    if (b != NULL && m->held[b->number].is_removed)
+        return;
+    if (b != NULL && is_held(msg) && b->house.state == HOUSE_AWAITING) {
+        hold(m, b->number, msg);
         return;
     }
     m->o.on_tick(m->o.arg, msg);
-    const struct book *b = match_book(m->o.match, *symbol);
+    b = match_book(m->o.match, *symbol);
     if (b == NULL)
         return;
     if (b->house.state == HOUSE_AWAITING && is_held(msg))
@@ -104,21 +167,13 @@ replay(struct market *m, uint32_t book)
 static void
 on_book(struct market *m, const struct msg *msg)
 {
-    m->o.on_tick(m->o.arg, msg);
     const struct book *b = match_book(m->o.match, msg->md_book.symbol);
+    if (b != NULL && m->held[b->number].is_removed)
+        return;
+    m->o.on_tick(m->o.arg, msg);
+    b = match_book(m->o.match, msg->md_book.symbol);
     if (b != NULL && b->house.state == HOUSE_LIVE)
         replay(m, b->number);
-}
-
-static void
-on_symbols(struct market *m, const struct md_symbols *symbols)
-{
-    if (m->has_symbols)
-        return;
-    m->has_symbols = true;
-    for (uint32_t i = 0; i < symbols->symbols_count; i++)
-        m->o.on_symbol(m->o.arg, symbols->symbols[i].symbol);
-    log_line(LOG_INFO, "symbols", "count=%u", symbols->symbols_count);
 }
 
 static void
@@ -157,9 +212,7 @@ market_time(struct market *m)
     int64_t now_us = loop_steady_us(m->o.loop);
     if (m->has_symbols || (m->symbols_asked_us != 0 && now_us - m->symbols_asked_us < ASK_AGAIN_US))
         return;
-    m->symbols_asked_us = now_us;
-    const struct md_symbols_get get = {0};
-    bus_put(m->ask, 0, MSG_md_symbols_get, 0, &get);
+    ask_symbols(m);
 }
 
 struct market *
@@ -194,6 +247,7 @@ market_open(const struct market_options *o)
         return NULL;
     }
     bus_follow(m->follow, "t.");
+    bus_follow(m->follow, "s.");
     market_time(m);
     return m;
 }
@@ -208,6 +262,7 @@ market_close(struct market **m)
     for (uint32_t i = 0; i < (*m)->o.symbols_max; i++)
         bytes_free(&(*m)->held[i].bytes);
     free((*m)->held);
+    free((*m)->listed);
     free((*m)->lists.bytes);
     free(*m);
     *m = NULL;

@@ -2,7 +2,8 @@
  * market.h - the market's stream and its snapshots, in the order in which the core wants them.
  *
  * Follows "t." of marketdata and asks it for snapshots. While a symbol's house waits for one, its
- * messages are kept here, and given to the core behind the snapshot.
+ * messages are kept here, and given to the core behind the snapshot. Which symbols are traded is
+ * asked at the start and whenever marketdata tells another version of its list.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -23,7 +24,8 @@ struct market_options {
     const struct match *match;
     void *arg;
     void (*on_tick)(void *arg, const struct msg *m); /* for match_apply() */
-    void (*on_symbol)(void *arg, code_t symbol);     /* for match_watch() */
+    /* For match_watch() and match_unwatch(). */
+    void (*on_symbol)(void *arg, code_t symbol, bool is_traded);
 };
 
 /* NULL with a logged reason. */

@@ -175,9 +175,15 @@ on_tick(void *arg, const struct msg *m)
 }
 
 static void
-on_symbol(void *arg, code_t symbol)
+on_symbol(void *arg, code_t symbol, bool is_traded)
 {
     struct serve *s = arg;
+    if (!is_traded) {
+        carry_out_due(s);
+        match_unwatch(s->match, symbol, loop_now_us(s->host->loop));
+        drain(s);
+        return;
+    }
     match_watch(s->match, symbol, loop_now_us(s->host->loop), &s->out);
     send_outs(s);
 }
