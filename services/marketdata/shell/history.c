@@ -1,8 +1,11 @@
 /*
- * history.c - the candle table: one upsert a batch, one pipelined connection each way.
+ * history.c - the candle table written: one upsert a batch, one pipelined connection each way.
  *
  * A batch in flight keeps its rows in the queue; they leave it when the commit is known. What is
  * unknown (a broken connection) is written again: an upsert may be repeated.
+ *
+ * Partitions are made ahead every few minutes. A batch with candles of other times, such as those
+ * of a recording, makes theirs first, in its own transaction.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,58 +18,37 @@
 
 #include "host/log.h"
 #include "host/metrics.h"
-#include "host/pg.h"
-#include "host/pg_array.h"
+#include "marketdata/shell/history_priv.h"
 
-#define BATCH_MAX      2000u
-#define WRITE_EVERY_MS 500
-#define OPEN_EVERY_MS  5000
-#define RETRY_MS       5000
-#define ROWS_MAX       1500u
+#define BATCH_MAX          2000u
+#define WRITE_EVERY_MS     500
+#define OPEN_EVERY_MS      5000
+#define RETRY_MS           5000
+#define KEEP_EVERY_MS      300000
+#define PARTITIONS_SEEN    256u
+#define LOCK_NOT_AVAILABLE "55P03" /* somebody reads: tried again in the next round */
+#define PLACE_HOUR_US      INT64_C(3600000000)
+#define PLACE_DAY_US       (24 * PLACE_HOUR_US)
 
-enum column {
-    C_SYMBOL,
-    C_WIDTH,
-    C_OPEN_TIME,
-    C_OPEN,
-    C_HIGH,
-    C_LOW,
-    C_CLOSE,
-    C_VOLUME,
-    C_QUOTE_VOLUME,
-    C_TRADES,
-    C_TAKER_BUY,
-    C_TAKER_BUY_QUOTE,
-    C_IS_CLOSED,
-    C_AS_OF,
-    COLUMNS
-};
-
-#define COLUMN_LIST                                                                                \
-    "symbol, width, open_time_us, open, high, low, close, volume, quote_volume, trades, "          \
-    "taker_buy_volume, taker_buy_quote_volume, is_closed, as_of_us"
-
-/* The same candle may come twice in a batch, when a recording is played round and round. */
+/* The same candle may come twice in a batch, when a recording is played round and round. What the
+ * exchange gave (is_final) stays, and so does a closed candle that has more trades: one of which
+ * this process has seen only a part. */
 static const char write_sql[] =
     "INSERT INTO marketdata.candle (" COLUMN_LIST ") "
     "SELECT DISTINCT ON (symbol, width, open_time_us) " COLUMN_LIST " "
     "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) WITH ORDINALITY "
-    "AS r(" COLUMN_LIST ", n) ORDER BY symbol, width, open_time_us, n DESC "
+    "AS r(" COLUMN_LIST ", n) ORDER BY symbol, width, open_time_us, is_closed DESC, trades DESC, "
+    "n DESC "
     "ON CONFLICT (symbol, width, open_time_us) DO UPDATE SET open = excluded.open, "
     "high = excluded.high, low = excluded.low, close = excluded.close, volume = excluded.volume, "
     "quote_volume = excluded.quote_volume, trades = excluded.trades, "
     "taker_buy_volume = excluded.taker_buy_volume, "
     "taker_buy_quote_volume = excluded.taker_buy_quote_volume, is_closed = excluded.is_closed, "
-    "as_of_us = excluded.as_of_us WHERE excluded.is_closed OR NOT candle.is_closed";
-
-static const char first_sql[] = "SELECT " COLUMN_LIST " FROM marketdata.candle WHERE symbol = $1 "
-                                "AND width = $2 AND open_time_us BETWEEN $3 AND $4 "
-                                "ORDER BY open_time_us LIMIT $5";
-static const char last_sql[] = "SELECT * FROM (SELECT " COLUMN_LIST " FROM marketdata.candle "
-                               "WHERE symbol = $1 AND width = $2 AND open_time_us BETWEEN $3 AND "
-                               "$4 ORDER BY open_time_us DESC LIMIT $5) AS r ORDER BY open_time_us";
-static const char open_sql[] = "SELECT " COLUMN_LIST " FROM marketdata.candle WHERE symbol = $1 "
-                               "AND open_time_us >= $2 AND NOT is_closed ORDER BY open_time_us";
+    "as_of_us = excluded.as_of_us WHERE NOT candle.is_final AND (NOT candle.is_closed OR "
+    "(excluded.is_closed AND excluded.trades >= candle.trades))";
+static const char partitions_sql[] = "SELECT marketdata.partitions_for($1, $2)";
+static const char ahead_sql[] = "SELECT marketdata.partitions_ahead($1, $2)";
+static const char drop_sql[] = "SELECT marketdata.seconds_drop($1)";
 
 static const Oid write_types[COLUMNS] = {
     PG_TEXT_ARRAY, PG_INT2_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY,
@@ -77,13 +59,19 @@ static const enum pg_oid elements[COLUMNS] = {
     PG_TEXT, PG_INT2, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8,
     PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_BOOL, PG_INT8,
 };
-static const Oid range_types[] = {PG_TEXT, PG_INT2, PG_INT8, PG_INT8, PG_INT8};
-static const Oid open_types[] = {PG_TEXT, PG_INT8};
+static const Oid partitions_types[] = {PG_INT2_ARRAY, PG_INT8_ARRAY};
+static const Oid ahead_types[] = {PG_INT8, PG_BOOL};
+
+/* A time that is known to have its partition: an hour of 1s candles, a day of others. */
+struct place {
+    enum { PLACE_SECONDS, PLACE_MINUTES, PLACE_HOURS } kind;
+    int64_t number;
+};
 
 struct history {
     struct history_options o;
     struct pg *writer, *reader;
-    struct loop_timer *write_timer, *open_timer;
+    struct loop_timer *write_timer, *open_timer, *keep_timer;
     /* Closed candles: a ring. */
     struct history_row *queue;
     uint32_t queue_at, queue_count;
@@ -91,22 +79,84 @@ struct history {
     bool is_writing, has_failed, wants_open, is_making_batch;
     uint32_t batch_rows;
     struct pg_array columns[COLUMNS];
+    /* Places that rows of batches had: a ring. Those that are new go with the batch. */
+    struct place seen[PARTITIONS_SEEN];
+    uint32_t seen_count; /* ever */
+    struct pg_array new_widths, new_times;
+    int64_t newest_second_us; /* opening time of the newest 1s candle */
     void (*flush_done)(void *arg);
     struct metric *written, *dropped, *waiting, *failures;
 };
 
-struct read_call {
-    history_answer *answer;
-    void *arg;
-};
-
 static void write_now(struct history *h);
+
+/* ---- Partitions ------------------------------------------------------------------------- */
+
+static struct place
+place_of(enum interval i, int64_t open_us)
+{
+    if (i == INTERVAL_1s)
+        return (struct place){PLACE_SECONDS, open_us / PLACE_HOUR_US};
+    bool is_minutes = i == INTERVAL_1m || i == INTERVAL_3m || i == INTERVAL_5m;
+    return (struct place){is_minutes ? PLACE_MINUTES : PLACE_HOURS, open_us / PLACE_DAY_US};
+}
+
+static void
+place_need(struct history *h, enum interval i, int64_t open_us)
+{
+    struct place wanted = place_of(i, open_us);
+    uint32_t held = h->seen_count < PARTITIONS_SEEN ? h->seen_count : PARTITIONS_SEEN;
+    for (uint32_t n = 0; n < held; n++) {
+        if (h->seen[n].kind == wanted.kind && h->seen[n].number == wanted.number)
+            return;
+    }
+    h->seen[h->seen_count++ % PARTITIONS_SEEN] = wanted;
+    pg_array_int2(&h->new_widths, (int16_t)i);
+    pg_array_int8(&h->new_times, open_us);
+}
+
+static void
+partitions_refused(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    (void)arg;
+    const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (outcome == PG_FAILED && (state == NULL || strcmp(state, LOCK_NOT_AVAILABLE) != 0))
+        log_line(LOG_ERROR, "candle_partitions_refused", "sqlstate=%s message=\"%s\"",
+                 state == NULL ? "?" : state,
+                 result == NULL ? "?" : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+}
+
+/* What is old is told by the market: a recording of last year keeps its own last hours. */
+void
+history_keep(struct history *h)
+{
+    if (!pg_is_up(h->writer))
+        return;
+    int64_t now_us = loop_now_us(h->o.loop), keep_us = h->o.keep_1s_us;
+    char now[24], before[24];
+    snprintf(now, sizeof(now), "%" PRId64, now_us);
+    const char *ahead[] = {now, keep_us > 0 ? "t" : "f"};
+    pg_send_prepared(h->writer, "ahead", 2, ahead, NULL, NULL, true, partitions_refused, h);
+    pg_sync(h->writer, NULL, NULL);
+    int64_t newest_us = keep_us > 0 ? h->newest_second_us : now_us;
+    snprintf(before, sizeof(before), "%" PRId64, newest_us - keep_us);
+    const char *drop[] = {before};
+    pg_send_prepared(h->writer, "drop", 1, drop, NULL, NULL, true, partitions_refused, h);
+    pg_sync(h->writer, NULL, NULL);
+}
+
+static void
+on_keep_time(void *arg)
+{
+    history_keep(arg);
+}
 
 /* ---- Writing ---------------------------------------------------------------------------- */
 
 static void
 batch_add(struct history *h, const struct history_row *r)
 {
+    place_need(h, r->interval, r->candle.open_time_us);
     const struct candle *c = &r->candle;
     struct pg_array *a = h->columns;
     pg_array_text(&a[C_SYMBOL], r->symbol.text);
@@ -126,9 +176,27 @@ batch_add(struct history *h, const struct history_row *r)
     h->batch_rows++;
 }
 
+/* Candles of 1s are kept for hours, where they are kept at all, and give way to all others. */
+static bool
+second_is_kept(struct history *h, const struct history_row *row)
+{
+    int64_t open_us = row->candle.open_time_us;
+    if (!row->candle.is_closed || open_us <= h->newest_second_us - h->o.keep_1s_us)
+        return false;
+    if (h->queue_count >= h->o.queue_max / 2) {
+        metric_add(h->dropped, 1);
+        return false;
+    }
+    if (open_us > h->newest_second_us)
+        h->newest_second_us = open_us;
+    return true;
+}
+
 void
 history_put(struct history *h, const struct history_row *row)
 {
+    if (row->interval == INTERVAL_1s && (h->o.keep_1s_us == 0 || !second_is_kept(h, row)))
+        return;
     if (!row->candle.is_closed) {
         if (h->is_making_batch)
             batch_add(h, row);
@@ -177,13 +245,16 @@ write_synced(void *arg, enum pg_outcome outcome, const PGresult *result)
         h->queue_count -= h->in_flight;
     } else {
         metric_add(h->failures, 1);
+        h->seen_count = 0; /* a partition may be gone */
         loop_timer_again(h->write_timer, RETRY_MS);
     }
     h->in_flight = 0;
     bool is_stuck = h->has_failed || outcome != PG_ROWS;
     h->has_failed = false;
     metric_set(h->waiting, h->queue_count);
-    if (h->flush_done != NULL && (h->queue_count > 0 || h->wants_open) && !is_stuck)
+    bool is_wanted =
+        h->flush_done != NULL ? h->queue_count > 0 || h->wants_open : h->queue_count >= BATCH_MAX;
+    if (is_wanted && !is_stuck)
         write_now(h);
     else
         flushed(h);
@@ -194,6 +265,8 @@ batch_make(struct history *h)
 {
     for (int i = 0; i < COLUMNS; i++)
         pg_array_clear(&h->columns[i]);
+    pg_array_clear(&h->new_widths);
+    pg_array_clear(&h->new_times);
     h->batch_rows = 0;
     h->in_flight = h->queue_count < BATCH_MAX ? h->queue_count : BATCH_MAX;
     for (uint32_t i = 0; i < h->in_flight; i++)
@@ -204,6 +277,32 @@ batch_make(struct history *h)
         h->o.on_open_wanted(h->o.arg);
         h->is_making_batch = false;
     }
+}
+
+/* Arrays as parameters of a statement; a refusal ends the transaction. */
+static bool
+arrays_send(struct history *h, const char *statement, struct pg_array *const *arrays, int count)
+{
+    const char *values[COLUMNS];
+    int lengths[COLUMNS], formats[COLUMNS];
+    for (int i = 0; i < count; i++) {
+        values[i] = pg_array_value(arrays[i]);
+        lengths[i] = pg_array_length(arrays[i]);
+        formats[i] = 1;
+    }
+    return pg_send_prepared(h->writer, statement, count, values, lengths, formats, true,
+                            write_answer, h);
+}
+
+static bool
+batch_send(struct history *h)
+{
+    struct pg_array *const places[] = {&h->new_widths, &h->new_times};
+    struct pg_array *columns[COLUMNS];
+    for (int i = 0; i < COLUMNS; i++)
+        columns[i] = &h->columns[i];
+    return (h->new_widths.count == 0 || arrays_send(h, "partitions", places, 2)) &&
+           arrays_send(h, "candles", columns, COLUMNS);
 }
 
 static void
@@ -220,16 +319,7 @@ write_now(struct history *h)
         flushed(h);
         return;
     }
-    const char *values[COLUMNS];
-    int lengths[COLUMNS], formats[COLUMNS];
-    for (int i = 0; i < COLUMNS; i++) {
-        values[i] = pg_array_value(&h->columns[i]);
-        lengths[i] = pg_array_length(&h->columns[i]);
-        formats[i] = 1;
-    }
-    h->is_writing = pg_send_prepared(h->writer, "candles", COLUMNS, values, lengths, formats, true,
-                                     write_answer, h) &&
-                    pg_sync(h->writer, write_synced, h);
+    h->is_writing = batch_send(h) && pg_sync(h->writer, write_synced, h);
     if (!h->is_writing) {
         h->in_flight = 0;
         flushed(h);
@@ -259,102 +349,6 @@ history_flush(struct history *h, void (*done)(void *arg))
     write_now(h);
 }
 
-/* ---- Reading ---------------------------------------------------------------------------- */
-
-static int64_t
-number_at(const PGresult *result, int row, enum column column)
-{
-    return pg_read_int(PQgetvalue(result, row, column), PQgetlength(result, row, column));
-}
-
-static bool
-row_read(const PGresult *result, int row, struct history_row *out)
-{
-    const char *symbol = PQgetvalue(result, row, C_SYMBOL);
-    int64_t width = number_at(result, row, C_WIDTH);
-    if (code_from(symbol, (size_t)PQgetlength(result, row, C_SYMBOL), &out->symbol) != OK ||
-        width < 1 || width > (int64_t)INTERVALS)
-        return false;
-    out->interval = (enum interval)width;
-    out->as_of_us = number_at(result, row, C_AS_OF);
-    out->candle = (struct candle){
-        .open_time_us = number_at(result, row, C_OPEN_TIME),
-        .open = {number_at(result, row, C_OPEN)},
-        .high = {number_at(result, row, C_HIGH)},
-        .low = {number_at(result, row, C_LOW)},
-        .close = {number_at(result, row, C_CLOSE)},
-        .volume = {number_at(result, row, C_VOLUME)},
-        .quote_volume = {number_at(result, row, C_QUOTE_VOLUME)},
-        .trades = (uint64_t)number_at(result, row, C_TRADES),
-        .taker_buy_volume = {number_at(result, row, C_TAKER_BUY)},
-        .taker_buy_quote_volume = {number_at(result, row, C_TAKER_BUY_QUOTE)},
-        .is_closed = *PQgetvalue(result, row, C_IS_CLOSED) != 0,
-    };
-    return true;
-}
-
-static void
-read_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
-{
-    struct read_call call = *(struct read_call *)arg;
-    free(arg);
-    if (outcome != PG_ROWS) {
-        call.answer(call.arg, NULL, 0);
-        return;
-    }
-    int count = PQntuples(result);
-    if (count > (int)ROWS_MAX)
-        count = (int)ROWS_MAX;
-    struct history_row *rows = calloc((size_t)count + 1, sizeof(*rows));
-    CHECK(rows != NULL);
-    uint32_t read = 0;
-    for (int i = 0; i < count; i++)
-        read += row_read(result, i, &rows[read]);
-    call.answer(call.arg, rows, read);
-    free(rows);
-}
-
-static bool
-read_send(struct history *h, const char *statement, int count, const char *const *values,
-          history_answer *answer, void *arg)
-{
-    if (!pg_is_up(h->reader))
-        return false;
-    struct read_call *call = malloc(sizeof(*call));
-    CHECK(call != NULL);
-    *call = (struct read_call){answer, arg};
-    if (!pg_send_prepared(h->reader, statement, count, values, NULL, NULL, true, read_answer,
-                          call)) {
-        free(call);
-        return false;
-    }
-    pg_sync(h->reader, NULL, NULL);
-    return true;
-}
-
-bool
-history_read(struct history *h, code_t symbol, enum interval i, int64_t from_us, int64_t to_us,
-             uint32_t limit, bool from_start, history_answer *answer, void *arg)
-{
-    char width[12], from[24], to[24], most[12];
-    snprintf(width, sizeof(width), "%d", (int)i);
-    snprintf(from, sizeof(from), "%" PRId64, from_us);
-    snprintf(to, sizeof(to), "%" PRId64, to_us);
-    snprintf(most, sizeof(most), "%u", limit < ROWS_MAX ? limit : ROWS_MAX);
-    const char *values[] = {symbol.text, width, from, to, most};
-    return read_send(h, from_start ? "first" : "last", 5, values, answer, arg);
-}
-
-bool
-history_read_open(struct history *h, code_t symbol, int64_t from_us, history_answer *answer,
-                  void *arg)
-{
-    char from[24];
-    snprintf(from, sizeof(from), "%" PRId64, from_us);
-    const char *values[] = {symbol.text, from};
-    return read_send(h, "open", 2, values, answer, arg);
-}
-
 /* ---- Life ------------------------------------------------------------------------------- */
 
 struct history *
@@ -367,6 +361,8 @@ history_open(const struct history_options *o)
     CHECK(h->queue != NULL);
     for (int i = 0; i < COLUMNS; i++)
         pg_array_init(&h->columns[i], elements[i]);
+    pg_array_init(&h->new_widths, PG_INT2);
+    pg_array_init(&h->new_times, PG_INT8);
     h->written = metric_counter("scrip_marketdata_candles_written_total", "",
                                 "Candles that PostgreSQL has committed.");
     h->dropped = metric_counter("scrip_marketdata_candles_dropped_total", "",
@@ -376,15 +372,18 @@ history_open(const struct history_options *o)
     h->waiting = metric_gauge("scrip_marketdata_candles_waiting", "",
                               "Closed candles that wait for the database.");
     h->writer = pg_open(
-        o->loop, &(struct pg_options){.conninfo = o->conninfo, .label = "candles", .arg = h});
+        o->loop, &(struct pg_options){
+                     .conninfo = o->conninfo, .label = "candles", .arg = h, .on_up = on_keep_time});
     h->reader = pg_open(o->loop,
                         &(struct pg_options){.conninfo = o->conninfo, .label = "klines", .arg = h});
     pg_prepare(h->writer, "candles", write_sql, COLUMNS, write_types);
-    pg_prepare(h->reader, "first", first_sql, 5, range_types);
-    pg_prepare(h->reader, "last", last_sql, 5, range_types);
-    pg_prepare(h->reader, "open", open_sql, 2, open_types);
+    pg_prepare(h->writer, "partitions", partitions_sql, 2, partitions_types);
+    pg_prepare(h->writer, "ahead", ahead_sql, 2, ahead_types);
+    pg_prepare(h->writer, "drop", drop_sql, 1, ahead_types);
+    history_read_prepare(h->reader);
     h->write_timer = loop_timer_new(o->loop, WRITE_EVERY_MS, WRITE_EVERY_MS, on_write_time, h);
     h->open_timer = loop_timer_new(o->loop, OPEN_EVERY_MS, OPEN_EVERY_MS, on_open_time, h);
+    h->keep_timer = loop_timer_new(o->loop, KEEP_EVERY_MS, KEEP_EVERY_MS, on_keep_time, h);
     return h;
 }
 
@@ -398,8 +397,11 @@ history_close(struct history **history)
     pg_close(&h->reader);
     loop_timer_end(&h->write_timer);
     loop_timer_end(&h->open_timer);
+    loop_timer_end(&h->keep_timer);
     for (int i = 0; i < COLUMNS; i++)
         pg_array_fini(&h->columns[i]);
+    pg_array_fini(&h->new_widths);
+    pg_array_fini(&h->new_times);
     free(h->queue);
     free(h);
     *history = NULL;
@@ -408,5 +410,17 @@ history_close(struct history **history)
 bool
 history_is_up(const struct history *h)
 {
-    return pg_is_up(h->reader);
+    return pg_is_up(h->reader) && pg_is_up(h->writer);
+}
+
+struct pg *
+history_reader(struct history *h)
+{
+    return h->reader;
+}
+
+int64_t
+history_now_us(const struct history *h)
+{
+    return loop_now_us(h->o.loop);
 }

@@ -3,7 +3,8 @@
  *
  * Closed candles wait in a bounded queue until the database has them: an outage delays them, and
  * only when the queue is full does the oldest give way (counted). Open candles are written every
- * few seconds, so that a restarted process goes on with them. Reading has a connection of its own.
+ * few seconds, so that a restarted process goes on with them. Those of 1s are kept for some hours.
+ * Reading has a connection of its own. docs/decisions/0015-candle-partitions.md tells of the table.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -26,6 +27,7 @@ struct history_options {
     struct loop *loop;
     const char *conninfo;
     uint32_t queue_max; /* closed candles that wait for the database */
+    int64_t keep_1s_us; /* how long candles of 1s are kept; 0 = they are not written */
     void *arg;
     /* Asks for the open candles: call history_put() for each. */
     void (*on_open_wanted)(void *arg);
@@ -40,11 +42,16 @@ void history_put(struct history *h, const struct history_row *row);
 /* Writes what there is, the open candles too; `done` is called when it is written or cannot be. */
 void history_flush(struct history *h, void (*done)(void *arg));
 
+/* Makes partitions ahead and drops those of 1s candles that are old; done by itself now and then.
+ */
+void history_keep(struct history *h);
+
 /* `rows` is oldest first and lent; NULL when the database could not answer. */
 typedef void history_answer(void *arg, const struct history_row *rows, uint32_t count);
 
 /* Candles with from_us <= open time <= to_us: the first `limit` when `from_start`, else the last.
- * False, without an answer, while the database is away. */
+ * Where an interval is not stored, it is folded from stored shorter ones. False, without an
+ * answer, while the database is away. */
 bool history_read(struct history *h, code_t symbol, enum interval i, int64_t from_us, int64_t to_us,
                   uint32_t limit, bool from_start, history_answer *answer, void *arg);
 /* The candles of a symbol that were open when the last process ended. */

@@ -256,11 +256,13 @@ stores_open(struct serve *s)
         s->cache_tick = loop_timer_new(loop, c->cache_ms, c->cache_ms, on_cache_time, s);
     }
     if (*c->database != '\0')
-        s->history = history_open(&(struct history_options){.loop = loop,
-                                                            .conninfo = c->database,
-                                                            .queue_max = (uint32_t)c->candles_max,
-                                                            .arg = s,
-                                                            .on_open_wanted = on_open_wanted});
+        s->history = history_open(
+            &(struct history_options){.loop = loop,
+                                      .conninfo = c->database,
+                                      .queue_max = (uint32_t)c->candles_max,
+                                      .keep_1s_us = c->keep_1s_hours * INT64_C(3600000000),
+                                      .arg = s,
+                                      .on_open_wanted = on_open_wanted});
     return true;
 }
 
