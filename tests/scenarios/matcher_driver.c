@@ -538,44 +538,15 @@ clock_set(struct driver *d, const char *line, struct scenario_out *out)
     drain(d, out);
 }
 
-static void
-market_listed(struct driver *d, const char *line, struct scenario_out *out)
-{
-    if (scenario_is(line, "removed"))
-        match_unwatch(d->match, code_of("BTCUSDT"), d->now_us);
-    else
-        match_watch(d->match, code_of("BTCUSDT"), d->now_us, &d->out);
-    say_outs(d, out);
-}
-
 static const struct {
     const char *word;
     void (*run)(struct driver *d, const char *line, struct scenario_out *out);
-} words[] = {{"ledger", ledger},
-             {"begin", begin},
-             {"hello", hello},
-             {"synced", synced},
-             {"buy", order},
-             {"sell", order},
-             {"pull", pull},
-             {"frames", frames},
-             {"snapshot", book},
-             {"book", book},
-             {"depth", depth},
-             {"quote", quote},
-             {"trade", trade},
-             {"beat", beat},
-             {"now", clock_set},
-             {"wait", clock_set},
-             {"limits", limits},
-             {"venue", venue},
-             {"outbox", outbox},
-             {"show", show},
-             {"trim", trim},
-             {"explain", explain},
-             {"mark", mark},
-             {"removed", market_listed},
-             {"watched", market_listed}};
+} words[] = {{"ledger", ledger}, {"begin", begin},     {"hello", hello},   {"synced", synced},
+             {"buy", order},     {"sell", order},      {"pull", pull},     {"frames", frames},
+             {"snapshot", book}, {"book", book},       {"depth", depth},   {"quote", quote},
+             {"trade", trade},   {"beat", beat},       {"now", clock_set}, {"wait", clock_set},
+             {"limits", limits}, {"venue", venue},     {"outbox", outbox}, {"show", show},
+             {"trim", trim},     {"explain", explain}, {"mark", mark}};
 
 static void
 driver_input(void *state, const char *line, struct scenario_out *out)
@@ -589,6 +560,11 @@ driver_input(void *state, const char *line, struct scenario_out *out)
         words[i].run(d, line, out);
     } else if (scenario_is(line, "unreadable")) {
         match_unreadable(d->match, d->ledger, d->now_us, &d->out);
+        say_outs(d, out);
+    } else if (scenario_is(line, "removed")) {
+        match_unwatch(d->match, code_of("BTCUSDT"), d->now_us);
+    } else if (scenario_is(line, "watched")) {
+        match_watch(d->match, code_of("BTCUSDT"), d->now_us, &d->out);
         say_outs(d, out);
     } else if (scenario_read_msg(out, line, &m)) {
         if (m.type == MSG_frame)
