@@ -203,6 +203,21 @@ Test(fetch, what_was_not_sent_is_known)
     cr_assert_eq(got.reply.status, 0);
 }
 
+/* Whether name service is there or not. */
+Test(fetch, a_name_that_is_not_known_holds_nobody_up)
+{
+    struct fetch_request r = {
+        .url = "http://nobody.invalid/", .timeout_ms = 200, .on_reply = on_reply};
+    wanted_count = 1;
+    int64_t began_us = loop_measure_us();
+    cr_assert_neq(fetch_send(fetch, &r), 0u);
+    net_wait(&stage, all_are_there, "not found, or not in time");
+    cr_assert_lt(loop_measure_us() - began_us, 2000000);
+    cr_assert_eq(got.reply.status, 0);
+    cr_assert_not(got.reply.was_sent);
+    cr_assert_neq(fetch_send(fetch, &r), 0u); /* and is dropped by the end */
+}
+
 Test(fetch, more_than_in_flight_max_are_refused_and_dropped_ones_are_silent)
 {
     uint64_t numbers[8];

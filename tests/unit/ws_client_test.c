@@ -300,6 +300,20 @@ other_has_text(void)
     return other.texts > 0;
 }
 
+/* Whether name service is there or not. */
+Test(ws_client, a_name_that_is_not_known_holds_nobody_up)
+{
+    connect_ms = 200;
+    party_open_url(&party, "ws://nobody.invalid/");
+    int64_t began_us = loop_measure_us();
+    net_wait(&stage, is_closed, "not found, or not in time");
+    cr_assert_lt(loop_measure_us() - began_us, 2000000);
+    cr_assert(strstr(party.why, "the host name was not found") != NULL, "%s", party.why);
+    connect_ms = 10000;
+    party_open_url(&other, "ws://nobody.invalid/");
+    ws_client_close(&other.ws);
+}
+
 Test(ws_client, closing_says_goodbye_with_code_1000)
 {
     party_open(&other, "/ws/tell");
