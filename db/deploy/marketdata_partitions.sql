@@ -1,4 +1,4 @@
--- Candles of all sixteen intervals, in partitions by time: docs/decisions/0015-candle-partitions.md.
+-- Candles of all sixteen intervals, in partitions by time: decision 0015 in docs/decisions.
 --
 --     marketdata.candle                  by width
 --         candle_seconds                 1s           a partition an hour; old ones are dropped
