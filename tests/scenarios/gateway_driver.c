@@ -144,11 +144,12 @@ stream_input(struct stage *s, const char *line, struct scenario_out *out)
     uint32_t conn = (uint32_t)number(line, "conn");
     char topic[STREAM_TOPIC_BYTES] = "";
     const char *text = scenario_value(line, "topic");
+    uint32_t sub;
     bool flag;
     if (text != NULL)
         memcpy(topic, text, strnlen(text, sizeof topic - 1));
     if (scenario_is(line, "follow")) {
-        enum err e = stream_add(&s->stream, conn, topic, &flag);
+        enum err e = stream_add(&s->stream, conn, topic, &sub, &flag);
         scenario_say(out, "%s conn=%u topic=%s%s", e == OK ? "follows" : err_name(e), conn, topic,
                      flag ? " first" : "");
     } else if (scenario_is(line, "leave")) {

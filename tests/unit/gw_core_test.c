@@ -218,12 +218,13 @@ TestSuite(stream, .init = stream_set_up);
 
 Test(stream, first_and_last_of_a_topic)
 {
+    uint32_t sub;
     bool is_first, was_last;
-    cr_assert_eq(stream_add(&stream, 0, "p.BTCUSDT.", &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 0, "p.BTCUSDT.", &sub, &is_first), OK);
     cr_assert(is_first);
-    cr_assert_eq(stream_add(&stream, 1, "p.BTCUSDT.", &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 1, "p.BTCUSDT.", &sub, &is_first), OK);
     cr_assert_not(is_first);
-    cr_assert_eq(stream_add(&stream, 1, "p.BTCUSDT.", &is_first), OK, "again is harmless");
+    cr_assert_eq(stream_add(&stream, 1, "p.BTCUSDT.", &sub, &is_first), OK, "again is harmless");
     stream_check(&stream);
     cr_assert(stream_remove(&stream, 0, "p.BTCUSDT.", &was_last));
     cr_assert_not(was_last);
@@ -236,13 +237,14 @@ Test(stream, first_and_last_of_a_topic)
 
 Test(stream, limits_and_leaving)
 {
+    uint32_t sub;
     bool is_first, was_last;
     char topic[STREAM_TOPIC_BYTES];
-    cr_assert_eq(stream_add(&stream, 2, "a", &is_first), OK);
-    cr_assert_eq(stream_add(&stream, 2, "b", &is_first), OK);
-    cr_assert_eq(stream_add(&stream, 2, "c", &is_first), OK);
-    cr_assert_eq(stream_add(&stream, 2, "d", &is_first), ERR_STREAM_LIMIT);
-    cr_assert_eq(stream_add(&stream, 3, "b", &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 2, "a", &sub, &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 2, "b", &sub, &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 2, "c", &sub, &is_first), OK);
+    cr_assert_eq(stream_add(&stream, 2, "d", &sub, &is_first), ERR_STREAM_LIMIT);
+    cr_assert_eq(stream_add(&stream, 3, "b", &sub, &is_first), OK);
     int lasts = 0, count = 0;
     while (stream_pop(&stream, 2, topic, &was_last)) {
         count++;

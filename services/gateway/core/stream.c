@@ -22,7 +22,7 @@ stream_bytes(uint32_t conns_max, uint32_t subs_max)
 {
     return rounded(map_bytes(subs_max)) + rounded(subs_max * sizeof(struct stream_topic)) +
            rounded(subs_max * sizeof(struct stream_sub)) +
-           2 * rounded(conns_max * sizeof(uint32_t));
+           rounded(conns_max * sizeof(struct stream_conn));
 }
 
 void
@@ -37,9 +37,7 @@ stream_init(struct stream *s, uint32_t conns_max, uint32_t subs_max, uint32_t pe
     at += rounded(subs_max * sizeof(struct stream_topic));
     s->subs = (struct stream_sub *)at;
     at += rounded(subs_max * sizeof(struct stream_sub));
-    s->conn_first = (uint32_t *)at;
-    at += rounded(conns_max * sizeof(uint32_t));
-    s->conn_count = (uint32_t *)at;
+    s->conns = (struct stream_conn *)at;
     s->conns_max = conns_max;
     s->subs_max = subs_max;
     s->per_conn_max = per_conn_max;
@@ -50,10 +48,8 @@ stream_init(struct stream *s, uint32_t conns_max, uint32_t subs_max, uint32_t pe
         s->subs[i].topic = STREAM_NONE;
         s->subs[i].conn_next = next;
     }
-    for (uint32_t i = 0; i < conns_max; i++) {
-        s->conn_first[i] = STREAM_NONE;
-        s->conn_count[i] = 0;
-    }
+    for (uint32_t i = 0; i < conns_max; i++)
+        s->conns[i] = (struct stream_conn){STREAM_NONE, 0, STREAM_NONE, STREAM_NONE};
 }
 
 static uint32_t
@@ -106,22 +102,23 @@ topic_free(struct stream *s, uint32_t i)
 static uint32_t
 sub_find(const struct stream *s, uint32_t conn, uint32_t topic)
 {
-    uint32_t i = s->conn_first[conn];
+    uint32_t i = s->conns[conn].first;
     while (i != STREAM_NONE && s->subs[i].topic != topic)
         i = s->subs[i].conn_next;
     return i;
 }
 
 enum err
-stream_add(struct stream *s, uint32_t conn, const char *topic, bool *is_first)
+stream_add(struct stream *s, uint32_t conn, const char *topic, uint32_t *out, bool *is_first)
 {
     CHECK(conn < s->conns_max);
     CHECK(topic[0] != 0 && strlen(topic) < STREAM_TOPIC_BYTES);
     *is_first = false;
     uint32_t t = topic_find(s, topic);
-    if (t != STREAM_NONE && sub_find(s, conn, t) != STREAM_NONE)
+    *out = t == STREAM_NONE ? STREAM_NONE : sub_find(s, conn, t);
+    if (*out != STREAM_NONE)
         return OK;
-    if (s->conn_count[conn] >= s->per_conn_max || s->free_sub == STREAM_NONE)
+    if (s->conns[conn].count >= s->per_conn_max || s->free_sub == STREAM_NONE)
         return ERR_STREAM_LIMIT;
 
     /* Nothing below can fail. */
@@ -129,22 +126,22 @@ stream_add(struct stream *s, uint32_t conn, const char *topic, bool *is_first)
         t = topic_make(s, topic);
         *is_first = true;
     }
-    uint32_t i = s->free_sub;
+    uint32_t i = *out = s->free_sub;
     struct stream_sub *sub = &s->subs[i];
     s->free_sub = sub->conn_next;
     *sub = (struct stream_sub){.topic = t,
                                .conn = conn,
                                .topic_next = s->topics[t].first_sub,
                                .topic_prev = STREAM_NONE,
-                               .conn_next = s->conn_first[conn],
+                               .conn_next = s->conns[conn].first,
                                .conn_prev = STREAM_NONE};
     if (sub->topic_next != STREAM_NONE)
         s->subs[sub->topic_next].topic_prev = i;
     if (sub->conn_next != STREAM_NONE)
         s->subs[sub->conn_next].conn_prev = i;
     s->topics[t].first_sub = i;
-    s->conn_first[conn] = i;
-    s->conn_count[conn]++;
+    s->conns[conn].first = i;
+    s->conns[conn].count++;
     s->sub_count++;
     return OK;
 }
@@ -154,6 +151,7 @@ sub_free(struct stream *s, uint32_t i)
 {
     struct stream_sub *sub = &s->subs[i];
     uint32_t t = sub->topic;
+    stream_rest(s, i);
     if (sub->topic_prev == STREAM_NONE)
         s->topics[t].first_sub = sub->topic_next;
     else
@@ -161,12 +159,12 @@ sub_free(struct stream *s, uint32_t i)
     if (sub->topic_next != STREAM_NONE)
         s->subs[sub->topic_next].topic_prev = sub->topic_prev;
     if (sub->conn_prev == STREAM_NONE)
-        s->conn_first[sub->conn] = sub->conn_next;
+        s->conns[sub->conn].first = sub->conn_next;
     else
         s->subs[sub->conn_prev].conn_next = sub->conn_next;
     if (sub->conn_next != STREAM_NONE)
         s->subs[sub->conn_next].conn_prev = sub->conn_prev;
-    s->conn_count[sub->conn]--;
+    s->conns[sub->conn].count--;
     s->sub_count--;
     sub->topic = STREAM_NONE;
     sub->conn_next = s->free_sub;
@@ -194,7 +192,7 @@ bool
 stream_pop(struct stream *s, uint32_t conn, char topic[STREAM_TOPIC_BYTES], bool *was_last)
 {
     CHECK(conn < s->conns_max);
-    uint32_t i = s->conn_first[conn];
+    uint32_t i = s->conns[conn].first;
     if (i == STREAM_NONE)
         return false;
     memcpy(topic, s->topics[s->subs[i].topic].text, STREAM_TOPIC_BYTES);
@@ -228,17 +226,103 @@ stream_conn(const struct stream *s, uint32_t sub)
     return s->subs[sub].conn;
 }
 
+uint32_t
+stream_topic(const struct stream *s, const char *topic)
+{
+    return topic_find(s, topic);
+}
+
+uint32_t
+stream_topic_of(const struct stream *s, uint32_t sub)
+{
+    return s->subs[sub].topic;
+}
+
+const char *
+stream_topic_text(const struct stream *s, uint32_t topic)
+{
+    return s->topics[topic].text;
+}
+
+uint32_t
+stream_conn_first(const struct stream *s, uint32_t conn)
+{
+    return s->conns[conn].first;
+}
+
+uint32_t
+stream_conn_next(const struct stream *s, uint32_t sub)
+{
+    return s->subs[sub].conn_next;
+}
+
+void
+stream_wake(struct stream *s, uint32_t i)
+{
+    struct stream_sub *sub = &s->subs[i];
+    struct stream_conn *c = &s->conns[sub->conn];
+    if (sub->is_waiting)
+        return;
+    sub->is_waiting = true;
+    sub->wait_next = STREAM_NONE;
+    sub->wait_prev = c->wait_last;
+    if (c->wait_last == STREAM_NONE)
+        c->wait_first = i;
+    else
+        s->subs[c->wait_last].wait_next = i;
+    c->wait_last = i;
+}
+
+uint32_t
+stream_waiting(const struct stream *s, uint32_t conn)
+{
+    return s->conns[conn].wait_first;
+}
+
+void
+stream_rest(struct stream *s, uint32_t i)
+{
+    struct stream_sub *sub = &s->subs[i];
+    struct stream_conn *c = &s->conns[sub->conn];
+    if (!sub->is_waiting)
+        return;
+    sub->is_waiting = false;
+    if (sub->wait_prev == STREAM_NONE)
+        c->wait_first = sub->wait_next;
+    else
+        s->subs[sub->wait_prev].wait_next = sub->wait_next;
+    if (sub->wait_next == STREAM_NONE)
+        c->wait_last = sub->wait_prev;
+    else
+        s->subs[sub->wait_next].wait_prev = sub->wait_prev;
+}
+
+/* Its waiting list holds just those of its subscriptions that say so. */
+static void
+conn_check(const struct stream *s, uint32_t conn, uint32_t waiting)
+{
+    const struct stream_conn *c = &s->conns[conn];
+    uint32_t before = STREAM_NONE;
+    for (uint32_t i = c->wait_first; i != STREAM_NONE; i = s->subs[i].wait_next, waiting--) {
+        CHECK(s->subs[i].conn == conn && s->subs[i].is_waiting && s->subs[i].wait_prev == before);
+        before = i;
+    }
+    CHECK(waiting == 0 && c->wait_last == before);
+}
+
 void
 stream_check(const struct stream *s)
 {
     uint32_t by_conn = 0, by_topic = 0;
     for (uint32_t c = 0; c < s->conns_max; c++) {
-        uint32_t count = 0;
-        for (uint32_t i = s->conn_first[c]; i != STREAM_NONE; i = s->subs[i].conn_next) {
+        uint32_t count = 0, waiting = 0;
+        for (uint32_t i = s->conns[c].first; i != STREAM_NONE; i = s->subs[i].conn_next) {
             CHECK(s->subs[i].conn == c && s->subs[i].topic != STREAM_NONE);
             count++;
+            waiting += s->subs[i].is_waiting;
         }
-        CHECK(count == s->conn_count[c] && count <= s->per_conn_max);
+        CHECK(count == s->conns[c].count && count <= s->per_conn_max);
+        conn_check(s, c, waiting);
         by_conn += count;
     }
     for (uint32_t t = 0; t < s->subs_max; t++) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "gateway/core/depth.h"
 #include "gateway/shell/shell.h"
 #include "gateway/shell/ws.h"
 #include "host/log.h"
@@ -62,6 +63,10 @@ deliver(struct shell *s, uint64_t owner, const struct msg *m, enum err e)
         symbols_answer(s, m);
         return;
     }
+    if ((owner & WS_BOOK_OWNER) == WS_BOOK_OWNER) {
+        ws_book_answer(s->ws, owner, m);
+        return;
+    }
     if ((owner & WS_OWNER) != 0) {
         ws_answer(s->ws, owner, m, e);
         return;
@@ -95,6 +100,11 @@ on_answer(void *arg, const struct bus_in *in)
     /* The events behind an event_resumed share its correlation id. */
     if (ws_takes_event(s->ws, a->server, in->msg))
         return;
+    /* What follows a md_resent is as it was published. */
+    if (a->server == s->market_server && in->msg->corr == 0 && depth_symbol(in->msg) != NULL) {
+        ws_book_resent(s->ws, in->msg);
+        return;
+    }
     enum err refused = refusal_of_copy(in->msg);
     if (!gw_answer_settles(&s->gw, in->msg->corr, refused)) {
         gw_heard(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch);
@@ -122,7 +132,10 @@ static void
 on_market(void *arg, const struct bus_in *in)
 {
     struct shell *s = arg;
-    ws_market_event(s->ws, in->topic, in->msg);
+    if (in->msg->type == MSG_md_symbols_beat)
+        symbols_beat(s, &in->msg->md_symbols_beat);
+    else
+        ws_market_event(s->ws, in->topic, in->msg);
 }
 
 static void
@@ -259,6 +272,7 @@ call_open(struct shell *s)
         bad_setting("market_endpoint");
         return ERR_CONFIG_BAD_VALUE;
     }
+    bus_follow(s->market, "s.");
     return OK;
 }
 

@@ -161,25 +161,40 @@ ticker_read(const redisReply *reply, struct md_ticker *out)
     return true;
 }
 
+/* A ticker and how old it is, by our clock: market data's may be ahead. */
+static void
+ticker_write(struct bytes *out, const struct md_ticker *t, int64_t now_us)
+{
+    char age[48];
+    int64_t age_us = t->written_us == 0 || t->written_us > now_us ? 0 : now_us - t->written_us;
+    json_write_body(out, msg_layout(MSG_md_ticker), t);
+    out->length--; /* the closing brace */
+    int length = snprintf(age, sizeof age, ",\"age_ms\":%lld}", (long long)(age_us / 1000));
+    bytes_add(out, age, (size_t)length);
+}
+
 static void
 flow_answer(struct ticker_flow *f)
 {
     struct shell *s = f->shell;
     struct request *r = request_find(s, f->handle);
-    const struct msg_layout *l = msg_layout(MSG_md_ticker);
+    int64_t now_us = loop_now_us(s->loop);
     if (r != NULL && !f->is_all && f->count == 0 && symbols_known(s, f->symbol)) {
         answer_error(s, r, ERR_MARKET_UNAVAILABLE); /* the cache was emptied; it fills again */
     } else if (r != NULL && !f->is_all && f->count == 0) {
         answer_field(s, r, ERR_SYMBOL_UNKNOWN, code_of("symbol"), text_of("%s", ""));
     } else if (r != NULL && !f->is_all) {
-        answer_body(s, r, 200, l, &f->rows[0]);
+        struct bytes text = {0};
+        ticker_write(&text, &f->rows[0], now_us);
+        answer_json(s, r, 200, &text);
+        bytes_free(&text);
     } else if (r != NULL) {
         struct bytes text = {0};
         bytes_add(&text, "{\"tickers\":[", 12);
         for (uint32_t i = 0; i < f->count; i++) {
             if (i > 0)
                 bytes_add(&text, ",", 1);
-            json_write_body(&text, l, &f->rows[i]);
+            ticker_write(&text, &f->rows[i], now_us);
         }
         bytes_add(&text, "]}", 2);
         answer_json(s, r, 200, &text);

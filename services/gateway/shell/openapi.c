@@ -57,9 +57,12 @@ static const char own_schemas[] =
     "\"username\":{\"type\":\"string\"},\"role\":{\"type\":\"string\"},"
     "\"account_id\":{\"type\":\"integer\"},"
     "\"created_us\":{\"type\":\"integer\",\"format\":\"int64\"}}},"
-    "\"ticker_answer\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/md_ticker\"},"
+    "\"ticker\":{\"allOf\":[{\"$ref\":\"#/components/schemas/md_ticker\"},{\"type\":\"object\","
+    "\"properties\":{\"age_ms\":{\"type\":\"integer\",\"description\":\"Since it was "
+    "written.\"}}}]},"
+    "\"ticker_answer\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/ticker\"},"
     "{\"type\":\"object\",\"properties\":{\"tickers\":{\"type\":\"array\",\"items\":{\"$ref\":"
-    "\"#/components/schemas/md_ticker\"}}}}]},"
+    "\"#/components/schemas/ticker\"}}}}]},"
     "\"basket_request\":{\"type\":\"object\",\"additionalProperties\":false,"
     "\"required\":[\"orders\"],\"properties\":{\"client_order_id\":{\"type\":\"string\","
     "\"maxLength\":33,\"description\":\"Begins the ids of the orders that give none: ID-1, ID-2 "
@@ -486,7 +489,7 @@ responses_write(struct bytes *out, const struct route *r)
     add(out, "}");
     if (r->who != WHO_PUBLIC)
         add(out, ",\"401\":{\"$ref\":\"#/components/responses/error\"}");
-    if (r->who == WHO_AUDITOR)
+    if (r->who == WHO_AUDITOR || r->who == WHO_ADMIN)
         add(out, ",\"403\":{\"$ref\":\"#/components/responses/error\"}");
     if (r->mutates)
         add(out, ",\"504\":{\"$ref\":\"#/components/responses/error\"}");

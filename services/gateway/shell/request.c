@@ -127,8 +127,18 @@ token_check(struct shell *s, struct request *r, const struct http1_head *head)
 static enum err
 role_check(const struct request *r)
 {
-    bool may_audit = strcmp(r->who.role, "auditor") == 0 || strcmp(r->who.role, "admin") == 0;
-    return r->route->who != WHO_AUDITOR || may_audit ? OK : ERR_FORBIDDEN;
+    bool is_admin = strcmp(r->who.role, "admin") == 0;
+    bool may_audit = is_admin || strcmp(r->who.role, "auditor") == 0;
+    switch (r->route->who) {
+    case WHO_PUBLIC:
+    case WHO_USER:
+        break;
+    case WHO_AUDITOR:
+        return may_audit ? OK : ERR_FORBIDDEN;
+    case WHO_ADMIN:
+        return is_admin ? OK : ERR_FORBIDDEN;
+    }
+    return OK;
 }
 
 enum err

@@ -181,7 +181,8 @@ route_prepare(struct route *r)
         in += route_takes(r, &r->layout->fields[i]);
     for (uint32_t i = 0; i < r->part_count; i++)
         names += r->parts[i].is_name;
-    r->needs_body = in > names;
+    /* The source of a symbol may be left out. */
+    r->needs_body = in > names && r->request != MSG_md_symbol_add;
     /* A cancel is journaled as what it causes, but its outcome is as unknown as any other's. */
     r->mutates = r->method != HTTP1_GET;
 }

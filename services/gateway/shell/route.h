@@ -16,7 +16,7 @@ struct shell;
 struct request;
 
 enum route_to { TO_OWN, TO_LEDGER, TO_MARKET, TO_BRIDGE };
-enum route_who { WHO_PUBLIC, WHO_USER, WHO_AUDITOR };
+enum route_who { WHO_PUBLIC, WHO_USER, WHO_AUDITOR, WHO_ADMIN };
 enum route_rate { RATE_PUBLIC_RATE, RATE_LOGIN_RATE, RATE_ACCOUNT_RATE };
 
 /* One stretch between slashes: a word, or the name of a parameter. */

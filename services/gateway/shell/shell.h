@@ -93,8 +93,10 @@ struct shell {
     struct audit *audit;
     struct ws *ws;
     struct bytes openapi;
-    code_t *symbols;
+    code_t *symbols; /* in order */
     uint32_t symbol_count;
+    uint64_t symbols_version;
+    bool symbols_asked;
     int64_t symbols_at_us; /* when to ask for them again */
     struct loop_timer *tick;
     uint32_t flows; /* sign-ups and log-ins under way */
@@ -166,9 +168,10 @@ void basket_drop(struct basket **b);
 
 /* ---- Symbols ---- */
 
-/* The names that market data knows, asked for now and then; for those who need to know a symbol
- * without asking. Everything is known while nothing is. */
+/* The names that market data knows, asked for when it says that they have changed; for those who
+ * need to know a symbol without asking. Everything is known while nothing is. */
 void symbols_tick(struct shell *s);
+void symbols_beat(struct shell *s, const struct md_symbols_beat *beat);
 void symbols_answer(struct shell *s, const struct msg *m);
 bool symbols_known(const struct shell *s, const char *symbol);
 

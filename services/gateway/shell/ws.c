@@ -5,9 +5,15 @@
  * handshake and the frames. Its timers run behind its own events, so the clocks that matter
  * (heartbeat, closing) are kept here, and lws_cancel_service() makes it look up.
  *
+ * A text for many is framed once. What a turn has for a client leaves at the turn's end, as much as
+ * there is in one write. When its socket takes no more the rest waits where it is: answers and
+ * account events in the client's queue, the market's messages with all others' (ws_market.c).
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <libwebsockets.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +24,9 @@
 #define SUBS_PER_CONN  8 /* room on average; one connection may have more */
 #define TIMER_MS       500
 #define CLOSE_US       5000000
-#define BURST_MAX      32
-#define MESSAGE_US     20000 /* 50 messages a second */
+#define BATCH_BYTES    16384  /* one write to one client, unless one text alone is larger */
+#define TURN_BYTES     262144 /* to one client in one turn */
+#define MESSAGE_US     20000  /* 50 messages a second */
 #define MESSAGES_BURST 200
 #define TX_BYTES       1048576
 
@@ -30,15 +37,27 @@ struct note_link {
 
 /* ---- Texts and queues -------------------------------------------------------------------- */
 
+/* The frame of a text from a server: one piece, not masked. */
 struct note *
-note_new(const char *text, size_t length)
+note_new(const struct bytes *text)
 {
-    struct note *n = malloc(sizeof *n + LWS_PRE + length);
+    size_t length = text->length;
+    unsigned char head[10] = {0x81};
+    uint32_t at = 2;
+    if (length < 126) {
+        head[1] = (unsigned char)length;
+    } else {
+        uint32_t wide = length <= UINT16_MAX ? 2 : 8;
+        head[1] = wide == 2 ? 126 : 127;
+        for (uint32_t i = 0; i < wide; i++)
+            head[at++] = (unsigned char)((uint64_t)length >> (8 * (wide - 1 - i)));
+    }
+    struct note *n = malloc(sizeof *n + at + length);
     CHECK(n != NULL);
     n->refs = 1;
-    n->length = length;
-    n->text = (char *)(n + 1) + LWS_PRE;
-    memcpy(n->text, text, length);
+    n->length = at + (uint32_t)length;
+    memcpy(n->frame, head, at);
+    memcpy(n->frame + at, text->data, length);
     return n;
 }
 
@@ -70,6 +89,9 @@ queue_clear(struct ws_conn *c)
     struct note *n;
     while ((n = queue_pop(c)) != NULL)
         note_drop(n);
+    if (c->taken != NULL)
+        note_drop(c->taken);
+    c->taken = NULL;
 }
 
 void
@@ -83,6 +105,16 @@ ws_cut(struct ws_conn *c, int code, const char *reason)
     c->close_reason = reason;
     c->close_by_us = loop_steady_us(c->ws->shell->loop) + CLOSE_US;
     lws_callback_on_writable(c->wsi);
+}
+
+void
+ws_ready(struct ws_conn *c)
+{
+    struct ws *w = c->ws;
+    if (c->is_ready || c->is_blocked)
+        return;
+    c->is_ready = true;
+    w->ready[w->ready_count++] = c->index;
 }
 
 void
@@ -102,14 +134,13 @@ ws_send(struct ws_conn *c, struct note *n)
     *c->last = link;
     c->last = &link->next;
     c->queued_bytes += n->length;
-    if (c->first == link)
-        lws_callback_on_writable(c->wsi);
+    ws_ready(c);
 }
 
 void
 ws_send_text(struct ws_conn *c, const struct bytes *text)
 {
-    struct note *n = note_new((const char *)text->data, text->length);
+    struct note *n = note_new(text);
     ws_send(c, n);
     note_drop(n);
 }
@@ -124,7 +155,9 @@ conn_open(struct ws *w, struct lws *wsi)
     struct ws_conn *c = &w->conns[w->free_first];
     w->free_first = c->next;
     uint32_t index = c->index, generation = c->generation;
+    bool is_ready = c->is_ready; /* the list may still hold its place */
     memset(c, 0, sizeof *c);
+    c->is_ready = is_ready;
     c->ws = w;
     c->index = index;
     c->generation = generation;
@@ -186,32 +219,89 @@ conn_receive(struct ws_conn *c, const void *data, size_t length)
     return true;
 }
 
-/* False: libwebsockets is to close the connection. */
+/* Framed already, so libwebsockets is to send it as it is. What the socket does not take
+ * libwebsockets keeps, and tells when it is gone. */
+static bool
+conn_put(struct ws_conn *c, unsigned char *data, size_t length)
+{
+    metric_add(c->ws->writes, 1);
+    if (lws_write(c->wsi, data, length, LWS_WRITE_RAW) < 0)
+        return false;
+    c->is_blocked = lws_partial_buffered(c->wsi) != 0;
+    return true;
+}
+
+static struct note *
+conn_next(struct ws_conn *c)
+{
+    struct note *n = c->taken;
+    c->taken = NULL;
+    if (n == NULL)
+        n = c->first != NULL ? queue_pop(c) : ws_market_next(c);
+    return n;
+}
+
+/* Writes until there is nothing left, the socket is full, or others are to have their turn. */
 static bool
 conn_write(struct ws_conn *c)
 {
+    struct bytes *batch = &c->ws->batch;
+    struct note *n = conn_next(c);
+    bool ok = true;
+    for (size_t total = 0; n != NULL && ok && !c->is_blocked && total < TURN_BYTES;) {
+        bytes_clear(batch);
+        int64_t count = 0;
+        do {
+            bytes_add(batch, n->frame, n->length);
+            note_drop(n);
+            count++;
+            n = conn_next(c);
+        } while (n != NULL && batch->length + n->length <= BATCH_BYTES);
+        total += batch->length;
+        ok = conn_put(c, batch->data, batch->length);
+        metric_add(c->ws->sent, count);
+    }
+    c->taken = n;
+    if (n != NULL)
+        lws_callback_on_writable(c->wsi);
+    return ok;
+}
+
+/* The socket takes something. False: libwebsockets is to close the connection. */
+static bool
+conn_writable(struct ws_conn *c)
+{
+    if (c->is_broken)
+        return false;
     if (c->close_code != 0) {
         lws_close_reason(c->wsi, (enum lws_close_status)c->close_code,
                          (unsigned char *)c->close_reason, strlen(c->close_reason));
         return false;
     }
+    c->is_blocked = false;
     if (c->ping_due) {
         unsigned char room[LWS_PRE + 8] = {0};
         c->ping_due = false;
         if (lws_write(c->wsi, room + LWS_PRE, 0, LWS_WRITE_PING) < 0)
             return false;
     }
-    for (int i = 0; i < BURST_MAX && c->first != NULL && !lws_send_pipe_choked(c->wsi); i++) {
-        struct note *n = queue_pop(c);
-        int written = lws_write(c->wsi, (unsigned char *)n->text, n->length, LWS_WRITE_TEXT);
-        note_drop(n);
-        if (written < 0)
-            return false;
-        metric_add(c->ws->sent, 1);
-    }
-    if (c->first != NULL)
+    return conn_write(c);
+}
+
+/* The end of a turn: what it has for clients leaves. */
+static void
+on_turn_end(void *arg)
+{
+    struct ws *w = arg;
+    for (uint32_t i = 0; i < w->ready_count; i++) {
+        struct ws_conn *c = &w->conns[w->ready[i]];
+        c->is_ready = false;
+        if (c->wsi == NULL || c->close_code != 0 || c->is_blocked || conn_write(c))
+            continue;
+        c->is_broken = true;
         lws_callback_on_writable(c->wsi);
-    return true;
+    }
+    w->ready_count = 0;
 }
 
 static int
@@ -233,7 +323,7 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
     if (reason == LWS_CALLBACK_RECEIVE_PONG)
         c->heard_us = loop_steady_us(w->shell->loop);
     else if (reason == LWS_CALLBACK_SERVER_WRITEABLE)
-        return conn_write(c) ? 0 : -1;
+        return conn_writable(c) ? 0 : -1;
     else if (reason == LWS_CALLBACK_CLOSED || reason == LWS_CALLBACK_WSI_DESTROY)
         conn_close(c);
     return 0;
@@ -259,7 +349,7 @@ conn_tick(struct ws_conn *c, int64_t now_us)
         c->ping_due = true;
         lws_callback_on_writable(c->wsi);
     }
-    ws_op_tick(c);
+    ws_account_tick(c);
 }
 
 static void
@@ -270,32 +360,34 @@ on_timer(void *arg)
     for (uint32_t i = 0; i < w->conns_max; i++)
         if (w->conns[i].wsi != NULL)
             conn_tick(&w->conns[i], now_us);
+    ws_book_tick(w);
 }
 
 /* ---- The whole --------------------------------------------------------------------------- */
 
-struct ws *
-ws_open(struct shell *s)
+static void
+metrics_open(struct ws *w)
+{
+    w->open = metric_gauge("scrip_gateway_streams", "", "Open WebSockets.");
+    w->sent =
+        metric_counter("scrip_gateway_stream_messages_total", "", "Messages sent to WebSockets.");
+    w->writes = metric_counter("scrip_gateway_stream_writes_total", "",
+                               "Writes to WebSockets, each of one or more messages.");
+    w->slow = metric_counter("scrip_gateway_stream_too_slow_total", "",
+                             "WebSockets cut off for reading too slowly.");
+    w->gaps = metric_counter("scrip_gateway_stream_gaps_total", "",
+                             "Gaps in account events that were healed.");
+}
+
+static bool
+context_open(struct ws *w)
 {
     static const struct lws_protocols protocols[] = {
         {"scrip", on_lws, 8, 0, 0, NULL, TX_BYTES},
         {NULL, NULL, 0, 0, 0, NULL, 0},
     };
-    struct ws *w = calloc(1, sizeof *w);
-    CHECK(w != NULL);
-    w->shell = s;
-    w->conns_max = (uint32_t)s->config->stream_connections_max;
-    w->conns = calloc(w->conns_max, sizeof *w->conns);
-    uint32_t subs_max = w->conns_max * SUBS_PER_CONN;
-    w->stream_room = calloc(1, stream_bytes(w->conns_max, subs_max));
-    CHECK(w->conns != NULL && w->stream_room != NULL);
-    stream_init(&w->stream, w->conns_max, subs_max, (uint32_t)s->config->stream_subscriptions_max,
-                w->stream_room);
-    for (uint32_t i = 0; i < w->conns_max; i++) {
-        w->conns[i].index = i;
-        w->conns[i].next = i + 1 < w->conns_max ? i + 1 : NOBODY;
-    }
-    void *loops[1] = {loop_ev(s->loop)};
+    int64_t head_bytes = w->shell->config->http_header_bytes;
+    void *loops[1] = {loop_ev(w->shell->loop)};
     struct lws_context_creation_info info;
     memset(&info, 0, sizeof info);
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
@@ -305,22 +397,37 @@ ws_open(struct shell *s)
     info.user = w;
     info.gid = (gid_t)-1;
     info.uid = (uid_t)-1;
-    info.max_http_header_data =
-        (unsigned short)(s->config->http_header_bytes < 32767 ? s->config->http_header_bytes * 2
-                                                              : 65535);
+    info.max_http_header_data = (unsigned short)(head_bytes < 32767 ? head_bytes * 2 : 65535);
     info.timeout_secs = 5;
     lws_set_log_level(0, NULL);
     w->context = lws_create_context(&info);
     w->vhost = w->context == NULL ? NULL : lws_create_vhost(w->context, &info);
-    w->open = metric_gauge("scrip_gateway_streams", "", "Open WebSockets.");
-    w->sent =
-        metric_counter("scrip_gateway_stream_messages_total", "", "Messages sent to WebSockets.");
-    w->slow = metric_counter("scrip_gateway_stream_too_slow_total", "",
-                             "WebSockets cut off for reading too slowly.");
-    w->gaps = metric_counter("scrip_gateway_stream_gaps_total", "",
-                             "Gaps in account events that were healed.");
+    return w->vhost != NULL;
+}
+
+struct ws *
+ws_open(struct shell *s)
+{
+    struct ws *w = calloc(1, sizeof *w);
+    CHECK(w != NULL);
+    w->shell = s;
+    w->conns_max = (uint32_t)s->config->stream_connections_max;
+    w->conns = calloc(w->conns_max, sizeof *w->conns);
+    w->ready = calloc(w->conns_max, sizeof *w->ready);
+    uint32_t subs_max = w->conns_max * SUBS_PER_CONN;
+    w->stream_room = calloc(1, stream_bytes(w->conns_max, subs_max));
+    CHECK(w->conns != NULL && w->ready != NULL && w->stream_room != NULL);
+    stream_init(&w->stream, w->conns_max, subs_max, (uint32_t)s->config->stream_subscriptions_max,
+                w->stream_room);
+    for (uint32_t i = 0; i < w->conns_max; i++) {
+        w->conns[i].index = i;
+        w->conns[i].next = i + 1 < w->conns_max ? i + 1 : NOBODY;
+    }
+    metrics_open(w);
+    ws_market_open(w);
     w->timer = loop_timer_new(s->loop, TIMER_MS, TIMER_MS, on_timer, w);
-    if (w->vhost == NULL) {
+    loop_on_flush(s->loop, on_turn_end, w);
+    if (!context_open(w)) {
         log_line(LOG_ERROR, "websockets_failed", "library=libwebsockets");
         ws_close(&w);
     }
@@ -334,14 +441,18 @@ ws_close(struct ws **w)
     if (old == NULL)
         return;
     loop_timer_end(&old->timer);
+    loop_off_turn(old->shell->loop, on_turn_end, old);
     if (old->context != NULL)
         lws_context_destroy(old->context);
     for (uint32_t i = 0; i < old->conns_max; i++)
         if (old->conns[i].wsi != NULL)
             bytes_free(&old->conns[i].in);
+    ws_market_close(old);
     free(old->conns);
+    free(old->ready);
     free(old->stream_room);
     bytes_free(&old->text);
+    bytes_free(&old->batch);
     free(old);
     *w = NULL;
 }
@@ -351,6 +462,9 @@ ws_adopt(struct ws *w, int fd, const char *bytes, size_t length)
 {
     if (w->count >= w->conns_max)
         return false;
+    /* What the network has not taken yet is soon old: it waits here, where it can be merged. */
+    int unsent_bytes = (int)w->shell->config->stream_unsent_bytes;
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
     /* A failed handshake closes the descriptor too: it is not http.c's any more. */
     struct lws *wsi = lws_adopt_socket_vhost_readbuf(w->vhost, fd, bytes, length);
     if (wsi == NULL)

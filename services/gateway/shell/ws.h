@@ -2,8 +2,8 @@
  * ws.h - WebSockets: account events in order, public prices and candles, by subscription.
  *
  * libwebsockets speaks the protocol on the process's own loop; connections arrive from http.c
- * with the bytes of their upgrade request. What waits for a client is bounded: a client that
- * reads too slowly is closed with code 4008.
+ * with the bytes of their upgrade request. What waits for a client is bounded: of the market a slow
+ * one gets what still counts, and only account events that it does not take close it, with 4008.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,6 +17,8 @@ struct ws;
 
 /* Marks an owner of a call as a WebSocket's (bit 63). */
 #define WS_OWNER (UINT64_C(1) << 63)
+/* Of those, a book's (bit 31). */
+#define WS_BOOK_OWNER (WS_OWNER | UINT64_C(1) << 31)
 
 /* NULL with a logged reason. */
 struct ws *ws_open(struct shell *s);
@@ -33,5 +35,10 @@ void ws_answer(struct ws *w, uint64_t owner, const struct msg *m, enum err e);
 bool ws_takes_event(struct ws *w, uint32_t server, const struct msg *m);
 void ws_account_event(struct ws *w, const char *topic, const struct msg *m);
 void ws_market_event(struct ws *w, const char *topic, const struct msg *m);
+/* An answer to the question of a book, and a message that was asked for again. */
+void ws_book_answer(struct ws *w, uint64_t owner, const struct msg *m);
+void ws_book_resent(struct ws *w, const struct msg *m);
+/* A symbol is there no more: its subscriptions end. */
+void ws_symbol_removed(struct ws *w, const char *symbol);
 
 #endif
