@@ -185,7 +185,8 @@ class Klines:
             minutes, days = self.past
             found += [c for opens, c in days.items() if start_ms <= opens < end_ms]
             found += [c for opens, c in minutes.items() if start_ms <= opens < end_ms]
-        return found + [c for opens, c in sorted(self.minutes.items()) if start_ms <= opens < end_ms]
+        return found + [c for opens, c in sorted(self.minutes.items())
+                        if start_ms <= opens < end_ms]
 
     def rows(self, interval, start_ms, end_ms, limit, trades):
         """Candles as REST chooses them: the oldest `limit` from a start, else the latest."""

@@ -351,7 +351,8 @@ class Rest:
             return self.result(request, call, values)
         if fault.kind == "rest_timeout":
             # Until the client has had enough.
-            while not request.transport.is_closing():
+            transport = request.transport
+            while transport is not None and not transport.is_closing():
                 await asyncio.sleep(0.02)
             return self.answer(503, {"code": -1000, "msg": "nobody reads this"})
         answer = self.result(request, call, values)

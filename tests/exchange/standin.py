@@ -131,10 +131,10 @@ class StandIn:
 
     # The control plane.
 
-    def get(self, path, **query):
+    def get(self, path, /, **query):
         return self.ask(path + ("?" + urllib.parse.urlencode(query) if query else ""), None)
 
-    def post(self, path, **body):
+    def post(self, path, /, **body):
         return self.ask(path, body)
 
     def ask(self, path, body):

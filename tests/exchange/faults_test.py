@@ -1,0 +1,215 @@
+"""faults_test - every fault of the stand-in exchange, seen on the wire.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import asyncio
+
+import aiohttp
+
+from client import Client, NaiveBook, ask, check, end_of, hear, receive
+from standin import StandIn
+
+TRADES = "/stream?streams=btcusdt@trade"
+
+
+async def ids(ws, count):
+    return [(await hear(ws))["data"]["t"] for _ in range(count)]
+
+
+async def lost_and_doubled():
+    """drop, duplicate, reorder and trade_gap on a stream of trades."""
+    with StandIn(synthetic=5, rate=0) as x:
+        async with Client(x) as client, client.open(TRADES) as ws, client.open(TRADES) as other:
+            first = x.truth("BTCUSDT")["next_trade"]
+            fault = x.fault("drop", stream="btcusdt@trade", count=3, skip=1)["fault"]
+            x.trade("BTCUSDT", count=6)
+            check(await ids(ws, 3) == [first, first + 4, first + 5], "three are lost")
+            check(await ids(other, 3) == [first, first + 4, first + 5], "for all")
+            view = x.fault_view(fault)
+            check(view["over"] and [t["t"] for t in view["told"]] == [first + 1, first + 2,
+                                                                     first + 3], "told", view)
+            again = await client.result("historicalTrades?symbol=BTCUSDT&fromId=%d&limit=3"
+                                        % (first + 1))
+            check([t["id"] for t in again] == [first + 1, first + 2, first + 3], "they heal")
+            check(x.count("heals") == 1, "counted")
+            first += 6
+            mine = min(c["connection"] for c in x.connections())
+            x.fault("duplicate", stream="btcusdt@*", connection=mine)
+            x.trade("BTCUSDT", count=2)
+            check(await ids(ws, 3) == [first, first, first + 1], "twice")
+            check(await ids(other, 2) == [first, first + 1], "on one connection alone")
+            first += 2
+            x.fault("reorder", stream="btcusdt@trade")
+            x.trade("BTCUSDT", count=3)
+            check(await ids(ws, 3) == [first + 1, first, first + 2], "changed places")
+            first += 3
+            x.fault("trade_gap", symbol="BTCUSDT", count=2)
+            x.trade("BTCUSDT", count=3)
+            check(await ids(ws, 1) == [first + 2], "a gap of trades")
+
+
+async def stale_stream():
+    """One stream of a symbol falls silent, the others go on."""
+    with StandIn(synthetic=5, rate=200) as x:
+        async with Client(x) as client, \
+                client.open("/stream?streams=btcusdt@trade/btcusdt@depth@100ms") as ws:
+            await hear(ws, lambda m: m["data"]["e"] == "trade")
+            fault = x.fault("stale", stream="btcusdt@depth@100ms")["fault"]
+            x.wait(lambda: x.fault_view(fault)["done"] >= 3, "diffs are swallowed")
+            last = x.truth("BTCUSDT")["next_trade"]
+            seen = []
+            await hear(ws, lambda m: seen.append(m) or m["data"].get("t", 0) >= last)
+            lost = x.fault_view(fault)["told"][0]["u"]
+            check(not any(m["data"].get("u", 0) >= lost for m in seen), "no diff came")
+            x.end_fault(fault)
+            await hear(ws, lambda m: m["data"].get("u", 0) > lost)
+
+
+async def connections():
+    """cut, half, close, expire, shutdown: how connections end."""
+    with StandIn(synthetic=5, rate=200) as x:
+        async with Client(x) as client:
+            for kind, code in (("cut", None), ("half", None), ("close", 1001), ("expire", 1001)):
+                async with client.open(TRADES) as ws, client.open("/stream") as other:
+                    await hear(ws)
+                    x.fault(kind, stream="btcusdt@trade")
+                    check(await end_of(ws) == code, kind)
+                    check((await ask(other, "LIST_SUBSCRIPTIONS"))["result"] == [], "the other")
+            async with client.open(TRADES) as ws:
+                x.fault("shutdown", seconds=0.2)
+                said = await hear(ws, lambda m: m["stream"] == "!serverShutdown")
+                check(said["data"]["e"] == "serverShutdown", "said before", said)
+                await hear(ws)
+                check(await end_of(ws) == 1001, "and then the end")
+            x.wait(lambda: not x.connections(), "all are gone")
+
+
+async def silence():
+    """Open, but nothing comes; and pings that are not sent or not answered."""
+    with StandIn(synthetic=5, rate=200, ping_ms=40, spot="BTCUSDT", usdm="") as x:
+        async with Client(x) as client, client.open(TRADES) as ws, client.open("/ws") as other:
+            await hear(ws)
+            x.fault("silence", stream="btcusdt@trade")
+            mark = x.truth("BTCUSDT")["next_trade"]
+            await ws.ping(b"there?")
+            x.wait(lambda: x.count("pings_heard") == 1, "the ping arrives")
+            x.wait(lambda: x.truth("BTCUSDT")["next_trade"] > mark + 20, "the market goes on")
+            # What had been sent before is read; then there is nothing.
+            while ws._reader._buffer:
+                check((await receive(ws)).type != aiohttp.WSMsgType.PONG, "no answer")
+            check(x.connections()[0]["is_silent"], "silent", x.connections())
+            await receive(other)
+            x.fault("deaf")
+            x.fault("no_pings")
+            sent = x.count("pings_sent")
+            await other.ping(b"there?")
+            x.wait(lambda: x.count("pings_heard") == 2, "the ping arrives")
+            check((await ask(other, "LIST_SUBSCRIPTIONS"))["result"] == [], "but it is open")
+            check(x.count("pings_sent") - sent <= 1, "no more pings")
+
+
+async def refused():
+    """New connections and SUBSCRIBEs are refused for a while."""
+    with StandIn(synthetic=5) as x:
+        async with Client(x) as client:
+            x.fault("refuse", count=1)
+            x.fault("refuse", count=1, how="tcp")
+            for wanted in (aiohttp.WSServerHandshakeError, aiohttp.ClientError):
+                try:
+                    async with client.open("/ws"):
+                        check(False, "refused")
+                except wanted:
+                    pass
+            async with client.open("/ws") as ws:
+                x.fault("refuse_subscribe", count=1)
+                x.fault("refuse_subscribe", count=1, nested=True)
+                answer = await ask(ws, "SUBSCRIBE", ["btcusdt@trade"], 7)
+                check(answer["error"]["code"] == 2 and answer["id"] == 7, "refused", answer)
+                answer = await ask(ws, "SUBSCRIBE", ["btcusdt@trade"], 8)
+                check(answer == {"result": None, "id": 8}, "taken", answer)
+
+
+async def rest_faults():
+    """Errors, halves, silence and bans instead of answers."""
+    with StandIn(synthetic=5, rate=200, window_ms=500) as x:
+        async with Client(x) as client:
+            x.fault("rest_error", path="depth", status=503, code=-1000)
+            check((await client.get("time"))[0] == 200, "another path")
+            status, body = await client.get("depth?symbol=BTCUSDT")
+            check((status, body["code"]) == (503, -1000), "an error", body)
+            for kind in ("rest_half", "rest_cut"):
+                x.fault(kind, path="depth")
+                try:
+                    await client.get("depth?symbol=BTCUSDT&limit=1000")
+                    check(False, "no whole answer", kind)
+                except aiohttp.ClientError:
+                    pass
+            x.fault("rest_timeout")
+            try:
+                await asyncio.wait_for(client.get("depth?symbol=BTCUSDT"), 0.3)
+                check(False, "no answer")
+            except asyncio.TimeoutError:
+                pass
+            x.fault("rest_slow", seconds=0.1)
+            await client.result("depth?symbol=BTCUSDT")
+            x.fault("weight_full")
+            check((await client.get("time"))[0] in (429, 200), "the window is full")
+            x.fault("ban", seconds=60)
+            status, body = await client.get("time")
+            check(status == 418 and "banned until" in body["msg"], "banned", status, body)
+
+
+async def old_snapshot():
+    """A snapshot that is older than the diffs that were heard."""
+    with StandIn(synthetic=5, rate=200) as x:
+        async with Client(x) as client, \
+                client.open("/stream?streams=btcusdt@depth@100ms") as ws:
+            first = (await hear(ws))["data"]
+            held = [(await hear(ws))["data"] for _ in range(6)]
+            x.fault("stale_snapshot", symbol="BTCUSDT", age=40)
+            old = await client.result("depth?symbol=BTCUSDT&limit=100")
+            check(old["lastUpdateId"] < first["U"] or old["lastUpdateId"] < held[-1]["u"],
+                  "it is old", old["lastUpdateId"], first)
+            book = NaiveBook("spot")
+            book.snapshot(await client.result("depth?symbol=BTCUSDT&limit=100"))
+            check(book.id >= held[-1]["u"], "the next one is true", book.id, held[-1]["u"])
+
+
+async def markets():
+    """Quiet, halted, listed and delisted symbols."""
+    with StandIn(synthetic=5, rate=200) as x:
+        async with Client(x) as client, \
+                client.open("/stream?streams=btcusdt@kline_1s/newusdt@trade") as ws:
+            x.quiet("BTCUSDT")
+            flat = await hear(ws, lambda m: m["data"]["e"] == "kline" and m["data"]["k"]["x"]
+                              and m["data"]["k"]["n"] == 0)
+            k = flat["data"]["k"]
+            check(k["o"] == k["h"] == k["l"] == k["c"] and (k["f"], k["L"]) == (-1, -1), "flat", k)
+            x.halt("BTCUSDT")
+            info = await client.result("exchangeInfo?symbol=BTCUSDT")
+            check(info["symbols"][0]["status"] == "HALT", "halted", info)
+            x.list("NEWUSDT")
+            check((await hear(ws, lambda m: m["stream"] == "newusdt@trade"))["data"]["s"]
+                  == "NEWUSDT", "a new symbol is heard of by who had asked for it")
+            x.run("BTCUSDT")
+            await hear(ws, lambda m: m["stream"] == "btcusdt@kline_1s" and m["data"]["k"]["n"])
+            x.delist("NEWUSDT")
+            status, body = await client.get("depth?symbol=NEWUSDT")
+            check((status, body["code"]) == (400, -1121), "gone", body)
+
+
+async def dice():
+    """Faults by dice come and are told."""
+    with StandIn(synthetic=5, rate=200, faults="every=20ms,seed=7,kinds=drop+duplicate+cut") as x:
+        async with Client(x) as client:
+            cuts = 0
+            while cuts < 3:
+                async with client.open(TRADES) as ws:
+                    check(await end_of(ws) is None, "cut")
+                    cuts += 1
+            kinds = {f["kind"] for f in x.get("faults")}
+            check("cut" in kinds, "told", kinds)
+
+
+TESTS = [lost_and_doubled, stale_stream, connections, silence, refused, rest_faults, old_snapshot,
+         markets, dice]
