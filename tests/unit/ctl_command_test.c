@@ -34,6 +34,7 @@ forget_environment(void)
 {
     unsetenv("SCRIPCTL_DATABASE");
     unsetenv("SCRIPCTL_ARCHIVE");
+    unsetenv("SCRIPCTL_ENDPOINT");
 }
 
 TestSuite(ctl_command, .init = forget_environment);
@@ -109,6 +110,19 @@ Test(ctl_command, the_environment_stands_for_the_sources)
     TAKES("journal", "list", "--database", "dbname=other", "--archive=");
     cr_assert_str_eq(line.call.o.database, "dbname=other");
     cr_assert_null(line.call.o.archive);
+}
+
+Test(ctl_command, the_environment_says_where_market_data_answers)
+{
+    setenv("SCRIPCTL_ENDPOINT", "ipc:///run/market", 1);
+    TAKES("market", "add", "BTCUSDT", "--source", "2");
+    cr_assert_str_eq(line.command->words, "market add");
+    cr_assert_str_eq(line.call.o.endpoint, "ipc:///run/market");
+    cr_assert_eq(line.call.o.source, 2);
+    TAKES("market", "status", "--endpoint", "tcp://127.0.0.1:7402");
+    cr_assert_str_eq(line.call.o.endpoint, "tcp://127.0.0.1:7402");
+    TAKES("market", "seek", "--", "-2h");
+    cr_assert_str_eq(line.call.words[0], "-2h");
 }
 
 Test(ctl_command, help_and_version_need_nothing_else)

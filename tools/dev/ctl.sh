@@ -18,6 +18,10 @@ ctl_main() {
     else
         unset SCRIPCTL_DATABASE
     fi
+    if part_runs marketdata; then
+        SCRIPCTL_ENDPOINT=ipc://$(socket_dir)/market
+        export SCRIPCTL_ENDPOINT
+    fi
     "$program" "$@" || status=$?
     case $runs$status in
     no3)

@@ -444,11 +444,14 @@ static void
 set_environment(struct reader *r)
 {
     struct options *o = &r->line->call.o;
-    const char *database = getenv("SCRIPCTL_DATABASE"), *archive = getenv("SCRIPCTL_ARCHIVE");
+    const char *database = getenv("SCRIPCTL_DATABASE"), *archive = getenv("SCRIPCTL_ARCHIVE"),
+               *endpoint = getenv("SCRIPCTL_ENDPOINT");
     if (!r->is_given[PLACE_database] && database != NULL && *database != 0)
         o->database = database;
     if (!r->is_given[PLACE_archive] && archive != NULL && *archive != 0)
         o->archive = archive;
+    if (!r->is_given[PLACE_endpoint] && endpoint != NULL && *endpoint != 0)
+        o->endpoint = endpoint;
 }
 
 enum status
