@@ -108,7 +108,8 @@ put_page(FILE *to)
         ".TP\n130\nIt was interrupted.\n"
         ".SH ENVIRONMENT\n"
         ".TP\n\\fBSCRIPCTL_DATABASE\\fR, \\fBSCRIPCTL_ARCHIVE\\fR, \\fBSCRIPCTL_ENDPOINT\\fR\n"
-        "Stand for \\fB\\-\\-database\\fR, \\fB\\-\\-archive\\fR and \\fB\\-\\-endpoint\\fR where these\n"
+        "Stand for \\fB\\-\\-database\\fR, \\fB\\-\\-archive\\fR and \\fB\\-\\-endpoint\\fR where "
+        "these\n"
         "are not given; an\n"
         "option with an empty value undoes them.\n"
         ".TP\n\\fBNO_COLOR\\fR\nHeadings are not set in bold on a terminal.\n",
