@@ -9,18 +9,17 @@
  *   symbol NAME                a symbol with common rules; the events that follow are about it
  *   now US                     our clock
  *   tick                       what time does, to every symbol
- *   trade id=N price=P quantity=Q time=US [maker=buyer]
- *   quote [update=N] bid=P bid_quantity=Q ask=P ask_quantity=Q [time=US]
- *   diff first=N last=N [previous=N] [bids=P@Q,P@Q] [asks=P@Q]
- *   book last=N [bids=P@Q,...] [asks=P@Q,...]
- *   begin time=US / end        of the source
+ *   trade, quote, kline ...    events: marketdata_events.h
+ *   remove                     the last symbol named
  *   csv LINE                   the next line of a CSV file; `csv begin` starts another file
  *   sources TEXT               what a configuration line of sources says
  *   resend from=N to=N         from the ring of the last symbol
  *   remember interval=I open_time=US price=P quantity=Q trades=N as_of=US
- *                              an open candle that an earlier process left
- *   ticker / average / stream  views of the last symbol
- *   show WHAT... / hide WHAT.. which messages are told: stream price candle beat (at first: stream)
+ *                              an open candle that an earlier process left; without as_of a
+ *                              closed minute or day
+ *   known interval=I from=US to=US max=N   candles that memory holds
+ *   ticker / average / stream / missing   views of the last symbol
+ *   show WHAT... / hide WHAT.. which messages are told: stream (at first) price candle beat ticker
  *   candles INTERVAL...        of these intervals only
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -34,20 +33,23 @@
 #include "marketdata/core/csv.h"
 #include "marketdata/core/md.h"
 #include "marketdata/core/spec.h"
+#include "marketdata_events.h"
 #include "scenario.h"
 #include "wire/codec.h"
 
 #define SYMBOLS_MAX 8
-#define LEVELS_MAX  64u
 #define TEXT_MAX    8192
 
-enum shown { SHOW_STREAM = 1, SHOW_PRICE = 2, SHOW_CANDLE = 4, SHOW_BEAT = 8 };
+enum shown { SHOW_STREAM = 1, SHOW_PRICE = 2, SHOW_CANDLE = 4, SHOW_BEAT = 8, SHOW_TICKER = 16 };
 
 static const struct {
     const char *word;
     unsigned bit;
-} shown_words[] = {
-    {"stream", SHOW_STREAM}, {"price", SHOW_PRICE}, {"candle", SHOW_CANDLE}, {"beat", SHOW_BEAT}};
+} shown_words[] = {{"stream", SHOW_STREAM},
+                   {"price", SHOW_PRICE},
+                   {"candle", SHOW_CANDLE},
+                   {"beat", SHOW_BEAT},
+                   {"ticker", SHOW_TICKER}};
 
 struct driver {
     struct md_limits limits;
@@ -60,7 +62,7 @@ struct driver {
     code_t symbol; /* the last one named */
     int64_t now_us;
     unsigned shown, intervals; /* bits */
-    struct level levels[2 * LEVELS_MAX];
+    struct level levels[2 * SCENARIO_LEVELS_MAX];
     struct csv_layout layout;
     bool has_layout;
 };
@@ -126,54 +128,6 @@ driver_close(void *state)
     free(d);
 }
 
-/* ---- Values of directives --------------------------------------------------------------- */
-
-static int64_t
-number(const char *line, const char *key, int64_t fallback)
-{
-    const char *text = scenario_value(line, key);
-    return text == NULL ? fallback : strtoll(text, NULL, 10);
-}
-
-static int64_t
-decimal(struct scenario_out *out, const char *line, const char *key)
-{
-    const char *text = scenario_value(line, key);
-    int64_t v = 0;
-    if (text != NULL && decimal_read(text, strlen(text), &v) != OK)
-        scenario_fail(out, "%s=%s is not a decimal", key, text);
-    return v;
-}
-
-/* P@Q,P@Q */
-static uint32_t
-levels(struct scenario_out *out, const char *line, const char *key, struct level *to)
-{
-    const char *text = scenario_value(line, key);
-    uint32_t count = 0;
-    while (text != NULL && *text != '\0') {
-        size_t length = strcspn(text, ","), price = strcspn(text, "@");
-        if (count == LEVELS_MAX || price >= length ||
-            decimal_read(text, price, &to[count].price.v) != OK ||
-            decimal_read(text + price + 1, length - price - 1, &to[count].quantity.v) != OK) {
-            scenario_fail(out, "%s= is not P@Q,P@Q", key);
-            return 0;
-        }
-        count++;
-        text += length + (text[length] == ',');
-    }
-    return count;
-}
-
-static enum interval
-interval_in(struct scenario_out *out, const char *name)
-{
-    uint32_t i = name == NULL ? 0 : msg_enum_by_name(MSG_ENUM_interval, name);
-    if (i == 0)
-        scenario_fail(out, "no such interval: %s", name == NULL ? "none" : name);
-    return (enum interval)i;
-}
-
 /* ---- What the core says ----------------------------------------------------------------- */
 
 static bool
@@ -186,6 +140,8 @@ is_shown(const struct driver *d, const struct msg *m)
         return d->shown & SHOW_CANDLE && d->intervals & 1u << m->md_candle.interval;
     case MSG_md_beat:
         return d->shown & SHOW_BEAT;
+    case MSG_md_ticker:
+        return d->shown & SHOW_TICKER;
     default:
         return d->shown & SHOW_STREAM;
     }
@@ -196,7 +152,7 @@ static void
 keep(struct driver *d, const struct msg *m)
 {
     if (m->type != MSG_md_trade && m->type != MSG_md_quote && m->type != MSG_md_depth &&
-        m->type != MSG_md_book)
+        m->type != MSG_md_book && m->type != MSG_md_mark && m->type != MSG_md_liquidation)
         return;
     static char text[TEXT_MAX];
     msg_print(m, text, sizeof(text));
@@ -229,60 +185,12 @@ apply(struct driver *d, struct scenario_out *out, const struct md_event *e)
     md_check(&d->md);
 }
 
-/* ---- Events ----------------------------------------------------------------------------- */
-
-static void
-event_trade(struct driver *d, struct scenario_out *out, const char *line)
-{
-    struct md_event e = {.kind = MD_EVENT_TRADE, .symbol = d->symbol};
-    const char *maker = scenario_value(line, "maker");
-    e.trade.buyer_is_maker = maker != NULL && strcmp(maker, "buyer") == 0;
-    e.trade.trade_id = (uint64_t)number(line, "id", 0);
-    e.trade.price.v = decimal(out, line, "price");
-    e.trade.quantity.v = decimal(out, line, "quantity");
-    e.trade.time_us = e.time_us = number(line, "time", d->now_us);
-    apply(d, out, &e);
-}
-
-static void
-event_quote(struct driver *d, struct scenario_out *out, const char *line)
-{
-    struct md_event e = {.kind = MD_EVENT_QUOTE, .symbol = d->symbol};
-    e.quote.update_id = (uint64_t)number(line, "update", 0);
-    e.quote.bid.v = decimal(out, line, "bid");
-    e.quote.bid_quantity.v = decimal(out, line, "bid_quantity");
-    e.quote.ask.v = decimal(out, line, "ask");
-    e.quote.ask_quantity.v = decimal(out, line, "ask_quantity");
-    e.time_us = number(line, "time", d->now_us);
-    apply(d, out, &e);
-}
-
-static void
-event_depth(struct driver *d, struct scenario_out *out, const char *line, enum md_event_kind kind)
-{
-    struct md_event e = {.kind = kind, .symbol = d->symbol, .time_us = d->now_us};
-    e.first_id = (uint64_t)number(line, "first", 0);
-    e.last_id = (uint64_t)number(line, "last", 0);
-    e.has_previous_id = scenario_value(line, "previous") != NULL;
-    e.previous_id = (uint64_t)number(line, "previous", 0);
-    e.bids = d->levels;
-    e.asks = d->levels + LEVELS_MAX;
-    e.bid_count = levels(out, line, "bids", d->levels);
-    e.ask_count = levels(out, line, "asks", d->levels + LEVELS_MAX);
-    apply(d, out, &e);
-}
-
-static void
-event_mark(struct driver *d, struct scenario_out *out, const char *line, enum md_event_kind kind)
-{
-    struct md_event e = {.kind = kind, .symbol = d->symbol, .time_us = number(line, "time", 0)};
-    apply(d, out, &e);
-}
+/* ---- Lines of files ---------------------------------------------------------------------- */
 
 static void
 raw_line(struct driver *d, struct scenario_out *out, const char *line)
 {
-    struct binance_room room = {d->levels, LEVELS_MAX};
+    struct binance_room room = {d->levels, SCENARIO_LEVELS_MAX};
     struct md_event e;
     if (binance_line(line, strlen(line), &room, &e) != OK) {
         scenario_say(out, "skipped");
@@ -334,14 +242,14 @@ static void
 set_limits(struct driver *d, const char *line)
 {
     struct md_limits *l = &d->limits;
-    l->stale_after_us = number(line, "stale_ms", l->stale_after_us / 1000) * 1000;
-    l->heal_after_us = number(line, "heal_ms", l->heal_after_us / 1000) * 1000;
-    l->price_every_us = number(line, "price_ms", l->price_every_us / 1000) * 1000;
-    l->candle_every_us = number(line, "candle_ms", l->candle_every_us / 1000) * 1000;
-    l->beat_every_us = number(line, "beat_ms", l->beat_every_us / 1000) * 1000;
-    l->candle_grace_us = number(line, "grace_ms", l->candle_grace_us / 1000) * 1000;
-    l->levels_max = (uint32_t)number(line, "levels", l->levels_max);
-    l->ring_messages = (uint32_t)number(line, "resend", l->ring_messages);
+    l->stale_after_us = scenario_number(line, "stale_ms", l->stale_after_us / 1000) * 1000;
+    l->heal_after_us = scenario_number(line, "heal_ms", l->heal_after_us / 1000) * 1000;
+    l->price_every_us = scenario_number(line, "price_ms", l->price_every_us / 1000) * 1000;
+    l->candle_every_us = scenario_number(line, "candle_ms", l->candle_every_us / 1000) * 1000;
+    l->beat_every_us = scenario_number(line, "beat_ms", l->beat_every_us / 1000) * 1000;
+    l->candle_grace_us = scenario_number(line, "grace_ms", l->candle_grace_us / 1000) * 1000;
+    l->levels_max = (uint32_t)scenario_number(line, "levels", l->levels_max);
+    l->ring_messages = (uint32_t)scenario_number(line, "resend", l->ring_messages);
     core_begin(d);
 }
 
@@ -353,9 +261,12 @@ add_symbol(struct driver *d, struct scenario_out *out, const char *name)
         return;
     void *memory = malloc(md_symbol_bytes(&d->limits));
     CHECK(memory != NULL);
-    uint32_t index = d->md.count;
+    uint32_t index = 0;
+    while (index < SYMBOLS_MAX - 1 && d->symbol_memory[index] != NULL)
+        index++;
     enum err e = md_symbol_add(&d->md, d->symbol, 1, memory);
     if (e == OK) {
+        CHECK(d->symbol_memory[index] == NULL);
         d->symbol_memory[index] = memory;
         return;
     }
@@ -384,14 +295,15 @@ set_intervals(struct driver *d, struct scenario_out *out, const char *names)
     d->intervals = 0;
     d->shown |= SHOW_CANDLE;
     for (char *name; (name = strsep(&rest, " ")) != NULL;)
-        d->intervals |= 1u << interval_in(out, name);
+        d->intervals |= 1u << scenario_interval(out, name);
 }
 
 static void
 resend(struct driver *d, struct scenario_out *out, const char *line)
 {
     const struct md_symbol *s = md_symbol_find(&d->md, d->symbol);
-    uint64_t from = (uint64_t)number(line, "from", 0), to = (uint64_t)number(line, "to", 0);
+    uint64_t from = (uint64_t)scenario_number(line, "from", 0),
+             to = (uint64_t)scenario_number(line, "to", 0);
     size_t length;
     for (uint64_t n = from; s != NULL && n <= to; n++) {
         const uint8_t *text = ring_get(&s->ring, n, &length);
@@ -406,17 +318,54 @@ static void
 remember(struct driver *d, struct scenario_out *out, const char *line)
 {
     struct md_symbol *s = md_symbol_find(&d->md, d->symbol);
-    price_t price = {decimal(out, line, "price")};
-    struct candle c = {.open_time_us = number(line, "open_time", 0),
+    price_t price = {scenario_decimal(out, line, "price")};
+    struct candle c = {.open_time_us = scenario_number(line, "open_time", 0),
                        .open = price,
                        .high = price,
                        .low = price,
                        .close = price,
-                       .volume = {decimal(out, line, "quantity")},
-                       .trades = (uint64_t)number(line, "trades", 1)};
-    enum interval i = interval_in(out, scenario_value(line, "interval"));
-    if (s != NULL && i != INTERVAL_NONE)
-        md_remember_open(s, i, &c, number(line, "as_of", 0));
+                       .volume = {scenario_decimal(out, line, "quantity")},
+                       .trades = (uint64_t)scenario_number(line, "trades", 1)};
+    enum interval i = scenario_interval(out, scenario_value(line, "interval"));
+    if (s == NULL || i == INTERVAL_NONE)
+        return;
+    if (scenario_value(line, "as_of") != NULL)
+        md_remember_open(s, i, &c, scenario_number(line, "as_of", 0));
+    else if (i == INTERVAL_1m)
+        md_remember_minute(s, &c);
+    else if (i == INTERVAL_1d)
+        md_remember_day(s, &c);
+    md_check(&d->md);
+}
+
+static void
+known(struct driver *d, struct scenario_out *out, const char *line)
+{
+    const struct md_symbol *s = md_symbol_find(&d->md, d->symbol);
+    struct candle list[32];
+    enum interval i = scenario_interval(out, scenario_value(line, "interval"));
+    uint32_t max = (uint32_t)scenario_number(line, "max", 32);
+    if (s == NULL || i == INTERVAL_NONE || max > 32)
+        return;
+    uint32_t count = md_candles_known(s, i, scenario_number(line, "from", 0),
+                                      scenario_number(line, "to", INT64_MAX), max, list);
+    struct msg m = {.type = MSG_md_candle};
+    for (uint32_t n = 0; n < count; n++) {
+        m.md_candle = (struct md_candle){.symbol = d->symbol, .interval = i, .candle = list[n]};
+        scenario_say_msg(out, "known", &m);
+    }
+}
+
+static void
+remove_symbol(struct driver *d, struct scenario_out *out)
+{
+    void *memory = md_symbol_remove(&d->md, d->symbol, &d->out);
+    for (size_t i = 0; i < SYMBOLS_MAX && memory != NULL; i++) {
+        if (d->symbol_memory[i] == memory)
+            d->symbol_memory[i] = NULL;
+    }
+    say_outbox(d, out);
+    free(memory);
     md_check(&d->md);
 }
 
@@ -465,6 +414,9 @@ say_view(struct driver *d, struct scenario_out *out, const char *what)
         char text[DECIMAL_BYTES];
         decimal_write(stats_average(&s->stats).v, text);
         scenario_say(out, "average %s", text);
+    } else if (strcmp(what, "missing") == 0) {
+        scenario_say(out, "missing gaps=%" PRIu64 " heals=%" PRIu64 " lost=%" PRIu64, s->trade_gaps,
+                     s->trade_heals, s->lost_trades);
     } else {
         scenario_say(out,
                      "stream state=%s gaps=%" PRIu64 " heals=%" PRIu64 " refused=%" PRIu64
@@ -499,24 +451,16 @@ ask(struct driver *d, struct scenario_out *out, const char *line)
 static bool
 input_event(struct driver *d, const char *line, struct scenario_out *out)
 {
-    if (*line >= '0' && *line <= '9')
+    struct md_event e = {.symbol = d->symbol, .time_us = d->now_us};
+    if (*line >= '0' && *line <= '9') {
         raw_line(d, out, line);
-    else if (scenario_is(line, "trade"))
-        event_trade(d, out, line);
-    else if (scenario_is(line, "quote"))
-        event_quote(d, out, line);
-    else if (scenario_is(line, "diff"))
-        event_depth(d, out, line, MD_EVENT_DIFF);
-    else if (scenario_is(line, "book"))
-        event_depth(d, out, line, MD_EVENT_BOOK);
-    else if (scenario_is(line, "begin"))
-        event_mark(d, out, line, MD_EVENT_BEGIN);
-    else if (scenario_is(line, "end"))
-        event_mark(d, out, line, MD_EVENT_END);
-    else if (scenario_is(line, "csv"))
+    } else if (scenario_is(line, "csv")) {
         csv_line(d, out, line + 4);
-    else
+    } else if (scenario_event(line, d->levels, &e, out)) {
+        apply(d, out, &e);
+    } else {
         return false;
+    }
     return true;
 }
 
@@ -542,10 +486,14 @@ driver_input(void *state, const char *line, struct scenario_out *out)
         resend(d, out, line);
     else if (scenario_is(line, "remember"))
         remember(d, out, line);
+    else if (scenario_is(line, "known"))
+        known(d, out, line);
+    else if (scenario_is(line, "remove"))
+        remove_symbol(d, out);
     else if (scenario_is(line, "sources"))
         sources(out, line + 8);
     else if (scenario_is(line, "ticker") || scenario_is(line, "average") ||
-             scenario_is(line, "stream"))
+             scenario_is(line, "stream") || scenario_is(line, "missing"))
         say_view(d, out, line);
     else
         ask(d, out, line);

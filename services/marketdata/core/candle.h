@@ -1,8 +1,10 @@
 /*
- * candle.h - trades folded into candles of 1 minute to 1 day, aligned as Binance aligns them.
+ * candle.h - intervals as Binance aligns them, and candles folded from trades and from candles.
  *
- * Every width divides the day, so a candle opens at a multiple of its width since 1970 UTC.
- * Candles exist only for intervals in which something was traded.
+ * 1s to 1d open at multiples of their width since 1970 UTC, 3d at multiples of three days, 1w on
+ * Mondays, 1M on the first of the month. A candle without trades is flat (every price the one
+ * before it): the exchange says that it was open and nobody traded. Where nothing is known there
+ * is no candle.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,20 +13,42 @@
 
 #include "base/msg.h"
 
-#define INTERVALS 12u /* INTERVAL_1m to INTERVAL_1d; index = enum interval - 1 */
+#define INTERVALS 16u /* index = enum interval - 1 */
 
-/* Width in microseconds; 0 for an interval that is not in the table. */
+#define MINUTE_US INT64_C(60000000)
+#define DAY_US    INT64_C(86400000000)
+
+/* Width in microseconds; 0 for 1M, which has no fixed one, and for what is not in the table. */
 int64_t interval_us(enum interval i);
 /* Start of the candle that holds this time (times before 1970 too). */
 int64_t interval_open(enum interval i, int64_t time_us);
-/* "1m" to "1d". */
+/* Start of the candle after the one that opens then. */
+int64_t interval_end(enum interval i, int64_t open_us);
+/* "1s" to "1M". */
 const char *interval_name(enum interval i);
 
+/* A trade as candles count it: an aggregated one stands for several. */
+struct candle_trade {
+    price_t price;
+    qty_t quantity;
+    money_t quote;
+    uint64_t count;
+    bool buyer_is_maker;
+};
+
+struct candle_trade candle_trade_of(const struct public_trade *t, uint64_t count);
 /* Opens a candle with its first trade. */
-void candle_begin(struct candle *c, enum interval i, const struct public_trade *t);
+void candle_begin(struct candle *c, int64_t open_us, const struct candle_trade *t);
 /* Adds a trade of the same interval. Sums stop at the largest int64 rather than wrap. */
-void candle_add(struct candle *c, const struct public_trade *t);
-/* Adds what an earlier part of the same interval held: its open stands, our close stands. */
-void candle_add_earlier(struct candle *c, const struct candle *earlier);
+void candle_add(struct candle *c, const struct candle_trade *t);
+/* Adds a later part of the same interval: our open stands, its close stands. A part in which
+ * nothing was traded counts only as long as nothing was in any. */
+void candle_join(struct candle *c, const struct candle *later);
+/* Nothing was traded in it. */
+bool candle_is_flat(const struct candle *c);
+/* Whether it may be believed: prices in order and above 0, no sum below 0. */
+bool candle_is_valid(const struct candle *c);
+/* Whether both say the same of the same interval; is_closed does not count. */
+bool candle_same(const struct candle *a, const struct candle *b);
 
 #endif

@@ -38,11 +38,11 @@ size_t
 md_symbol_bytes(const struct md_limits *l)
 {
     size_t levels = 2 * (size_t)l->levels_max + l->kept_levels_max;
-    /* Each block is aligned to 16: at most 15 bytes are lost before each of the 8. */
+    /* Each block is aligned to 16: at most 15 bytes are lost before each of the 10. */
     return sizeof(struct md_symbol) + levels * sizeof(struct level) +
-           STATS_MINUTES * sizeof(struct stats_bucket) +
-           MD_TRADES_MAX * sizeof(struct public_trade) + l->ring_bytes +
-           l->ring_messages * sizeof(struct ring_slot) + 8 * 16;
+           (MD_MINUTES + MD_DAYS) * sizeof(struct part) +
+           MD_TRADES_MAX * (sizeof(struct public_trade) + sizeof(struct md_ids)) + l->ring_bytes +
+           l->ring_messages * sizeof(struct ring_slot) + 10 * 16;
 }
 
 const struct symbol_rules *
@@ -93,15 +93,45 @@ md_symbol_add(struct md *m, code_t symbol, uint64_t first_sequence, void *bytes)
     s->rules = *rules;
     s->sequence = first_sequence - 1;
     sync_init(&s->sync, l->levels_max, l->kept_levels_max, &a);
-    struct stats_bucket *buckets = arena_take(&a, STATS_MINUTES, sizeof(*buckets));
-    CHECK(buckets != NULL);
-    stats_init(&s->stats, buckets);
+    md_candles_init(s, &a);
+    stats_init(&s->stats, &s->minutes);
     s->trades = arena_take(&a, MD_TRADES_MAX, sizeof(s->trades[0]));
-    CHECK(s->trades != NULL);
+    s->trade_ids = arena_take(&a, MD_TRADES_MAX, sizeof(s->trade_ids[0]));
+    CHECK(s->trades != NULL && s->trade_ids != NULL);
     ring_init(&s->ring, l->ring_messages, l->ring_bytes, first_sequence, &a);
     map_set(&m->by_name, hash, m->count);
     m->symbols[m->count++] = s;
     return OK;
+}
+
+void *
+md_symbol_remove(struct md *m, code_t symbol, struct outbox *out)
+{
+    struct md_symbol *s = md_symbol_find(m, symbol);
+    if (s == NULL)
+        return NULL;
+    uint64_t hash = map_hash(symbol.text, sizeof(symbol.text));
+    uint32_t index = map_get(&m->by_name, hash);
+    md_end_publish(s, out);
+    CHECK(map_remove(&m->by_name, hash));
+    struct md_symbol *last = m->symbols[--m->count];
+    if (last != s) {
+        m->symbols[index] = last;
+        map_set(&m->by_name, map_hash(last->rules.symbol.text, sizeof(symbol.text)), index);
+    }
+    return s;
+}
+
+void
+md_rules_set(struct md *m, const struct symbol_rules *rules, uint32_t count)
+{
+    m->rules = rules;
+    m->rules_count = count;
+    for (uint32_t i = 0; i < m->count; i++) {
+        const struct symbol_rules *own = md_rules_find(m, m->symbols[i]->rules.symbol);
+        if (own != NULL)
+            m->symbols[i]->rules = *own;
+    }
 }
 
 bool
@@ -120,44 +150,12 @@ book_publish(struct md_symbol *s, struct outbox *out)
 
 /* ---- Trades ----------------------------------------------------------------------------- */
 
-static bool
-candle_holds(const struct candle *c, enum interval i, int64_t time_us)
-{
-    return time_us >= c->open_time_us && time_us - c->open_time_us < interval_us(i);
-}
-
-/* Gives whether the trade came too late for its candle. */
-static bool
-candle_trade(struct md_symbol *s, enum interval i, const struct public_trade *t, struct outbox *out)
-{
-    struct md_candle_slot *slot = &s->candles[i - 1];
-    if (slot->now.trades > 0 && candle_holds(&slot->now, i, t->time_us)) {
-        candle_add(&slot->now, t);
-        slot->is_changed = true;
-        return false;
-    }
-    int64_t open_us = interval_open(i, t->time_us);
-    if (slot->now.trades > 0) {
-        if (open_us < slot->now.open_time_us)
-            return true;
-        md_candle_close(s, i, out);
-    } else if (slot->closed_count > 0) {
-        uint32_t newest = (slot->closed_count - 1) % MD_CLOSED_CANDLES;
-        if (open_us <= slot->closed[newest].open_time_us)
-            return true;
-    }
-    candle_begin(&slot->now, i, t);
-    slot->first_trade_us = t->time_us;
-    slot->is_changed = true;
-    return false;
-}
-
 static enum err
 trade_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
 {
     const struct public_trade *t = &e->trade;
     if (t->price.v <= 0 || t->quantity.v <= 0 || t->trade_id == 0 || t->trade_id > ID_MAX ||
-        t->time_us <= 0)
+        t->time_us <= 0 || e->last_trade < e->first_trade || e->last_trade > ID_MAX)
         return ERR_LINE_INVALID;
     /* A recording may hold the single trades and the aggregated ones: each is counted once. */
     if (e->is_aggregate ? s->takes_trades : s->takes_aggregates)
@@ -169,13 +167,14 @@ trade_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
     m->symbol = s->rules.symbol;
     m->sequence = ++s->sequence;
     m->trade = *t;
-    s->trades[s->trades_count++ % MD_TRADES_MAX] = *t;
-    stats_trade(&s->stats, t);
-    bool is_late = false;
-    for (uint32_t i = 1; i <= INTERVALS; i++)
-        is_late |= candle_trade(s, (enum interval)i, t, out);
-    s->late_trades += is_late;
-    s->price_is_changed = s->ticker_is_changed = true;
+    md_candles_trade(s, e, out);
+    uint64_t at = s->trades_count++ % MD_TRADES_MAX;
+    s->trades[at] = *t;
+    s->trade_ids[at] = (struct md_ids){t->trade_id, t->trade_id};
+    if (e->is_aggregate)
+        s->trade_ids[at] = (struct md_ids){e->first_trade, e->last_trade};
+    s->price_is_changed = true;
+    md_ticker_changed(s);
     return OK;
 }
 
@@ -204,7 +203,8 @@ quote_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
                            .time_us = e->time_us};
     if (q->update_id == 0 || s->sync.state != SYNC_TRUE || q->update_id >= s->sync.last_id) {
         s->touch = s->quote;
-        s->price_is_changed = s->ticker_is_changed = true;
+        s->price_is_changed = true;
+        md_ticker_changed(s);
     }
     return OK;
 }
@@ -228,6 +228,26 @@ mark_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
     return OK;
 }
 
+static enum err
+liquidation_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out)
+{
+    const struct md_forced_order *o = &e->liquidation;
+    if ((o->side != SIDE_BUY && o->side != SIDE_SELL) || o->quantity.v <= 0 || o->price.v <= 0 ||
+        o->average_price.v < 0 || o->executed.v < 0)
+        return ERR_LINE_INVALID;
+    struct md_liquidation *m =
+        &outbox_put(out, OUT_PUBLISH, 0, MSG_md_liquidation, 0)->md_liquidation;
+    *m = (struct md_liquidation){.symbol = s->rules.symbol,
+                                 .sequence = ++s->sequence,
+                                 .side = o->side,
+                                 .quantity = o->quantity,
+                                 .price = o->price,
+                                 .average_price = o->average_price,
+                                 .executed_quantity = o->executed,
+                                 .time_us = e->time_us};
+    return OK;
+}
+
 /* The top of the book is the touch, unless a quote has overtaken it. */
 static void
 touch_from_book(struct md_symbol *s, int64_t time_us)
@@ -245,7 +265,8 @@ touch_from_book(struct md_symbol *s, int64_t time_us)
         s->touch.ask = ask->price;
         s->touch.ask_quantity = ask->quantity;
     }
-    s->price_is_changed = s->ticker_is_changed = true;
+    s->price_is_changed = true;
+    md_ticker_changed(s);
 }
 
 static void
@@ -268,8 +289,10 @@ static void
 heard(struct md_symbol *s, const struct md_event *e, int64_t now_us)
 {
     s->heard_us = now_us;
-    if (e->time_us > s->market_us)
+    if (e->time_us > s->market_us) {
         s->market_us = e->time_us;
+        s->market_at_us = now_us;
+    }
 }
 
 static enum err
@@ -320,14 +343,15 @@ begin_apply(const struct md *m, struct md_symbol *s, const struct md_event *e, i
 {
     s->has_ended = false;
     s->has_gap = false;
+    s->is_away = s->misses_trades = false;
     s->waiting_us = 0;
     s->takes_aggregates = s->takes_trades = false;
     sync_reset(&s->sync);
     s->quote = s->touch = (struct md_touch){0};
     s->mark = (struct md_mark_price){0};
     if (e->time_us < s->market_us) {
+        md_candles_reset(s);
         stats_reset(&s->stats);
-        memset(s->candles, 0, sizeof(s->candles));
         s->trades_count = 0;
         s->market_us = 0;
     }
@@ -357,17 +381,44 @@ event_apply(struct md *m, struct md_symbol *s, const struct md_event *e, int64_t
     case MD_EVENT_END:
         s->has_ended = true;
         return OK;
-    case MD_EVENT_NONE:
     case MD_EVENT_KLINE:
+        return md_kline_apply(s, e, out);
     case MD_EVENT_LIQUIDATION:
-    case MD_EVENT_ALIVE:
+        return liquidation_apply(s, e, out);
     case MD_EVENT_GAP:
+        s->trade_gaps += !s->misses_trades;
+        s->misses_trades = true;
+        return OK;
     case MD_EVENT_HEALED:
+        s->trade_heals += s->misses_trades;
+        s->lost_trades += e->lost;
+        s->misses_trades = false;
+        return OK;
     case MD_EVENT_AWAY:
+        s->is_away = true;
+        return OK;
+    case MD_EVENT_ALIVE:
+    case MD_EVENT_NONE:
     case MD_EVENT_KINDS:
         break;
     }
     return OK;
+}
+
+/* What every event says beside its contents: that somebody hears this symbol, and since when. */
+static void
+after(struct md_symbol *s, const struct md_event *e, int64_t now_us)
+{
+    bool tells_time = e->kind != MD_EVENT_KLINE && e->kind != MD_EVENT_END && e->time_us > 0;
+    if (s->live_us == 0 && tells_time)
+        s->live_us = interval_open(INTERVAL_1m, e->time_us);
+    if (e->kind == MD_EVENT_BEGIN || e->kind == MD_EVENT_END || e->kind == MD_EVENT_AWAY)
+        return;
+    s->is_away = false;
+    if (e->kind == MD_EVENT_ALIVE)
+        s->heard_us = now_us;
+    else
+        heard(s, e, now_us);
 }
 
 enum err
@@ -385,8 +436,7 @@ md_apply(struct md *m, const struct md_event *e, int64_t now_us, struct outbox *
         s->refused++;
         return error;
     }
-    if (e->kind != MD_EVENT_BEGIN && e->kind != MD_EVENT_END)
-        heard(s, e, now_us);
+    after(s, e, now_us);
     md_state_update(m, s, now_us, out);
     return OK;
 }
@@ -396,13 +446,15 @@ symbol_check(const struct md_symbol *s)
 {
     book_check(&s->sync.book);
     CHECK(s->sync.state != SYNC_TRUE || !book_crossed(&s->sync.book));
-    for (uint32_t i = 0; i < INTERVALS; i++) {
-        const struct candle *c = &s->candles[i].now;
-        CHECK(c->trades == 0 || (c->low.v <= c->open.v && c->open.v <= c->high.v));
-        CHECK(c->trades == 0 || (c->low.v <= c->close.v && c->close.v <= c->high.v));
-        CHECK(c->taker_buy_volume.v <= c->volume.v);
-        CHECK(c->trades == 0 || c->open_time_us % interval_us((enum interval)(i + 1)) == 0);
+    for (enum interval i = 1; (uint32_t)i <= INTERVALS; i++) {
+        struct candle c;
+        if (!md_candle_now(s, i, &c))
+            continue;
+        CHECK(candle_is_valid(&c) && !c.is_closed);
+        CHECK(interval_open(i, c.open_time_us) == c.open_time_us);
     }
+    CHECK((s->minute != NULL) == s->candles[INTERVAL_1m - 1].is_open);
+    CHECK(s->minute == NULL || s->minute->candle.open_time_us == s->minutes.newest_us);
     CHECK(s->stats.trades == 0 || s->stats.low.v <= s->stats.high.v);
 }
 

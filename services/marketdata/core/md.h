@@ -1,16 +1,18 @@
 /*
  * md.h - the market data core: events of sources in, sequenced messages out.
  *
- * For each symbol: the book kept true (sync.h), the touch, the latest trades, candles (candle.h),
- * 24-hour statistics (stats.h), and the number of its last message. Everything of the stream
- * "t.<SYMBOL>." (md_trade, md_quote, md_depth, md_mark, md_book) carries the symbol's next number;
- * a first number taken from the clock at start keeps numbers rising over a restart.
+ * For each symbol: the book kept true (sync.h), the touch, the latest trades, its minutes and days
+ * (parts.h) with the candles (candle.h) and 24-hour statistics (stats.h) made of them, and the
+ * number of its last message. Everything of the stream "t.<SYMBOL>." (md_trade, md_quote, md_depth,
+ * md_mark, md_liquidation, md_book) carries the symbol's next number; a first number taken from the
+ * clock at start keeps numbers rising over a restart.
  *
  * State of a symbol's stream:
  *     LIVE     all is well
  *     HEALING  the book has a gap and waits for a snapshot. After heal_after_us without one the
- *              quotes, where there are any, stand in for the book and the stream is LIVE again
- *     STALE    nothing was heard for stale_after_us
+ *              quotes, where there are any, stand in for the book and the stream is LIVE again.
+ *              Or trades are missing, until the source has given them
+ *     STALE    nothing was heard for stale_after_us, or the source says that it hears nothing
  *     ENDED    the source has ended
  *
  * Messages go to the outbox as OUT_PUBLISH, answers as OUT_REPLY. One call writes at most
@@ -25,14 +27,19 @@
 #include "base/outbox.h"
 #include "marketdata/core/candle.h"
 #include "marketdata/core/event.h"
+#include "marketdata/core/parts.h"
 #include "marketdata/core/ring.h"
 #include "marketdata/core/stats.h"
 #include "marketdata/core/sync.h"
 
-#define MD_OUT_MAX        40u
+#define MD_OUT_MAX        64u
 #define MD_LEVELS_MAX     5000u /* what md_book can carry a side */
 #define MD_TRADES_MAX     1000u
 #define MD_CLOSED_CANDLES 4u /* closed candles remembered per interval */
+/* An hour more than statistics need: the last minute of a day may be corrected when the next one
+ * has begun. A month and as much as corrections to the last one need. */
+#define MD_MINUTES (STATS_MINUTES + 60u)
+#define MD_DAYS    40u
 /* Room for the lists of one answer or book. */
 #define MD_LISTS_BYTES ((size_t)MD_LEVELS_MAX * 2 * sizeof(struct level) + 4096)
 
@@ -46,14 +53,22 @@ struct md_limits {
     int64_t candle_grace_us; /* how long after its end a quiet candle stays open for late trades */
 };
 
+/* A candle that is open is its parts but for the open one, and that one: md_candle_now(). */
 struct md_candle_slot {
-    struct candle now; /* trades == 0: none is open */
-    int64_t first_trade_us;
-    bool is_changed; /* since it was last published */
-    int64_t published_us;
+    bool is_open;
+    bool needs_fold; /* `base` does not hold: a part was changed */
+    bool has_base;
     bool was_remembered;
+    int64_t open_time_us, end_us;
+    struct candle base; /* 1s: all of it */
+    int64_t published_us;
     struct candle closed[MD_CLOSED_CANDLES]; /* a ring */
     uint32_t closed_count;
+};
+
+/* The exchange's trades that a public trade stands for. */
+struct md_ids {
+    uint64_t first, last;
 };
 
 struct md_symbol {
@@ -65,21 +80,37 @@ struct md_symbol {
     struct md_touch touch;     /* quote or top of the book, whichever is newer */
     struct md_mark_price mark; /* last one told */
     struct stats stats;
+    /* Candles: 1s by itself, all others from minutes and days. */
+    struct parts minutes, days;
+    struct part *minute;        /* the open one, in `minutes`; NULL when none is */
+    int64_t minute_first_us;    /* its first trade of ours; 0 = none */
+    uint64_t minute_from;       /* trades_count when it began */
+    uint32_t candles_changed;   /* a bit per interval, since it was last published */
+    int64_t live_us;            /* minute since which we hear the market; 0 = not yet */
+    int64_t remembered_us;      /* oldest minute of an earlier process; 0 = none */
+    int64_t remembered_day_us;  /* and day */
+    bool has_remembered_minute; /* what it missed is to be told */
     struct md_candle_slot candles[INTERVALS];
     struct public_trade *trades; /* a ring of MD_TRADES_MAX */
+    struct md_ids *trade_ids;    /* of the same ones */
     uint64_t trades_count;       /* ever */
     /* The stream. */
     enum stream_state state;
     bool has_ended;
+    bool is_away;       /* the source hears nothing of it */
+    bool misses_trades; /* the source asks for some, and keeps the later ones back */
     bool takes_aggregates, takes_trades; /* which kind of trade the source turned out to have */
     bool has_gap;                        /* the book was true once and is not now */
     int64_t market_us;                   /* latest exchange time */
+    int64_t market_at_us;                /* our clock, when that was heard */
     int64_t heard_us;                    /* our clock, at the last event; 0 = never */
     int64_t waiting_us; /* our clock, when the book began to wait; 0 = it does not */
-    bool price_is_changed, ticker_is_changed;
-    int64_t price_published_us, beat_published_us;
-    /* Counted, for metrics. */
-    uint64_t gaps, heals, refused, late_trades;
+    bool price_is_changed;
+    bool ticker_is_changed; /* for Redis: the shell takes it back */
+    bool ticker_is_news;    /* for followers */
+    int64_t price_published_us, beat_published_us, ticker_published_us;
+    /* Counted, for metrics: gaps of the book, gaps in trades, trades that stay missing. */
+    uint64_t gaps, heals, refused, late_trades, trade_gaps, trade_heals, lost_trades;
 };
 
 struct md {
@@ -129,12 +160,21 @@ bool md_has_price(const struct md_symbol *s);
 /* The market's clock: the latest exchange time, moved on by how long ago that was heard. */
 int64_t md_market_now(const struct md_symbol *s, int64_t now_us);
 
-/* What a restarted process reads back: candles that were still open, as of `as_of_us`, and the
- * closed minutes of the last day. Each is taken at most once, and only if it lies before
- * everything that was heard since. */
+/* An open candle as it stands; false when none is open. */
+bool md_candle_now(const struct md_symbol *s, enum interval i, struct candle *out);
+/* The last candles that memory holds of from_us <= open time <= to_us, oldest first, at most
+ * `max`; gives how many. Those that may have begun before what is known are left out. */
+uint32_t md_candles_known(const struct md_symbol *s, enum interval i, int64_t from_us,
+                          int64_t to_us, uint32_t max, struct candle *out);
+
+/* What a restarted process reads back: the minute that was still open, as of `as_of_us`; closed
+ * minutes of the last 24 hours; closed days of the last 31. What we know better stands. The open
+ * minute is taken at most once, and only if it lies before everything that was heard since; open
+ * candles of other intervals are folded from minutes and passed over here. */
 void md_remember_open(struct md_symbol *s, enum interval i, const struct candle *c,
                       int64_t as_of_us);
 void md_remember_minute(struct md_symbol *s, const struct candle *c);
+void md_remember_day(struct md_symbol *s, const struct candle *c);
 
 /* CHECKs books, candles and totals. */
 void md_check(const struct md *m);

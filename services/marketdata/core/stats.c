@@ -1,27 +1,21 @@
 /*
- * stats.c - minute buckets in a ring; sums are rebuilt once a minute, so that they cannot drift.
+ * stats.c - sums are made anew once a minute, so that they cannot drift.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "marketdata/core/stats.h"
 
-#include <string.h>
-
-#define MINUTE_US INT64_C(60000000)
-
 void
-stats_init(struct stats *s, struct stats_bucket *buckets)
+stats_init(struct stats *s, const struct parts *minutes)
 {
-    *s = (struct stats){.buckets = buckets};
-    stats_reset(s);
+    CHECK(minutes->max >= STATS_MINUTES);
+    *s = (struct stats){.minutes = minutes};
 }
 
 void
 stats_reset(struct stats *s)
 {
-    struct stats_bucket *buckets = s->buckets;
-    *s = (struct stats){.buckets = buckets};
-    memset(buckets, 0, STATS_MINUTES * sizeof(*buckets));
+    *s = (struct stats){.minutes = s->minutes};
 }
 
 static int64_t
@@ -31,162 +25,127 @@ sum(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &out) ? INT64_MAX : out;
 }
 
-static int64_t
-minute_of(int64_t time_us)
-{
-    return time_us / MINUTE_US;
-}
-
-static struct stats_bucket *
-bucket_of(const struct stats *s, int64_t minute)
-{
-    return &s->buckets[minute % STATS_MINUTES];
-}
-
 static void
-total_add(struct stats *s, const struct stats_bucket *b)
+total_add(struct stats *s, const struct candle *c)
 {
-    if (s->trades == 0) {
-        s->open = b->open;
-        s->high = b->high;
-        s->low = b->low;
+    if (candle_is_flat(c))
+        return;
+    if (s->high.v == 0) {
+        s->open = c->open;
+        s->low = c->low;
     }
-    if (b->high.v > s->high.v)
-        s->high = b->high;
-    if (b->low.v < s->low.v)
-        s->low = b->low;
-    s->volume = sum(s->volume, b->volume);
-    s->quote_volume = sum(s->quote_volume, b->quote_volume);
-    s->trades += b->trades;
+    if (c->high.v > s->high.v)
+        s->high = c->high;
+    if (c->low.v < s->low.v)
+        s->low = c->low;
+    s->volume = sum(s->volume, c->volume.v);
+    s->quote_volume = sum(s->quote_volume, c->quote_volume.v);
+    s->trades += c->trades;
 }
 
-/* Oldest minute first, so that the first bucket found holds the opening price. */
+static int64_t
+window_us(const struct stats *s)
+{
+    int64_t first = s->newest_us - (STATS_MINUTES - 1) * MINUTE_US;
+    return first < 0 ? 0 : first;
+}
+
+/* Oldest minute first, so that the first one found holds the opening price. */
 static void
 rebuild(struct stats *s)
 {
     s->open = s->high = s->low = (price_t){0};
     s->volume = s->quote_volume = 0;
     s->trades = 0;
-    int64_t first = s->newest - STATS_MINUTES + 1;
-    for (int64_t m = first < 0 ? 0 : first; m <= s->newest; m++) {
-        const struct stats_bucket *b = bucket_of(s, m);
-        if (b->trades > 0 && b->minute == m)
-            total_add(s, b);
+    s->is_stale = false;
+    for (int64_t at = window_us(s); at <= s->newest_us; at += MINUTE_US) {
+        const struct part *minute = parts_find(s->minutes, at);
+        if (minute != NULL)
+            total_add(s, &minute->candle);
     }
+}
+
+void
+stats_settle(struct stats *s)
+{
+    if (s->is_stale)
+        rebuild(s);
 }
 
 bool
 stats_advance(struct stats *s, int64_t time_us)
 {
-    int64_t minute = minute_of(time_us);
-    if (minute <= s->newest)
+    if (time_us < s->newest_us + MINUTE_US)
         return false;
-    s->newest = minute;
+    s->newest_us = interval_open(INTERVAL_1m, time_us);
     rebuild(s);
     return true;
 }
 
-/* Adds to the bucket of a minute in the window, and gives whether the totals must be rebuilt. */
-static void
-bucket_add(struct stats *s, const struct stats_bucket *part)
+static bool
+in_window(const struct stats *s, int64_t minute_us)
 {
-    struct stats_bucket *b = bucket_of(s, part->minute);
-    if (b->trades == 0 || b->minute != part->minute) {
-        *b = *part;
+    return minute_us <= s->newest_us && minute_us >= window_us(s);
+}
+
+void
+stats_trade(struct stats *s, int64_t minute_us, const struct candle_trade *t)
+{
+    if (!in_window(s, minute_us))
+        return;
+    if (minute_us != s->newest_us) {
+        s->is_stale = true;
         return;
     }
-    if (part->high.v > b->high.v)
-        b->high = part->high;
-    if (part->low.v < b->low.v)
-        b->low = part->low;
-    b->close = part->close;
-    b->volume = sum(b->volume, part->volume);
-    b->quote_volume = sum(b->quote_volume, part->quote_volume);
-    b->trades += part->trades;
+    if (s->high.v == 0)
+        s->open = s->low = t->price;
+    if (t->price.v > s->high.v)
+        s->high = t->price;
+    if (t->price.v < s->low.v)
+        s->low = t->price;
+    s->volume = sum(s->volume, t->quantity.v);
+    s->quote_volume = sum(s->quote_volume, t->quote.v);
+    s->trades += t->count;
 }
 
+/* Whether the sums can be moved by the difference alone. */
 static bool
-in_window(const struct stats *s, int64_t minute)
+moves(const struct stats *s, const struct candle *before, const struct candle *after)
 {
-    return minute >= 0 && minute <= s->newest && minute > s->newest - STATS_MINUTES;
+    return before != NULL && !candle_is_flat(before) && !candle_is_flat(after) &&
+           before->open.v == after->open.v && before->high.v <= after->high.v &&
+           before->low.v >= after->low.v && s->volume < INT64_MAX && s->quote_volume < INT64_MAX &&
+           after->volume.v < INT64_MAX && after->quote_volume.v < INT64_MAX;
 }
 
 void
-stats_trade(struct stats *s, const struct public_trade *t)
+stats_change(struct stats *s, const struct candle *before, const struct candle *after)
 {
-    money_t quote;
-    if (notional_floor(t->price, t->quantity, &quote) != OK)
-        quote.v = INT64_MAX;
-    struct stats_bucket part = {.minute = minute_of(t->time_us),
-                                .open = t->price,
-                                .high = t->price,
-                                .low = t->price,
-                                .close = t->price,
-                                .volume = t->quantity.v,
-                                .quote_volume = quote.v,
-                                .trades = 1};
-    s->last = t->price;
-    stats_advance(s, t->time_us);
-    if (!in_window(s, part.minute))
+    if (!in_window(s, after->open_time_us) || s->is_stale)
         return;
-    bucket_add(s, &part);
-    if (part.minute == s->newest)
-        total_add(s, &part);
-    else
-        rebuild(s);
-}
-
-static struct stats_bucket
-bucket_from(const struct candle *minute)
-{
-    return (struct stats_bucket){.minute = minute_of(minute->open_time_us),
-                                 .open = minute->open,
-                                 .high = minute->high,
-                                 .low = minute->low,
-                                 .close = minute->close,
-                                 .volume = minute->volume.v,
-                                 .quote_volume = minute->quote_volume.v,
-                                 .trades = minute->trades};
-}
-
-void
-stats_remember(struct stats *s, const struct candle *minute)
-{
-    struct stats_bucket part = bucket_from(minute);
-    if (part.trades == 0 || !in_window(s, part.minute))
+    if (!moves(s, before, after)) {
+        s->is_stale = true;
         return;
-    struct stats_bucket *b = bucket_of(s, part.minute);
-    if (b->trades > 0 && b->minute == part.minute)
-        return;
-    *b = part;
-    rebuild(s);
-}
-
-void
-stats_remember_part(struct stats *s, const struct candle *part)
-{
-    int64_t minute = minute_of(part->open_time_us);
-    struct stats_bucket *b = bucket_of(s, minute);
-    if (part->trades == 0 || !in_window(s, minute) || b->trades == 0 || b->minute != minute)
-        return;
-    struct stats_bucket own = *b;
-    *b = bucket_from(part);
-    bucket_add(s, &own);
-    rebuild(s);
+    }
+    if (after->high.v > s->high.v)
+        s->high = after->high;
+    if (after->low.v < s->low.v)
+        s->low = after->low;
+    s->volume = sum(s->volume - before->volume.v, after->volume.v);
+    s->quote_volume = sum(s->quote_volume - before->quote_volume.v, after->quote_volume.v);
+    s->trades = s->trades - before->trades + after->trades;
 }
 
 price_t
 stats_average(const struct stats *s)
 {
     int64_t volume = 0, quote = 0;
-    for (int64_t m = s->newest - AVERAGE_MINUTES + 1; m <= s->newest; m++) {
-        if (m < 0)
+    for (int64_t n = 0; n < AVERAGE_MINUTES; n++) {
+        const struct part *minute = parts_find(s->minutes, s->newest_us - n * MINUTE_US);
+        if (minute == NULL)
             continue;
-        const struct stats_bucket *b = bucket_of(s, m);
-        if (b->trades > 0 && b->minute == m) {
-            volume = sum(volume, b->volume);
-            quote = sum(quote, b->quote_volume);
-        }
+        volume = sum(volume, minute->candle.volume.v);
+        quote = sum(quote, minute->candle.quote_volume.v);
     }
     int64_t average;
     if (volume <= 0 || quote <= 0 || decimal_div_floor(quote, volume, &average) != OK ||

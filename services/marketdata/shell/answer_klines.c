@@ -13,7 +13,7 @@
 
 #define KLINES_MAX     1000u
 #define KLINES_DEFAULT 500u
-#define KLINES_MERGED  (KLINES_MAX + MD_CLOSED_CANDLES + 1)
+#define KLINES_MERGED  (KLINES_MAX + MD_MINUTES)
 #define DAY_US         INT64_C(86400000000)
 #define MINUTE_US      INT64_C(60000000)
 
@@ -30,13 +30,14 @@ struct kline_call {
 struct merge {
     struct candle list[KLINES_MERGED];
     uint32_t count;
+    struct candle known[MD_MINUTES]; /* to memory */
 };
 
 /* In order; one that is there already is replaced. */
 static void
 merge_add(struct merge *m, const struct candle *c, const struct md_klines_get *get)
 {
-    if (c->trades == 0 || (get->from_us != 0 && c->open_time_us < get->from_us) ||
+    if ((get->from_us != 0 && c->open_time_us < get->from_us) ||
         (get->to_us != 0 && c->open_time_us > get->to_us))
         return;
     uint32_t at = m->count;
@@ -56,11 +57,11 @@ merge_add(struct merge *m, const struct candle *c, const struct md_klines_get *g
 static void
 merge_memory(struct merge *m, const struct md_symbol *y, const struct md_klines_get *get)
 {
-    const struct md_candle_slot *slot = &y->candles[get->interval - 1];
-    uint32_t held = slot->closed_count < MD_CLOSED_CANDLES ? slot->closed_count : MD_CLOSED_CANDLES;
-    for (uint32_t i = 0; i < held; i++)
-        merge_add(m, &slot->closed[i], get);
-    merge_add(m, &slot->now, get);
+    uint32_t max = get->from_us == 0 && get->limit < MD_MINUTES ? get->limit : MD_MINUTES;
+    uint32_t count = md_candles_known(y, get->interval, get->from_us,
+                                      get->to_us == 0 ? INT64_MAX : get->to_us, max, m->known);
+    for (uint32_t i = 0; i < count; i++)
+        merge_add(m, &m->known[i], get);
 }
 
 /* An earlier process may have ended inside a candle: by now that interval is over. */
@@ -68,7 +69,7 @@ static void
 close_passed(struct merge *m, enum interval i, int64_t market_us)
 {
     for (uint32_t n = 0; n < m->count; n++) {
-        if (m->list[n].open_time_us + interval_us(i) <= market_us)
+        if (interval_end(i, m->list[n].open_time_us) <= market_us)
             m->list[n].is_closed = true;
     }
 }

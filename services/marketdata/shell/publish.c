@@ -1,8 +1,9 @@
 /*
  * publish.c - the core's messages to topics, the resend ring and the candle table.
  *
- *     t.<SYMBOL>.             md_trade md_quote md_depth md_mark md_book md_beat
+ *     t.<SYMBOL>.             md_trade md_quote md_depth md_mark md_liquidation md_book md_beat
  *     p.<SYMBOL>.             md_price
+ *     k.<SYMBOL>.             md_ticker
  *     c.<SYMBOL>.<interval>.  md_candle
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -35,6 +36,10 @@ symbol_of(const struct msg *m)
         return m->md_candle.symbol;
     case MSG_md_beat:
         return m->md_beat.symbol;
+    case MSG_md_liquidation:
+        return m->md_liquidation.symbol;
+    case MSG_md_ticker:
+        return m->md_ticker.symbol;
     default:
         CHECK(!"a message without a topic");
     }
@@ -45,7 +50,13 @@ static bool
 is_sequenced(enum msg_type type)
 {
     return type == MSG_md_trade || type == MSG_md_quote || type == MSG_md_depth ||
-           type == MSG_md_mark || type == MSG_md_book;
+           type == MSG_md_mark || type == MSG_md_liquidation || type == MSG_md_book;
+}
+
+static char
+topic_letter(enum msg_type type)
+{
+    return type == MSG_md_price ? 'p' : type == MSG_md_ticker ? 'k' : 't';
 }
 
 static void
@@ -54,7 +65,7 @@ topic_write(const struct msg *m, code_t symbol, char out[TOPIC_BYTES])
     if (m->type == MSG_md_candle)
         snprintf(out, TOPIC_BYTES, "c.%s.%s.", symbol.text, interval_name(m->md_candle.interval));
     else
-        snprintf(out, TOPIC_BYTES, "%c.%s.", m->type == MSG_md_price ? 'p' : 't', symbol.text);
+        snprintf(out, TOPIC_BYTES, "%c.%s.", topic_letter(m->type), symbol.text);
 }
 
 static void

@@ -151,9 +151,8 @@ on_open_wanted(void *arg)
         for (uint32_t n = 0; n < INTERVALS; n++) {
             struct history_row row = {.symbol = y->rules.symbol,
                                       .interval = (enum interval)(n + 1),
-                                      .candle = y->candles[n].now,
                                       .as_of_us = y->market_us};
-            if (row.candle.trades > 0)
+            if (md_candle_now(y, row.interval, &row.candle))
                 history_put(s->history, &row);
         }
     }
