@@ -23,18 +23,19 @@ struct redisReply;
 struct redis_link_options {
     struct loop *loop;
     const char *address;    /* HOST:PORT or unix:PATH; copied */
-    const char *label;      /* of its log lines and metrics: "cache" */
+    const char *label;      /* of its log lines and metrics: "cache"; kept as it is */
     uint32_t in_flight_max; /* commands without a reply; 0 = 4096 */
     void *arg;
     void (*on_up)(void *arg); /* after each connect; NULL = not wanted */
 };
 
-/* `reply` is lent; NULL when there will be none. */
+/* In the order of the commands. `reply` is lent, its elements may be reordered; NULL when there
+ * will be none. */
 typedef void redis_answer(void *arg, const struct redisReply *reply);
 
 /* NULL with a logged reason when the address is neither form. */
 struct redis_link *redis_link_open(const struct redis_link_options *o);
-/* Every command under way is answered with NULL first. */
+/* Every command under way is answered with NULL first. Not from within an answer. */
 void redis_link_close(struct redis_link **l);
 bool redis_link_is_up(const struct redis_link *l);
 /* False while Redis is away or in_flight_max commands wait for their replies. */

@@ -12,6 +12,11 @@ foreach(noun fetch ws_client)
   target_compile_definitions(${noun}_test PRIVATE SCRIP_NET_SERVER="${unit}/net_server.py")
 endforeach()
 
+scrip_unit_test(redis_link_test ${unit}/redis_link_test.c ${unit}/net_stage.c ${unit}/redis_main.c
+  LIBS scrip_net PkgConfig::hiredis LABELS redis)
+set_tests_properties(redis_link_test PROPERTIES RUN_SERIAL ON)
+target_compile_definitions(redis_link_test PRIVATE SCRIP_NET_SERVER="${unit}/net_server.py")
+
 # The bus next to bare libzmq; see docs/decisions/0003-loop-and-bus.md.
 add_executable(bus_bench EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/bus_bench.c)
 target_link_libraries(bus_bench PRIVATE scrip_host PkgConfig::libzmq)

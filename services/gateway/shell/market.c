@@ -7,9 +7,6 @@
  */
 #include "gateway/shell/market.h"
 
-#include <ev.h>
-#include <hiredis/adapters/libev.h>
-#include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,20 +14,14 @@
 
 #include "gateway/shell/shell.h"
 #include "host/log.h"
+#include "host/redis_link.h"
 #include "wire/json.h"
 
-#define AGAIN_MS    500
 #define TICKERS_MAX 4000
 #define LINE_BYTES  2048
 
 struct market_cache {
-    struct loop *loop;
-    char host[128];
-    int port; /* 0 = a unix socket */
-    redisAsyncContext *redis;
-    bool is_up, is_closing;
-    struct loop_timer *again;
-    struct metric *up, *failures;
+    struct redis_link *link;
 };
 
 /* One question for tickers: of one symbol, or of all. */
@@ -43,82 +34,18 @@ struct ticker_flow {
     struct md_ticker *rows;
 };
 
-static void
-on_disconnect(const redisAsyncContext *redis, int status)
-{
-    struct market_cache *m = redis->data;
-    if (m->is_up)
-        log_line(LOG_WARN, "cache_lost", "status=%d reason=\"%s\"", status,
-                 redis->errstr == NULL ? "" : redis->errstr);
-    m->is_up = false;
-    m->redis = NULL; /* hiredis frees it */
-    metric_set(m->up, 0);
-    metric_add(m->failures, 1);
-}
-
-static void
-on_connect(const redisAsyncContext *redis, int status)
-{
-    struct market_cache *m = redis->data;
-    if (status != REDIS_OK) {
-        m->redis = NULL; /* hiredis frees it without a disconnect */
-        metric_add(m->failures, 1);
-        return;
-    }
-    m->is_up = true;
-    metric_set(m->up, 1);
-    log_line(LOG_INFO, "cache_up", "host=%s port=%d", m->host, m->port);
-}
-
-static void
-cache_connect(struct market_cache *m)
-{
-    redisAsyncContext *redis =
-        m->port == 0 ? redisAsyncConnectUnix(m->host) : redisAsyncConnect(m->host, m->port);
-    if (redis == NULL || redis->err != 0) {
-        if (redis != NULL)
-            redisAsyncFree(redis);
-        return;
-    }
-    redis->data = m;
-    m->redis = redis;
-    redisLibevAttach(loop_ev(m->loop), redis);
-    redisAsyncSetConnectCallback(redis, on_connect);
-    redisAsyncSetDisconnectCallback(redis, on_disconnect);
-}
-
-static void
-on_again(void *arg)
-{
-    struct market_cache *m = arg;
-    if (m->redis == NULL && !m->is_closing)
-        cache_connect(m);
-}
-
 struct market_cache *
 market_cache_open(struct loop *l, const char *address)
 {
     struct market_cache *m = calloc(1, sizeof *m);
     CHECK(m != NULL);
-    m->loop = l;
-    const char *colon = strrchr(address, ':');
-    char *end = NULL;
-    if (strncmp(address, "unix:", 5) == 0) {
-        snprintf(m->host, sizeof m->host, "%s", address + 5);
-    } else if (colon != NULL && colon != address && (size_t)(colon - address) < sizeof m->host) {
-        memcpy(m->host, address, (size_t)(colon - address));
-        m->port = (int)strtol(colon + 1, &end, 10);
-    }
-    if (m->host[0] == 0 || (end != NULL && (*end != 0 || m->port < 1 || m->port > 65535))) {
-        log_line(LOG_ERROR, "setting_invalid", "key=redis form=HOST:PORT");
+    /* Room for the hashes of all symbols, for some who ask at once. */
+    m->link = redis_link_open(&(struct redis_link_options){
+        .loop = l, .address = address, .label = "cache", .in_flight_max = 4 * TICKERS_MAX});
+    if (m->link == NULL) {
         free(m);
         return NULL;
     }
-    m->up = metric_gauge("scrip_gateway_cache_up", "", "Whether Redis is connected.");
-    m->failures = metric_counter("scrip_gateway_cache_failures_total", "",
-                                 "Connections to Redis that failed or broke.");
-    cache_connect(m);
-    m->again = loop_timer_new(l, AGAIN_MS, AGAIN_MS, on_again, m);
     return m;
 }
 
@@ -128,10 +55,7 @@ market_cache_close(struct market_cache **cache)
     struct market_cache *m = *cache;
     if (m == NULL)
         return;
-    m->is_closing = true;
-    loop_timer_end(&m->again);
-    if (m->redis != NULL)
-        redisAsyncFree(m->redis);
+    redis_link_close(&m->link);
     free(m);
     *cache = NULL;
 }
@@ -205,11 +129,9 @@ flow_answer(struct ticker_flow *f)
 }
 
 static void
-on_ticker(redisAsyncContext *redis, void *reply, void *arg)
+on_ticker(void *arg, const struct redisReply *found)
 {
     struct ticker_flow *f = arg;
-    (void)redis;
-    const redisReply *found = reply;
     if (found == NULL || found->type == REDIS_REPLY_ERROR) {
         struct request *r = request_find(f->shell, f->handle);
         if (r != NULL)
@@ -221,6 +143,17 @@ on_ticker(redisAsyncContext *redis, void *reply, void *arg)
         flow_answer(f);
 }
 
+static bool
+ticker_ask(struct ticker_flow *f, const char *symbol)
+{
+    char key[sizeof "scrip:ticker:" + CODE_BYTES];
+    size_t length = (size_t)snprintf(key, sizeof key, "scrip:ticker:%s", symbol);
+    const char *const words[] = {"HGETALL", key};
+    const size_t lengths[] = {7, length};
+    return length < sizeof key &&
+           redis_link_send(f->shell->cache->link, 2, words, lengths, on_ticker, f);
+}
+
 static int
 by_text(const void *a, const void *b)
 {
@@ -229,10 +162,9 @@ by_text(const void *a, const void *b)
 }
 
 static void
-on_symbols(redisAsyncContext *redis, void *reply, void *arg)
+on_symbols(void *arg, const struct redisReply *found)
 {
     struct ticker_flow *f = arg;
-    redisReply *found = reply;
     struct request *r = request_find(f->shell, f->handle);
     if (r == NULL || found == NULL || found->type != REDIS_REPLY_ARRAY) {
         if (r != NULL)
@@ -254,9 +186,9 @@ on_symbols(redisAsyncContext *redis, void *reply, void *arg)
     f->expected = (uint32_t)count;
     uint32_t refused = 0;
     for (size_t i = 0; i < count; i++)
-        if (redisAsyncCommand(redis, on_ticker, f, "HGETALL scrip:ticker:%s",
-                              found->element[i]->str) != REDIS_OK)
-            refused++;
+        refused += !ticker_ask(f, found->element[i]->str);
+    if (refused > 0)
+        answer_error(f->shell, r, ERR_CACHE_UNAVAILABLE); /* rather than a part of the list */
     f->expected -= refused;
     if (f->expected == 0)
         flow_answer(f);
@@ -281,7 +213,7 @@ own_ticker(struct shell *s, struct request *r, const struct http_request *h)
         }
     }
     struct market_cache *m = s->cache;
-    if (m->redis == NULL || !m->is_up) {
+    if (!redis_link_is_up(m->link)) {
         answer_error(s, r, ERR_CACHE_UNAVAILABLE);
         return;
     }
@@ -290,16 +222,18 @@ own_ticker(struct shell *s, struct request *r, const struct http_request *h)
     *f = (struct ticker_flow){.shell = s, .handle = request_handle(r), .is_all = symbol[0] == 0};
     memcpy(f->symbol, symbol, sizeof symbol);
     request_queue(s, r, ERR_CACHE_UNAVAILABLE);
-    int sent;
+    bool is_sent;
     if (f->is_all) {
-        sent = redisAsyncCommand(m->redis, on_symbols, f, "SMEMBERS scrip:symbols");
+        const char *const words[] = {"SMEMBERS", "scrip:symbols"};
+        const size_t lengths[] = {8, 13};
+        is_sent = redis_link_send(m->link, 2, words, lengths, on_symbols, f);
     } else {
         f->expected = 1;
         f->rows = calloc(1, sizeof *f->rows);
         CHECK(f->rows != NULL);
-        sent = redisAsyncCommand(m->redis, on_ticker, f, "HGETALL scrip:ticker:%s", symbol);
+        is_sent = ticker_ask(f, symbol);
     }
-    if (sent != REDIS_OK) {
+    if (!is_sent) {
         answer_error(s, r, ERR_CACHE_UNAVAILABLE);
         free(f->rows);
         free(f);

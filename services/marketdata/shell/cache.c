@@ -1,247 +1,271 @@
 /*
- * cache.c - hiredis on the loop: connect, write, notice silence, connect again.
+ * cache.c - one HSET a symbol and kind, written as Redis reads it, over a redis_link.
  *
- *   RESOLVING -> CONNECTING -> UP -> (error, or no reply for SILENCE_MS) -> WAITING -> RESOLVING
- *
- * A host name is looked up on a thread of its own, because the C library's look-up waits for
- * seconds when name service is away.
+ * Each change of each symbol may end here, so nothing is allocated and
+ * nothing formatted by printf: the commands are put together in one buffer, and what is the same
+ * in each of them (the names of the fields) is written once, at the start.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "marketdata/shell/cache.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-
-#include <hiredis/adapters/libev.h>
 
 #include "host/log.h"
 #include "host/metrics.h"
+#include "host/redis_link.h"
 
-#define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 2000
-#define SILENCE_MS     2000
-#define CHECK_EVERY_MS 500
-#define IN_FLIGHT_MAX  4096
-#define FIELDS_MAX     32
-#define HOST_BYTES     256
+#define FIELDS_MAX    32u
+#define NAME_BYTES    48 /* of a field, as Redis reads it */
+#define KEY_BYTES     (16 + CODE_BYTES)
+#define VALUE_BYTES   64 /* more than any, as Redis reads it */
+#define COMMAND_BYTES (128u + KEY_BYTES + (FIELDS_MAX + 3) * (NAME_BYTES + VALUE_BYTES))
+#define COMMANDS_MAX  4u /* of one symbol in one round: see cache_ready() */
+#define IN_FLIGHT_MAX 4096u
 
-/* A look-up under way; outlives the cache when it takes longer. */
-struct lookup {
-    pthread_mutex_t mutex;
-    struct loop_wake *wake; /* NULL once nobody waits */
-    char host[HOST_BYTES];
-    char found[INET6_ADDRSTRLEN]; /* "" = not found */
-    bool is_done;
+struct name {
+    char text[NAME_BYTES];
+    size_t length;
+};
+
+/* A message or record as a hash: its fields, and what heads the command. */
+struct form {
+    const struct msg_layout *layout;
+    char head[32]; /* "*N HSET" */
+    size_t head_length;
+    const char *key; /* before the symbol */
+    struct name names[FIELDS_MAX];
 };
 
 struct cache {
     struct loop *loop;
-    char host[HOST_BYTES];
-    int port;
-    bool is_unix, is_up, is_closing;
-    redisAsyncContext *redis;
-    struct lookup *lookup;
-    struct loop_wake *wake;
-    struct loop_timer *retry, *silence;
-    int64_t backoff_ms;
+    struct redis_link *link;
     uint32_t in_flight;
-    int64_t heard_us; /* steady clock, last reply or first command after none in flight */
-    void (*on_up)(void *arg);
-    void *arg;
-    struct metric *updates, *failures, *up;
+    struct form ticker, candle;
+    struct name interval, symbol, written_us;
+    char command[COMMAND_BYTES];
+    struct metric *updates, *failures;
 };
 
-static void connect_now(struct cache *c, const char *address);
+/* ---- Redis's protocol -------------------------------------------------------------------- */
 
-/* ---- Looking the host up ---------------------------------------------------------------- */
+static char *
+put(char *at, const void *data, size_t length)
+{
+    memcpy(at, data, length);
+    return at + length;
+}
+
+/* Digits of a number; returns how many. */
+static size_t
+digits_write(uint64_t value, char out[24])
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}
+
+/* $LENGTH TEXT, each on a line. */
+static char *
+put_text(char *at, const char *text, size_t length)
+{
+    *at++ = '$';
+    if (length < 10)
+        *at++ = (char)('0' + length);
+    else
+        at += digits_write(length, at);
+    at = put(at, "\r\n", 2);
+    at = put(at, text, length);
+    return put(at, "\r\n", 2);
+}
+
+static char *
+put_number(char *at, int64_t value)
+{
+    char text[32];
+    size_t sign = value < 0;
+    text[0] = '-';
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    size_t length = sign + digits_write(magnitude, text + sign);
+    return put_text(at, text, length);
+}
+
+static char *
+put_word(char *at, const char *text)
+{
+    return put_text(at, text, strlen(text));
+}
+
+/* A field as text; amounts with eight decimals, as everywhere users see them. */
+static char *
+put_field(char *to, const struct msg_field *f, const void *body)
+{
+    const char *at = (const char *)body + f->offset;
+    char decimal[DECIMAL_BYTES];
+    int64_t i64;
+    uint32_t u32;
+    switch ((enum msg_kind)f->kind) {
+    case KIND_CODE:
+        return put_word(to, ((const code_t *)at)->text);
+    case KIND_MONEY:
+    case KIND_PRICE:
+    case KIND_QTY:
+    case KIND_RATE:
+        memcpy(&i64, at, sizeof(i64));
+        return put_text(to, decimal, decimal_write(i64, decimal));
+    case KIND_TIME:
+    case KIND_I64:
+    case KIND_U64:
+    case KIND_ID:
+        memcpy(&i64, at, sizeof(i64)); /* counts and ids stay far below 2^63 */
+        return put_number(to, i64);
+    case KIND_ENUM:
+        memcpy(&u32, at, sizeof(u32));
+        return put_word(to, msg_enum_name((enum msg_enum)f->enum_id, u32));
+    case KIND_BOOL:
+        return put_word(to, *(const bool *)at ? "true" : "false");
+    default:
+        return put_text(to, "", 0); /* neither hash has others */
+    }
+}
+
+/* ---- Forms ------------------------------------------------------------------------------- */
+
+static struct name
+name_of(const char *text)
+{
+    struct name n;
+    CHECK(strlen(text) + 8 < NAME_BYTES);
+    n.length = (size_t)(put_word(n.text, text) - n.text);
+    return n;
+}
 
 static void
-lookup_free(struct lookup *k)
+form_init(struct form *f, const struct msg_layout *layout, const char *key, uint32_t further)
 {
-    pthread_mutex_destroy(&k->mutex);
-    free(k);
+    CHECK(layout->field_count <= FIELDS_MAX);
+    f->layout = layout;
+    f->key = key;
+    char *at = f->head;
+    *at++ = '*';
+    at += digits_write(2 + 2 * (layout->field_count + further), at);
+    at = put(at, "\r\n", 2);
+    at = put_word(at, "HSET");
+    f->head_length = (size_t)(at - f->head);
+    for (uint32_t i = 0; i < layout->field_count; i++)
+        f->names[i] = name_of(layout->fields[i].name);
 }
 
-static void *
-lookup_run(void *arg)
+/* HSET KEY:SYMBOL and all fields of the body. */
+static char *
+form_write(const struct form *f, char *at, code_t symbol, const void *body)
 {
-    struct lookup *k = arg;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
-    char found[INET6_ADDRSTRLEN] = "";
-    if (getaddrinfo(k->host, NULL, &hints, &list) == 0 && list != NULL)
-        getnameinfo(list->ai_addr, list->ai_addrlen, found, sizeof(found), NULL, 0, NI_NUMERICHOST);
-    if (list != NULL)
-        freeaddrinfo(list);
-    pthread_mutex_lock(&k->mutex);
-    memcpy(k->found, found, sizeof(found));
-    k->is_done = true;
-    bool is_awaited = k->wake != NULL;
-    if (is_awaited)
-        loop_wake_send(k->wake);
-    pthread_mutex_unlock(&k->mutex);
-    if (!is_awaited)
-        lookup_free(k);
-    return NULL;
+    char key[KEY_BYTES];
+    size_t prefix = strlen(f->key), length = strlen(symbol.text);
+    memcpy(key, f->key, prefix);
+    memcpy(key + prefix, symbol.text, length);
+    at = put(at, f->head, f->head_length);
+    at = put_text(at, key, prefix + length);
+    for (uint32_t i = 0; i < f->layout->field_count; i++) {
+        at = put(at, f->names[i].text, f->names[i].length);
+        at = put_field(at, &f->layout->fields[i], body);
+    }
+    return at;
 }
 
-static bool
-is_numeric(const char *host)
-{
-    struct in6_addr a;
-    return inet_pton(AF_INET, host, &a) == 1 || inet_pton(AF_INET6, host, &a) == 1;
-}
-
-static void
-retry_later(struct cache *c)
-{
-    loop_timer_again(c->retry, c->backoff_ms);
-    c->backoff_ms = c->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : c->backoff_ms * 2;
-}
+/* ---- Sending ----------------------------------------------------------------------------- */
 
 static void
-on_retry(void *arg)
+on_reply(void *arg, const struct redisReply *reply)
 {
     struct cache *c = arg;
-    if (c->is_unix || is_numeric(c->host)) {
-        connect_now(c, c->host);
-        return;
-    }
-    if (c->lookup != NULL)
-        return;
-    c->lookup = calloc(1, sizeof(*c->lookup));
-    CHECK(c->lookup != NULL);
-    pthread_mutex_init(&c->lookup->mutex, NULL);
-    c->lookup->wake = c->wake;
-    memcpy(c->lookup->host, c->host, sizeof(c->host));
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, lookup_run, c->lookup) != 0) {
-        lookup_free(c->lookup);
-        c->lookup = NULL;
-        retry_later(c);
-        return;
-    }
-    pthread_detach(thread);
+    c->in_flight--;
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
+        metric_add(c->failures, 1);
+    else
+        metric_add(c->updates, 1);
 }
 
 static void
-on_wake(void *arg)
+command_send(struct cache *c, const char *end)
 {
-    struct cache *c = arg;
-    struct lookup *k = c->lookup;
-    if (k == NULL)
-        return;
-    c->lookup = NULL;
-    char found[INET6_ADDRSTRLEN];
-    pthread_mutex_lock(&k->mutex);
-    memcpy(found, k->found, sizeof(found));
-    pthread_mutex_unlock(&k->mutex);
-    lookup_free(k);
-    if (*found != '\0') {
-        connect_now(c, found);
-        return;
-    }
-    log_line(LOG_WARN, "cache_host_unknown", "host=%s", c->host);
-    retry_later(c);
+    size_t length = (size_t)(end - c->command);
+    CHECK(length <= sizeof(c->command));
+    if (redis_link_send_packed(c->link, c->command, length, on_reply, c))
+        c->in_flight++;
+    else
+        metric_add(c->failures, 1);
 }
 
-/* ---- The connection --------------------------------------------------------------------- */
-
-static void
-went_down(struct cache *c, const char *why)
+void
+cache_put(struct cache *c, const struct md_ticker *t)
 {
-    c->redis = NULL;
-    c->in_flight = 0;
-    if (c->is_up)
-        log_line(LOG_WARN, "cache_down", "why=\"%s\"", why);
-    c->is_up = false;
-    metric_set(c->up, 0);
-    if (!c->is_closing)
-        retry_later(c);
+    struct md_ticker now = *t;
+    CHECK(cache_ready(c));
+    now.written_us = loop_now_us(c->loop);
+    command_send(c, form_write(&c->ticker, c->command, t->symbol, &now));
 }
 
-static void
-on_connect(const redisAsyncContext *redis, int status)
+void
+cache_candle(struct cache *c, code_t symbol, enum interval interval, const struct candle *k)
 {
-    struct cache *c = redis->data;
-    if (c->redis != redis)
-        return;
-    if (status != REDIS_OK) {
-        went_down(c, redis->errstr);
-        return;
-    }
-    log_line(LOG_INFO, "cache_up", "host=%s port=%d", c->host, c->port);
-    c->is_up = true;
-    c->backoff_ms = BACKOFF_MIN_MS;
-    c->heard_us = loop_steady_us(c->loop);
-    metric_set(c->up, 1);
-    c->on_up(c->arg);
+    CHECK(cache_ready(c));
+    char *at = form_write(&c->candle, c->command, symbol, k);
+    at = put(at, c->symbol.text, c->symbol.length);
+    at = put_word(at, symbol.text);
+    at = put(at, c->interval.text, c->interval.length);
+    at = put_word(at, msg_enum_name(MSG_ENUM_interval, interval));
+    at = put(at, c->written_us.text, c->written_us.length);
+    at = put_number(at, loop_now_us(c->loop));
+    command_send(c, at);
 }
 
 static void
-on_disconnect(const redisAsyncContext *redis, int status)
+words_send(struct cache *c, uint32_t count, const char *const *words)
 {
-    struct cache *c = redis->data;
-    if (c->redis == redis)
-        went_down(c, status == REDIS_OK ? "closed" : redis->errstr);
+    char *at = c->command;
+    *at++ = '*';
+    at += digits_write(count, at);
+    at = put(at, "\r\n", 2);
+    for (uint32_t i = 0; i < count; i++)
+        at = put_word(at, words[i]);
+    command_send(c, at);
 }
 
-static void
-connect_now(struct cache *c, const char *address)
+void
+cache_symbol(struct cache *c, code_t symbol)
 {
-    redisAsyncContext *redis =
-        c->is_unix ? redisAsyncConnectUnix(address) : redisAsyncConnect(address, c->port);
-    if (redis == NULL || redis->err != 0) {
-        if (redis != NULL)
-            redisAsyncFree(redis);
-        retry_later(c);
-        return;
-    }
-    c->redis = redis;
-    redis->data = c;
-    c->heard_us = loop_steady_us(c->loop);
-    redisLibevAttach(loop_ev(c->loop), redis);
-    redisAsyncSetConnectCallback(redis, on_connect);
-    redisAsyncSetDisconnectCallback(redis, on_disconnect);
+    CHECK(cache_ready(c));
+    words_send(c, 3, (const char *const[]){"SADD", "scrip:symbols", symbol.text});
 }
 
-/* A server that accepts and never answers looks alive to TCP. */
-static void
-on_silence(void *arg)
+void
+cache_remove(struct cache *c, code_t symbol)
 {
-    struct cache *c = arg;
-    if (c->redis == NULL || (c->is_up && c->in_flight == 0))
-        return;
-    if (loop_steady_us(c->loop) - c->heard_us < SILENCE_MS * 1000)
-        return;
-    redisAsyncContext *redis = c->redis;
-    went_down(c, "no answer");
-    redisAsyncFree(redis);
+    CHECK(cache_ready(c));
+    char ticker[KEY_BYTES], candle[KEY_BYTES];
+    size_t length = strlen(symbol.text) + 1;
+    memcpy(put(ticker, c->ticker.key, strlen(c->ticker.key)), symbol.text, length);
+    memcpy(put(candle, c->candle.key, strlen(c->candle.key)), symbol.text, length);
+    words_send(c, 3, (const char *const[]){"SREM", "scrip:symbols", symbol.text});
+    words_send(c, 3, (const char *const[]){"DEL", ticker, candle});
 }
 
-/* "host:port" or "unix:PATH". */
-static bool
-address_read(struct cache *c, const char *address)
+bool
+cache_ready(const struct cache *c)
 {
-    c->is_unix = strncmp(address, "unix:", 5) == 0;
-    if (c->is_unix)
-        return (size_t)snprintf(c->host, sizeof(c->host), "%s", address + 5) < sizeof(c->host);
-    const char *colon = strrchr(address, ':');
-    if (colon == NULL || colon == address || (size_t)(colon - address) >= sizeof(c->host))
-        return false;
-    memcpy(c->host, address, (size_t)(colon - address));
-    char *end;
-    long long port = strtoll(colon + 1, &end, 10);
-    c->port = (int)port;
-    return end != colon + 1 && *end == '\0' && port > 0 && port < 65536;
+    return redis_link_is_up(c->link) && c->in_flight < IN_FLIGHT_MAX;
 }
+
+/* ---- Life -------------------------------------------------------------------------------- */
 
 struct cache *
 cache_open(struct loop *l, const char *address, void (*on_up)(void *arg), void *arg)
@@ -249,22 +273,26 @@ cache_open(struct loop *l, const char *address, void (*on_up)(void *arg), void *
     struct cache *c = calloc(1, sizeof(*c));
     CHECK(c != NULL);
     c->loop = l;
-    c->on_up = on_up;
-    c->arg = arg;
-    c->backoff_ms = BACKOFF_MIN_MS;
-    if (!address_read(c, address)) {
-        log_line(LOG_ERROR, "cache_address_not_valid", "redis=%s", address);
-        free(c);
-        return NULL;
-    }
+    form_init(&c->ticker, msg_layout(MSG_md_ticker), "scrip:ticker:", 0);
+    form_init(&c->candle, msg_record_at(MSG_RECORD_candle), "scrip:candle:", 3);
+    c->symbol = name_of("symbol");
+    c->interval = name_of("interval");
+    c->written_us = name_of("written_us");
     c->updates =
         metric_counter("scrip_marketdata_cache_updates_total", "", "Tickers that Redis confirmed.");
     c->failures = metric_counter("scrip_marketdata_cache_failures_total", "",
                                  "Commands that Redis refused or did not answer.");
-    c->up = metric_gauge("scrip_marketdata_cache_up", "", "1 while connected to Redis.");
-    c->wake = loop_wake_new(l, on_wake, c);
-    c->retry = loop_timer_new(l, 0, 0, on_retry, c);
-    c->silence = loop_timer_new(l, CHECK_EVERY_MS, CHECK_EVERY_MS, on_silence, c);
+    c->link =
+        redis_link_open(&(struct redis_link_options){.loop = l,
+                                                     .address = address,
+                                                     .label = "cache",
+                                                     .in_flight_max = IN_FLIGHT_MAX + COMMANDS_MAX,
+                                                     .arg = arg,
+                                                     .on_up = on_up});
+    if (c->link == NULL) {
+        free(c);
+        return NULL;
+    }
     return c;
 }
 
@@ -274,123 +302,7 @@ cache_close(struct cache **cache)
     struct cache *c = *cache;
     if (c == NULL)
         return;
-    c->is_closing = true;
-    if (c->redis != NULL)
-        redisAsyncFree(c->redis);
-    loop_timer_end(&c->retry);
-    loop_timer_end(&c->silence);
-    if (c->lookup != NULL) {
-        /* The thread frees it, unless it has already sent its wake. */
-        pthread_mutex_lock(&c->lookup->mutex);
-        c->lookup->wake = NULL;
-        bool is_done = c->lookup->is_done;
-        pthread_mutex_unlock(&c->lookup->mutex);
-        if (is_done)
-            lookup_free(c->lookup);
-    }
-    loop_wake_end(&c->wake);
-    free(c);
     *cache = NULL;
-}
-
-bool
-cache_ready(const struct cache *c)
-{
-    return c->is_up && c->in_flight < IN_FLIGHT_MAX;
-}
-
-static void
-on_reply(redisAsyncContext *redis, void *reply, void *arg)
-{
-    struct cache *c = redis->data;
-    (void)arg;
-    if (c->redis != redis)
-        return;
-    c->in_flight -= c->in_flight > 0;
-    c->heard_us = loop_steady_us(c->loop);
-    const redisReply *r = reply;
-    if (r == NULL || r->type == REDIS_REPLY_ERROR)
-        metric_add(c->failures, 1);
-    else
-        metric_add(c->updates, 1);
-}
-
-static void
-send_command(struct cache *c, int count, const char **words, const size_t *lengths)
-{
-    if (c->in_flight == 0)
-        c->heard_us = loop_steady_us(c->loop);
-    if (redisAsyncCommandArgv(c->redis, on_reply, NULL, count, words, lengths) == REDIS_OK)
-        c->in_flight++;
-    else
-        metric_add(c->failures, 1);
-}
-
-/* A field as text; amounts with eight decimals, as everywhere users see them. */
-static void
-field_text(const struct msg_field *f, const void *body, char out[DECIMAL_BYTES])
-{
-    const char *at = (const char *)body + f->offset;
-    int64_t i64;
-    uint64_t u64;
-    uint32_t u32;
-    switch ((enum msg_kind)f->kind) {
-    case KIND_CODE:
-        snprintf(out, DECIMAL_BYTES, "%s", ((const code_t *)at)->text);
-        return;
-    case KIND_MONEY:
-    case KIND_PRICE:
-    case KIND_QTY:
-    case KIND_RATE:
-        memcpy(&i64, at, sizeof(i64));
-        decimal_write(i64, out);
-        return;
-    case KIND_TIME:
-    case KIND_I64:
-        memcpy(&i64, at, sizeof(i64));
-        snprintf(out, DECIMAL_BYTES, "%lld", (long long)i64);
-        return;
-    case KIND_U64:
-    case KIND_ID:
-        memcpy(&u64, at, sizeof(u64));
-        snprintf(out, DECIMAL_BYTES, "%llu", (unsigned long long)u64);
-        return;
-    case KIND_ENUM:
-        memcpy(&u32, at, sizeof(u32));
-        snprintf(out, DECIMAL_BYTES, "%s", msg_enum_name((enum msg_enum)f->enum_id, u32));
-        return;
-    default:
-        out[0] = '\0'; /* md_ticker has no others */
-    }
-}
-
-void
-cache_put(struct cache *c, const struct md_ticker *t)
-{
-    CHECK(cache_ready(c));
-    const struct msg_layout *l = msg_layout(MSG_md_ticker);
-    char key[64], text[FIELDS_MAX][DECIMAL_BYTES];
-    const char *words[2 + 2 * FIELDS_MAX] = {"HSET", key};
-    size_t lengths[2 + 2 * FIELDS_MAX] = {4};
-    int count = 2;
-    CHECK(l->field_count <= FIELDS_MAX);
-    lengths[1] = (size_t)snprintf(key, sizeof(key), "scrip:ticker:%s", t->symbol.text);
-    for (uint32_t i = 0; i < l->field_count; i++) {
-        field_text(&l->fields[i], t, text[i]);
-        words[count] = l->fields[i].name;
-        lengths[count] = strlen(words[count]);
-        words[count + 1] = text[i];
-        lengths[count + 1] = strlen(text[i]);
-        count += 2;
-    }
-    send_command(c, count, words, lengths);
-}
-
-void
-cache_symbol(struct cache *c, code_t symbol)
-{
-    CHECK(cache_ready(c));
-    const char *words[] = {"SADD", "scrip:symbols", symbol.text};
-    const size_t lengths[] = {4, 13, strlen(symbol.text)};
-    send_command(c, 3, words, lengths);
+    redis_link_close(&c->link);
+    free(c);
 }

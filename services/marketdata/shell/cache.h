@@ -1,9 +1,11 @@
 /*
- * cache.h - last prices and 24-hour statistics in Redis.
+ * cache.h - last prices, 24-hour statistics and the open candle of each symbol in Redis.
  *
- * Hash scrip:ticker:<SYMBOL> with the fields of md_ticker by name (amounts as decimal text), set
- * scrip:symbols with the names. Never waits: commands are pipelined, at most one per symbol and
- * round; while Redis is away nothing is kept, and after a reconnect everything is written anew.
+ * Hash scrip:ticker:<SYMBOL> with the fields of md_ticker, hash scrip:candle:<SYMBOL> with those of
+ * the record candle and with symbol, interval and written_us, by name (amounts as decimal text);
+ * set scrip:symbols with the names. Never waits: commands are pipelined, at most one per symbol,
+ * kind and round; while Redis is away nothing is kept, and after a reconnect everything is written
+ * anew.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -21,11 +23,15 @@ struct cache;
  * NULL with a logged reason when the address is neither. */
 struct cache *cache_open(struct loop *l, const char *address, void (*on_up)(void *arg), void *arg);
 void cache_close(struct cache **c);
-/* False while Redis is away or slow: say it again later. */
+/* Room for what belongs to one symbol. False while Redis is away or slow: say it again later. */
 bool cache_ready(const struct cache *c);
-/* Sends one symbol's hash. Only when cache_ready(). */
+/* Sends one symbol's hash, with written_us as of now. Only when cache_ready(). */
 void cache_put(struct cache *c, const struct md_ticker *t);
+/* The same for its open candle. */
+void cache_candle(struct cache *c, code_t symbol, enum interval interval, const struct candle *k);
 /* Adds a name to scrip:symbols. Only when cache_ready(). */
 void cache_symbol(struct cache *c, code_t symbol);
+/* Takes a symbol out of it: its name and its hashes. Only when cache_ready(). */
+void cache_remove(struct cache *c, code_t symbol);
 
 #endif
