@@ -101,7 +101,7 @@ class Control:
     def counters(self, body):
         del body
         view = self.exchange.counters.view()
-        view["is_finished"] = self.exchange.is_finished
+        view["is_finished"] = self.exchange.is_finished()
         view["weights"] = {
             name: {"used": venue.weights.window.used, "most": venue.weights.window.most,
                    "limit": venue.weight_limit, "bans": venue.weights.bans}

@@ -26,6 +26,8 @@ from faults import Faults, schedule
 from limits import Sliding, Weights, Window
 from market import Venue
 from rest import Rest
+from source_flood import Flood
+from source_recording import Recording, by_market
 from source_synthetic import Synthetic
 from wire import Counters
 
@@ -54,7 +56,6 @@ class Exchange:
         self.counters = Counters()
         self.attempts = Sliding(options.attempts_max, 300.0)
         self.venues, self.rests, self.sources = {}, {}, {}
-        self.is_finished = False
         self.over = asyncio.Event()
         for name, limit in (("spot", options.spot_weight), ("usdm", options.usdm_weight)):
             hub = streams.Hub(self.counters)
@@ -72,6 +73,10 @@ class Exchange:
 
     def source_of(self, market):
         return self.sources[market]
+
+    def is_finished(self):
+        """Whether all that was recorded has been played."""
+        return all(getattr(s, "is_finished", False) for s in self.sources.values())
 
     def finish(self):
         for venue in self.venues.values():
@@ -142,10 +147,23 @@ class Exchange:
 
     def open_sources(self):
         options = self.options
-        for market, symbols in (("spot", options.spot), ("usdm", options.usdm)):
-            listed = [s for s in symbols.split(",") if s]
-            self.sources[market] = Synthetic(self.venues[market], options.synthetic, listed,
-                                             options.rate)
+        recorded = by_market(options.recording) if options.recording else {}
+        for market, symbols, flooding in (("spot", options.spot, options.flood_spot),
+                                          ("usdm", options.usdm, options.flood_usdm)):
+            venue = self.venues[market]
+            if recorded:
+                if market in recorded:
+                    self.sources[market] = Recording(venue, recorded[market], options.synthetic,
+                                                     options.speed, options.times)
+            elif options.flood is not None:
+                if flooding:
+                    self.sources[market] = Flood(venue, options.flood, flooding)
+            else:
+                listed = [s for s in symbols.split(",") if s]
+                self.sources[market] = Synthetic(venue, options.synthetic, listed, options.rate)
+            if options.begin == "quiet":
+                for instrument in venue.instruments.values():
+                    instrument.is_quiet = True
 
 
 async def listen(app, options, port, tls):
@@ -204,6 +222,15 @@ def parse(arguments):
     p.add_argument("--spot", default="BTCUSDT,ETHUSDT", help="synthetic symbols")
     p.add_argument("--usdm", default="BTCUSDT,ETHUSDT", help="synthetic symbols")
     p.add_argument("--rate", type=float, default=40.0, help="steps a second and symbol")
+    p.add_argument("--recording", nargs="+", metavar="FILE", help="instead: raw recordings")
+    p.add_argument("--speed", type=float, default=1.0, help="of the recording")
+    p.add_argument("--times", choices=("shifted", "recorded"), default="shifted",
+                   help="event times of the recording: moved to now, or as they were")
+    p.add_argument("--flood", metavar="SEED", help="instead: hundreds of symbols")
+    p.add_argument("--flood-spot", type=int, default=500, help="symbols of the flood")
+    p.add_argument("--flood-usdm", type=int, default=0, help="symbols of the flood")
+    p.add_argument("--begin", choices=("run", "quiet"), default="run",
+                   help="quiet: nothing happens until the control plane says run")
     p.add_argument("--faults", help='"every=3s,seed=7,kinds=drop+cut"')
     p.add_argument("--history-max", type=int, default=20000, help="diffs a symbol remembered")
     p.add_argument("--ping-ms", type=int, default=0, help="0 = as Binance")

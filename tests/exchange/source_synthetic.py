@@ -32,10 +32,10 @@ class Maker:
         dice = self.dice
         return self.rules.step * int(dice.paretovariate(1.2) * dice.randint(1, 400))
 
-    def build(self):
+    def build(self, levels=LEVELS):
         for side, direction in ((BID, -1), (ASK, 1)):
             distance = 0
-            for _ in range(LEVELS):
+            for _ in range(levels):
                 distance += self.dice.choice((1, 1, 1, 2, 5))
                 price = (self.middle + direction * distance) * self.rules.tick
                 if price > 0:
