@@ -345,3 +345,27 @@ rules_find(const struct symbol_rules *rules, uint32_t count, code_t symbol)
     struct symbol_rules key = {.symbol = symbol};
     return bsearch(&key, rules, count, sizeof(key), by_name);
 }
+
+bool
+rules_put(struct symbol_rules *rules, uint32_t max, uint32_t *count, const struct symbol_rules *one)
+{
+    uint32_t low = 0, high = *count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (by_name(&rules[middle], one) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < *count && code_same(rules[low].symbol, one->symbol)) {
+        bool is_same = memcmp(&rules[low], one, sizeof(*one)) == 0;
+        rules[low] = *one;
+        return !is_same;
+    }
+    if (*count == max)
+        return false;
+    memmove(&rules[low + 1], &rules[low], (*count - low) * sizeof(*rules));
+    rules[low] = *one;
+    ++*count;
+    return true;
+}

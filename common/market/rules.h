@@ -31,6 +31,10 @@ MUST_USE enum err rules_load(const char *path, struct symbol_rules *out, uint32_
 /* The same from text in memory. */
 MUST_USE enum err rules_read(const char *json, size_t length, struct symbol_rules *out,
                              uint32_t max, uint32_t *count, char why[RULES_WHY_BYTES]);
+/* Puts one into a list that is sorted by name, in place of an older one; nothing happens when there
+ * is no room. Gives whether the list differs from before. */
+bool rules_put(struct symbol_rules *rules, uint32_t max, uint32_t *count,
+               const struct symbol_rules *one);
 /* By binary search; NULL when the symbol is not there. */
 const struct symbol_rules *rules_find(const struct symbol_rules *rules, uint32_t count,
                                       code_t symbol);

@@ -199,6 +199,28 @@ Test(rules, what_is_wrong_is_named)
     cr_assert(strstr(why, "/nowhere/symbols.json") != NULL);
 }
 
+Test(rules, one_is_put_into_its_place_or_in_place_of_an_older_one)
+{
+    static const char *const NAMES[] = {"M", "A", "Z", "K"};
+    static struct symbol_rules list[4];
+    struct symbol_rules one = {.is_trading = true};
+    uint32_t n = 0;
+    for (size_t i = 0; i < 4; i++) {
+        one.symbol = code_of(NAMES[i]);
+        cr_expect(rules_put(list, 4, &n, &one));
+    }
+    cr_assert_eq(n, 4);
+    for (uint32_t i = 1; i < n; i++)
+        cr_expect(strcmp(list[i - 1].symbol.text, list[i].symbol.text) < 0);
+    cr_expect(!rules_put(list, 4, &n, &one), "nothing new");
+    one.tick_size.v = 7;
+    cr_expect(rules_put(list, 4, &n, &one));
+    cr_assert_eq(n, 4);
+    cr_expect_eq(rules_find(list, n, code_of("K"))->tick_size.v, 7);
+    one.symbol = code_of("B");
+    cr_expect(!rules_put(list, 4, &n, &one), "no room");
+}
+
 /* gunzips a recorded answer; false when SCRIP_DATA does not hold it. */
 static bool
 load_recorded(const char *name)
