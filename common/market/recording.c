@@ -105,6 +105,37 @@ recording_line(struct recording_frame *f, const char *line, size_t length)
         span(&f->first_market_us, &f->last_market_us, to_us(digits(sent + 4, end)));
 }
 
+/* The number behind `name`; 0 where there is none. */
+static uint64_t
+number_of(const char *line, size_t length, const char *name)
+{
+    const char *at = memmem(line, length, name, strlen(name));
+    return at == NULL ? 0 : digits(at + strlen(name), line + length);
+}
+
+bool
+recording_mark_read(const char *line, size_t length, struct recording_mark *out)
+{
+    static const char BEGIN[] = "{\"stream\":\"", WHAT[] = "@scrip\",\"data\":{\"mark\":\"";
+    const char *end = line + length, *at = memmem(line, length, BEGIN, strlen(BEGIN));
+    *out = (struct recording_mark){0};
+    if (at == NULL)
+        return false;
+    at += strlen(BEGIN);
+    const char *what = memmem(at, (size_t)(end - at), WHAT, strlen(WHAT));
+    if (what == NULL || code_from(at, (size_t)(what - at), &out->symbol) != OK)
+        return false;
+    for (char *c = out->symbol.text; *c != '\0'; c++)
+        *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+    what += strlen(WHAT);
+    for (size_t n = 0; n + 1 < sizeof(out->what) && what < end && *what != '"'; n++)
+        out->what[n] = *what++;
+    out->first = number_of(line, length, "\"first\":");
+    out->last = number_of(line, length, "\"last\":");
+    out->lines = number_of(line, length, "\"lines\":");
+    return true;
+}
+
 void
 form_put_entry(uint8_t *at, const struct recording_frame *f)
 {

@@ -16,9 +16,9 @@
 #include "base/msg.h"
 
 #define RECORDING_VERSION      1u
-#define RECORDING_FRAME_BYTES  (256u << 10) /* of lines: a frame ends behind so many */
-#define RECORDING_PLAIN_MAX    (4u << 20)   /* of lines in one frame, at most */
-#define RECORDING_LINE_MAX     (1u << 20)
+#define RECORDING_FRAME_BYTES  (256u << 10)      /* of lines: a frame ends behind so many */
+#define RECORDING_PLAIN_MAX    (4u << 20)        /* of lines in one frame, at most */
+#define RECORDING_LINE_MAX     ((1u << 20) - 32) /* a reader's line has its time too */
 #define RECORDING_FRAMES_MAX   (1u << 20)
 #define RECORDING_NAME_BYTES   48u
 #define RECORDING_WHY_BYTES    256u
@@ -43,6 +43,15 @@ struct recording_sum {
 
 /* Takes one line, without its newline, into the account of its frame. */
 void recording_line(struct recording_frame *f, const char *line, size_t length);
+/* A remark of the recorder, in a line of its own. */
+struct recording_mark {
+    char what[16];
+    code_t symbol; /* as the exchange has it, in capitals; empty = of the whole recording */
+    uint64_t first, last, lines;
+};
+
+/* False when the line is none; it is without its newline. */
+bool recording_mark_read(const char *line, size_t length, struct recording_mark *out);
 /* "spot" or "usdm": the word for a market in names and commands. */
 const char *recording_market(enum trading_type market);
 /* spot-20261121T193000.250000Z.zst; names of one market sort by time. */

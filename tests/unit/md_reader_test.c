@@ -88,7 +88,7 @@ read_all(const char *files)
     struct reader *r;
     const char *line;
     size_t length, at = 0;
-    cr_assert(reader_open(files, &r, why) == OK, "%s", why);
+    cr_assert(reader_open(files, 0, &r, why) == OK, "%s", why);
     for (;;) {
         enum reader_step step = reader_next(r, &line, &length);
         if (step == READER_END)
@@ -175,7 +175,7 @@ Test(reader, a_file_that_is_followed_has_no_end)
     write_file("done.txt", "1\n2", 3);
     write_file("grows.txt", "", 0);
     snprintf(files, sizeof(files), "%s,%s", path_of("done.txt"), path_of("grows.txt"));
-    cr_assert(reader_open(files, &r, why) == OK, "%s", why);
+    cr_assert(reader_open(files, 0, &r, why) == OK, "%s", why);
     reader_follow(r);
     cr_assert_str_eq(next_of(r), "1");
     cr_assert_str_eq(next_of(r), "2", "a file before the last one has its end");
@@ -211,15 +211,21 @@ Test(reader, what_is_not_there_is_refused_with_its_name)
 {
     char why[READER_WHY_BYTES];
     struct reader *r;
-    cr_assert(reader_open("/nowhere/a.txt", &r, why) == ERR_FILE_UNREADABLE);
+    cr_assert(reader_open("/nowhere/a.txt", 0, &r, why) == ERR_FILE_UNREADABLE);
     cr_assert(strstr(why, "/nowhere/a.txt") != NULL);
-    cr_assert(reader_open("/nowhere/*.txt", &r, why) == ERR_FILE_UNREADABLE);
-    cr_assert(reader_open("", &r, why) == ERR_FILE_UNREADABLE);
+    cr_assert(reader_open("/nowhere/*.txt", 0, &r, why) == ERR_FILE_UNREADABLE);
+    cr_assert(reader_open("", 0, &r, why) == ERR_FILE_UNREADABLE);
 }
 
-Test(reader, a_folder_is_a_bad_file)
+Test(reader, a_folder_is_its_files)
 {
-    cr_assert_str_eq(read_all(folder), "!");
+    char why[READER_WHY_BYTES];
+    struct reader *r;
+    cr_assert(reader_open(folder, 0, &r, why) == ERR_FILE_UNREADABLE, "there is none in it");
+    write_file("b.txt", "2\n", 2);
+    write_gzip("a.gz", "1\n", "wb");
+    write_file("c.txt.CHECKSUM", "not a file of its own", 10);
+    cr_assert_str_eq(read_all(folder), "^1|^2|");
 }
 
 Test(reader, a_source_tells_of_a_file_that_cannot_be_unpacked)

@@ -9,7 +9,6 @@
 
 #include "marketdata/core/scan.h"
 
-#define SPEED_MAX  (INT64_C(1000000) * DECIMAL_ONE)
 #define RATE_MAX   10000u
 #define LEVELS_MAX 1000u
 
@@ -95,7 +94,7 @@ playback_option(struct slice name, struct slice value, struct spec *s, char *why
         value.kind = 'n';
         s->speed.v = 0;
         if (!slice_is(value, "max") &&
-            (!slice_decimal(value, &s->speed.v) || s->speed.v <= 0 || s->speed.v > SPEED_MAX))
+            (!slice_decimal(value, &s->speed.v) || s->speed.v <= 0 || s->speed.v > SPEC_SPEED_MAX))
             return refuse(why, "speed= is max or a number up to 1000000: ", value);
     } else if (slice_is(name, "clock")) {
         s->clock_now = slice_is(value, "now");
@@ -105,12 +104,17 @@ playback_option(struct slice name, struct slice value, struct spec *s, char *why
         s->loop = slice_is(value, "1");
         if (!s->loop && !slice_is(value, "0"))
             return refuse(why, "loop= is 1 or 0, not ", value);
+    } else if (slice_is(name, "market")) {
+        s->market = slice_is(value, "usdm") ? TRADING_TYPE_futures : TRADING_TYPE_spot;
+        if (s->market == TRADING_TYPE_spot && !slice_is(value, "spot"))
+            return refuse(why, "the market is spot or usdm, not ", value);
     } else if (slice_is(name, "follow")) {
         s->follow = slice_is(value, "1");
         if (!s->follow && !slice_is(value, "0"))
             return refuse(why, "follow= is 1 or 0, not ", value);
     } else {
-        return refuse(why, "playback takes speed, clock, loop, follow and symbols, not ", name);
+        return refuse(why, "playback takes speed, clock, loop, follow, market and symbols, not ",
+                      name);
     }
     return OK;
 }
@@ -141,8 +145,12 @@ static enum err
 source_read(struct slice text, struct spec *s, char *why)
 {
     struct slice kind = cut(&text, ':');
-    *s = (struct spec){
-        .speed = {DECIMAL_ONE}, .clock_now = true, .seed = 7, .rate = 20, .levels = 20};
+    *s = (struct spec){.speed = {DECIMAL_ONE},
+                       .clock_now = true,
+                       .market = TRADING_TYPE_spot,
+                       .seed = 7,
+                       .rate = 20,
+                       .levels = 20};
     if (slice_is(kind, "playback")) {
         s->kind = SPEC_PLAYBACK;
         struct slice files = cut(&text, ':');

@@ -10,6 +10,8 @@
  *                 levels=N a side (20)
  *     playback    speed=N or max (1)    clock=now or kept (now)    loop=1 or 0 (0)
  *                 follow=1 or 0 (0): the last file is still being written, its end is waited for
+ *                 market=spot or usdm (spot): whose names a raw recording has, and which segments
+ *                 of a folder with both are played; BTCUSDT of usdm is BTCUSDT_PERP here
  *                 symbols=A (the symbol of CSV files; of a raw recording, which symbols to take)
  *
  *     playback:/data/btcusdt_*.txt.xz:speed=10:loop=1;synthetic:seed=3:symbols=ETHUSDT
@@ -19,13 +21,13 @@
 #ifndef SCRIP_MARKETDATA_SPEC_H
 #define SCRIP_MARKETDATA_SPEC_H
 
-#include "base/code.h"
-#include "base/money.h"
+#include "base/msg.h"
 
 #define SPEC_SYMBOLS_MAX 64u
 #define SPEC_FILES_BYTES 2048u
 #define SPEC_SOURCES_MAX 16u
 #define SPEC_WHY_BYTES   256u
+#define SPEC_SPEED_MAX   (INT64_C(1000000) * DECIMAL_ONE)
 
 enum spec_kind { SPEC_SYNTHETIC, SPEC_PLAYBACK };
 
@@ -37,6 +39,7 @@ struct spec {
     rate_t speed;                 /* playback: 0 = as fast as it goes */
     bool clock_now;               /* playback: times are shifted so that it begins now */
     bool loop;                    /* playback */
+    enum trading_type market;     /* playback */
     bool follow;                  /* playback: more may be written to the last file */
     uint64_t seed;                /* synthetic */
     uint32_t rate;                /* synthetic: updates a second and symbol */

@@ -3,52 +3,15 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "marketdata/shell/feed.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "host/log.h"
-#include "host/metrics.h"
+#include "marketdata/shell/feed_priv.h"
 
 #define TURN_BUDGET_US 2000
 #define CLOCK_EVERY    16 /* events between two looks at the clock */
-
-enum feed_state { FEED_RUNNING, FEED_WAITING, FEED_ENDED };
-
-struct feed_symbol {
-    code_t symbol;
-    bool has_begun; /* in this round */
-};
-
-struct feed_source {
-    struct feed *feed;
-    const struct spec *spec;
-    const struct source_ops *ops;
-    void *self;
-    enum feed_state state;
-    struct source_counts counts;
-    struct feed_symbol known[SPEC_SYMBOLS_MAX];
-    uint32_t known_count;
-    /* The event that waits for its time. */
-    bool has_event;
-    struct md_event event;
-    /* This round. */
-    bool has_base, has_exchange_shift;
-    int64_t base_at_us, base_now_us; /* receive time of the first event, and when it was due */
-    int64_t shift_us, exchange_shift_us;
-    uint64_t round_events;
-    int64_t last_time_us; /* latest time handed on, over all rounds */
-    int64_t lag_us;       /* how late the last event was */
-    struct metric *events[MD_EVENT_KINDS], *skipped, *ignored, *lag;
-};
-
-struct feed {
-    struct feed_options o;
-    struct feed_source *sources;
-    struct loop_timer *timer;
-    uint32_t first; /* whose turn it is to go first */
-};
+#define ALIVE_EVERY_US 1000000
 
 static void
 on_ready(void *arg)
@@ -87,17 +50,40 @@ metrics_make(struct feed_source *s, uint32_t index)
         metric_gauge("scrip_marketdata_lag_us", labels, "How late the last event was handed on.");
 }
 
-static enum err
-source_open(struct feed_source *s, char *why)
+static void
+on_rules(void *arg, const struct symbol_rules *rules, uint32_t count)
+{
+    const struct feed *f = ((struct feed_source *)arg)->feed;
+    f->o.on_rules(f->o.arg, rules, count);
+}
+
+enum err
+feed_source_open(struct feed_source *s, char *why)
 {
     struct feed *f = s->feed;
     struct source_env env = {.loop = f->o.loop,
+                             .net = f->o.net,
                              .rules = f->o.rules,
                              .rules_count = f->o.rules_count,
                              .counts = &s->counts,
                              .arg = s,
-                             .on_ready = on_ready};
-    return s->ops->open(s->spec, &env, &s->self, why);
+                             .on_ready = on_ready,
+                             .on_rules = f->o.on_rules != NULL ? on_rules : NULL};
+    return s->ops->open(&s->spec, &env, &s->self, why);
+}
+
+static void
+source_init(struct feed_source *s, struct feed *f, const struct spec *spec)
+{
+    s->feed = f;
+    s->spec = *spec;
+    s->ops = source_of(spec->kind);
+    s->speed = spec->speed;
+    s->loops = spec->loop;
+    s->known = calloc(FEED_SYMBOLS_MAX, sizeof(*s->known));
+    s->map_memory = malloc(map_bytes(FEED_SYMBOLS_MAX));
+    CHECK(s->known != NULL && s->map_memory != NULL);
+    map_init(&s->by_name, FEED_SYMBOLS_MAX, s->map_memory);
 }
 
 enum err
@@ -109,12 +95,11 @@ feed_open(const struct feed_options *o, struct feed **out, char why[SOURCE_WHY_B
     f->sources = calloc(o->spec_count, sizeof(*f->sources));
     CHECK(f->sources != NULL);
     *out = f;
+    for (uint32_t i = 0; i < o->spec_count; i++)
+        source_init(&f->sources[i], f, &o->specs[i]);
     for (uint32_t i = 0; i < o->spec_count; i++) {
         struct feed_source *s = &f->sources[i];
-        s->feed = f;
-        s->spec = &o->specs[i];
-        s->ops = source_of(s->spec->kind);
-        enum err e = source_open(s, why);
+        enum err e = feed_source_open(s, why);
         if (e != OK) {
             feed_close(out);
             return e;
@@ -134,62 +119,14 @@ feed_close(struct feed **f)
         struct feed_source *s = &(*f)->sources[i];
         if (s->self != NULL)
             s->ops->close(&s->self);
+        free(s->known);
+        free(s->map_memory);
     }
     if ((*f)->timer != NULL)
         loop_timer_end(&(*f)->timer);
     free((*f)->sources);
     free(*f);
     *f = NULL;
-}
-
-/* ---- Times ------------------------------------------------------------------------------ */
-
-static void
-base_set(struct feed_source *s, const struct md_event *e, int64_t now_us)
-{
-    s->has_base = true;
-    s->has_exchange_shift = false;
-    s->base_at_us = e->at_us;
-    s->base_now_us = now_us;
-    /* At another speed than 1 the market's clock runs away from ours: a further round goes on
-     * from where it had come. */
-    int64_t begin_us = s->last_time_us >= now_us ? s->last_time_us + 1 : now_us;
-    s->shift_us = s->spec->clock_now || s->spec->kind == SPEC_SYNTHETIC ? begin_us - e->at_us : 0;
-}
-
-/* When the waiting event is due, by our clock. */
-static int64_t
-due_us(const struct feed_source *s)
-{
-    if (s->spec->speed.v == 0)
-        return s->base_now_us;
-    __int128 passed = (__int128)(s->event.at_us - s->base_at_us) * DECIMAL_ONE;
-    return s->base_now_us + (int64_t)(passed / s->spec->speed.v);
-}
-
-static bool
-is_kept(const struct feed_source *s)
-{
-    return s->spec->kind == SPEC_PLAYBACK && !s->spec->clock_now;
-}
-
-/* Moves the event's times to this run. What has no exchange time gets its receive time. */
-static void
-times_set(struct feed_source *s, struct md_event *e)
-{
-    if (e->time_us == 0) {
-        e->time_us = e->at_us + s->shift_us;
-    } else if (!is_kept(s)) {
-        if (!s->has_exchange_shift) {
-            s->exchange_shift_us = e->at_us + s->shift_us - e->time_us;
-            s->has_exchange_shift = true;
-        }
-        e->time_us += s->exchange_shift_us;
-        if (e->mark.funding_us > 0)
-            e->mark.funding_us += s->exchange_shift_us;
-    }
-    e->trade.time_us = e->quote.time_us = e->time_us;
-    e->at_us += s->shift_us;
 }
 
 /* ---- Handing on ------------------------------------------------------------------------- */
@@ -200,22 +137,23 @@ index_of(const struct feed_source *s)
     return (uint32_t)(s - s->feed->sources);
 }
 
-static void
-hand_on(struct feed_source *s, const struct md_event *e)
+void
+feed_hand_on(struct feed_source *s, const struct md_event *e)
 {
     metric_add(s->events[e->kind], 1);
     s->feed->o.on_event(s->feed->o.arg, index_of(s), e);
 }
 
-static struct feed_symbol *
-known_symbol(struct feed_source *s, code_t symbol)
+struct feed_symbol *
+feed_known(struct feed_source *s, code_t symbol)
 {
-    for (uint32_t i = 0; i < s->known_count; i++) {
-        if (code_same(s->known[i].symbol, symbol))
-            return &s->known[i];
-    }
-    if (s->known_count == SPEC_SYMBOLS_MAX)
+    uint64_t hash = map_hash(symbol.text, sizeof(symbol.text));
+    uint32_t i = map_get(&s->by_name, hash);
+    if (i != MAP_NONE)
+        return code_same(s->known[i].symbol, symbol) ? &s->known[i] : NULL;
+    if (s->known_count == FEED_SYMBOLS_MAX)
         return NULL;
+    map_set(&s->by_name, hash, s->known_count);
     s->known[s->known_count] = (struct feed_symbol){.symbol = symbol};
     return &s->known[s->known_count++];
 }
@@ -224,12 +162,16 @@ static void
 event_deliver(struct feed_source *s, int64_t now_us)
 {
     struct md_event *e = &s->event;
-    s->has_event = false;
+    s->lag_us = s->speed.v == 0 && feed_is_paced(s) ? 0 : now_us - feed_due_us(s);
+    s->has_event = s->is_state = false;
     s->round_events++;
-    s->lag_us = s->spec->speed.v == 0 ? 0 : now_us - due_us(s);
-    times_set(s, e);
-    struct feed_symbol *known = known_symbol(s, e->symbol);
-    if (known == NULL) {
+    s->given++;
+    s->last_at_us = e->at_us;
+    feed_times_set(s, e);
+    struct feed_symbol *known = feed_known(s, e->symbol);
+    /* Candles of the exchange do not fit where time was moved: ours are made from trades. */
+    bool is_moved = e->kind == MD_EVENT_KLINE && s->exchange_shift_us != 0;
+    if (known == NULL || known->is_removed || is_moved) {
         s->counts.ignored++;
         return;
     }
@@ -237,11 +179,11 @@ event_deliver(struct feed_source *s, int64_t now_us)
         known->has_begun = true;
         struct md_event begin = {
             .kind = MD_EVENT_BEGIN, .symbol = e->symbol, .at_us = e->at_us, .time_us = e->time_us};
-        hand_on(s, &begin);
+        feed_hand_on(s, &begin);
     }
     if (e->time_us > s->last_time_us)
         s->last_time_us = e->time_us;
-    hand_on(s, e);
+    feed_hand_on(s, e);
 }
 
 static void
@@ -252,8 +194,19 @@ source_end(struct feed_source *s)
              (unsigned long long)s->counts.skipped);
     for (uint32_t i = 0; i < s->known_count; i++) {
         struct md_event end = {.kind = MD_EVENT_END, .symbol = s->known[i].symbol};
-        hand_on(s, &end);
+        if (s->known[i].has_begun)
+            feed_hand_on(s, &end);
     }
+}
+
+void
+feed_round_begin(struct feed_source *s)
+{
+    s->has_event = s->is_state = s->has_base = false;
+    s->round_events = 0;
+    s->last_at_us = 0;
+    for (uint32_t i = 0; i < s->known_count; i++)
+        s->known[i].has_begun = false;
 }
 
 /* The end of a round: another one, or the end. */
@@ -262,19 +215,31 @@ round_end(struct feed_source *s)
 {
     char why[SOURCE_WHY_BYTES] = "";
     s->ops->close(&s->self);
-    bool is_over = s->spec->kind != SPEC_PLAYBACK || !s->spec->loop || s->round_events == 0;
-    if (!is_over && source_open(s, why) != OK) {
+    bool is_over = s->spec.kind != SPEC_PLAYBACK || !s->loops || s->round_events == 0;
+    if (!is_over && feed_source_open(s, why) != OK) {
         log_line(LOG_ERROR, "source_not_opened", "source=%u why=\"%s\"", index_of(s), why);
         is_over = true;
     }
-    if (is_over) {
+    if (is_over)
         source_end(s);
-        return;
-    }
-    s->has_base = false;
-    s->round_events = 0;
-    for (uint32_t i = 0; i < s->known_count; i++)
-        s->known[i].has_begun = false;
+    else
+        feed_round_begin(s);
+}
+
+/* An event was fetched: from when on it counts. */
+static void
+event_take(struct feed_source *s, bool is_state, int64_t now_us)
+{
+    s->has_event = true;
+    s->is_state = is_state;
+    if (s->event.at_us == 0)
+        s->event.at_us = now_us;
+    if (!s->has_base)
+        feed_base_set(s, &s->event, now_us);
+    else if (!feed_is_paced(s))
+        s->base_now_us = now_us;
+    else
+        feed_silence_cut(s);
 }
 
 /* One step of one source: fetches an event, or hands on the one that is due. Gives false when
@@ -285,14 +250,11 @@ source_step(struct feed_source *s, int64_t now_us, int64_t *next_us)
     if (s->state != FEED_RUNNING)
         return false;
     if (!s->has_event) {
-        switch (s->ops->next(s->self, &s->event)) {
+        enum source_step step = s->ops->next(s->self, &s->event);
+        switch (step) {
         case SOURCE_EVENT:
         case SOURCE_STATE:
-            s->has_event = true;
-            if (s->event.at_us == 0)
-                s->event.at_us = now_us;
-            if (!s->has_base)
-                base_set(s, &s->event, now_us);
+            event_take(s, step == SOURCE_STATE, now_us);
             break;
         case SOURCE_MORE:
             return true;
@@ -304,7 +266,7 @@ source_step(struct feed_source *s, int64_t now_us, int64_t *next_us)
             return s->state == FEED_RUNNING;
         }
     }
-    int64_t due = due_us(s);
+    int64_t due = feed_due_us(s);
     if (due > now_us) {
         if (due < *next_us)
             *next_us = due;
@@ -312,6 +274,25 @@ source_step(struct feed_source *s, int64_t now_us, int64_t *next_us)
     }
     event_deliver(s, now_us);
     return true;
+}
+
+/* A market that was paused is still there: its last prices hold until it goes on. */
+static void
+pause_pass(struct feed_source *s, int64_t now_us, int64_t *next_us)
+{
+    if (!s->is_paused || s->state != FEED_RUNNING)
+        return;
+    if (now_us >= s->alive_us + ALIVE_EVERY_US) {
+        s->alive_us = now_us;
+        for (uint32_t i = 0; i < s->known_count; i++) {
+            struct md_event alive = {
+                .kind = MD_EVENT_ALIVE, .symbol = s->known[i].symbol, .at_us = now_us};
+            if (s->known[i].has_begun)
+                feed_hand_on(s, &alive);
+        }
+    }
+    if (s->alive_us + ALIVE_EVERY_US < *next_us)
+        *next_us = s->alive_us + ALIVE_EVERY_US;
 }
 
 /* All that is due of one source, within the budget; false when the budget is spent. */
@@ -322,6 +303,7 @@ source_turn(struct feed_source *s, int64_t now_us, int64_t *next_us, int64_t unt
         if (n % CLOCK_EVERY == 0 && loop_measure_us() >= until_us)
             return false;
     }
+    pause_pass(s, now_us, next_us);
     return true;
 }
 

@@ -1,6 +1,9 @@
 /*
  * playback.c - recorded files as a source: raw recordings of Binance's streams, and public CSVs.
  *
+ * A seek reads on from where the books before the time are known, tells nobody of what comes up to
+ * it (past.h), and then how each symbol stood.
+ *
  * Which of the two a file is, its first line tells: a raw recording begins `<time> {`. Lines that
  * cannot be read are counted and passed over, with a log line at most every ten seconds.
  *
@@ -12,9 +15,11 @@
 #include <string.h>
 
 #include "host/log.h"
+#include "market/recording.h"
 #include "market/rules.h"
 #include "marketdata/core/binance.h"
 #include "marketdata/core/csv.h"
+#include "marketdata/shell/past.h"
 #include "marketdata/shell/reader.h"
 #include "marketdata/shell/source.h"
 
@@ -39,10 +44,37 @@ struct playback {
     struct binance_room room;
     struct md_event rows[CSV_EVENTS_MAX];
     uint32_t row_count, row_at;
+    int64_t begin_us; /* receive time of the first event; 0 = not read yet */
+    /* A seek. */
+    struct past *past; /* NULL when there is none */
+    int64_t seek_us;
+    enum { SEEK_NONE, SEEK_READS, SEEK_TELLS } seek;
+    bool has_held, has_ended; /* the first event behind it was read; there is none */
+    struct md_event held;
     struct loop *loop;
     struct loop_timer *timer; /* of a followed file: when it is looked at again */
     struct source_env env;
 };
+
+/* The market of the current file. */
+static enum trading_type
+market_of(const struct playback *p)
+{
+    enum trading_type own = reader_market(p->reader);
+    return own != 0 ? own : p->spec->market;
+}
+
+/* The deployment's name of what the exchange calls so: contracts with an end keep theirs. */
+static code_t
+name_of(const struct playback *p, code_t symbol)
+{
+    size_t length = strlen(symbol.text);
+    if (market_of(p) != TRADING_TYPE_futures || length == 0 || length + 5 >= sizeof(symbol.text) ||
+        strchr(symbol.text, '_') != NULL)
+        return symbol;
+    memcpy(symbol.text + length, "_PERP", 5);
+    return symbol;
+}
 
 /* A file with a thousand bad lines gets one log line every ten seconds; the metric has them all. */
 static void
@@ -72,10 +104,12 @@ symbol_of_name(const struct playback *p, const char *path, code_t *out)
         while (isalnum((unsigned char)at[length]))
             length++;
         code_t symbol;
-        if (length > 0 && code_from(at, length, &symbol) == OK &&
-            rules_find(p->rules, p->rules_count, symbol) != NULL) {
-            *out = symbol;
-            found++;
+        if (length > 0 && code_from(at, length, &symbol) == OK) {
+            symbol = name_of(p, symbol);
+            if (rules_find(p->rules, p->rules_count, symbol) != NULL) {
+                *out = symbol;
+                found++;
+            }
         }
         at += length + (at[length] != '\0');
     }
@@ -127,6 +161,7 @@ format_find(struct playback *p, const char *line, size_t length)
 static bool
 symbol_settle(struct playback *p, struct md_event *e)
 {
+    e->symbol = name_of(p, e->symbol);
     if (!code_empty(e->symbol)) {
         if (code_empty(p->symbol))
             p->symbol = e->symbol;
@@ -141,6 +176,26 @@ symbol_settle(struct playback *p, struct md_event *e)
     return !code_empty(e->symbol);
 }
 
+/* What the recorder remarked is told to the core as the live source did. */
+static void
+mark_read(const char *line, size_t length, struct md_event *e)
+{
+    struct recording_mark m;
+    if (!recording_mark_read(line, length, &m) || code_empty(m.symbol))
+        return;
+    e->symbol = m.symbol;
+    e->first_id = m.first;
+    e->last_id = m.last;
+    if (strcmp(m.what, "gap") == 0) {
+        e->kind = MD_EVENT_GAP;
+    } else if (strcmp(m.what, "heal") == 0 || strcmp(m.what, "lost") == 0) {
+        e->kind = MD_EVENT_HEALED;
+        e->lost = m.what[0] == 'l' && m.last >= m.first ? m.last - m.first + 1 : 0;
+    } else if (strcmp(m.what, "away") == 0) {
+        e->kind = MD_EVENT_AWAY;
+    }
+}
+
 static enum source_step
 raw_line(struct playback *p, const char *line, size_t length, struct md_event *out)
 {
@@ -148,6 +203,8 @@ raw_line(struct playback *p, const char *line, size_t length, struct md_event *o
         skip(p, "the line is malformed");
         return SOURCE_MORE;
     }
+    if (out->kind == MD_EVENT_NONE)
+        mark_read(line, length, out);
     if (out->kind == MD_EVENT_NONE || !symbol_settle(p, out) || !spec_takes(p->spec, out->symbol)) {
         p->counts->ignored++;
         return SOURCE_MORE;
@@ -207,10 +264,10 @@ wait_for_more(struct playback *p)
     return SOURCE_WAIT;
 }
 
+/* The next event of the files. */
 static enum source_step
-playback_next(void *self, struct md_event *out)
+event_next(struct playback *p, struct md_event *out)
 {
-    struct playback *p = self;
     if (p->row_at < p->row_count) {
         *out = p->rows[p->row_at++];
         out->symbol = p->symbol;
@@ -239,6 +296,90 @@ playback_next(void *self, struct md_event *out)
     return SOURCE_END;
 }
 
+/* Reads on to the time, quietly. */
+static enum source_step
+seek_read(struct playback *p)
+{
+    enum source_step step = event_next(p, &p->held);
+    if (step == SOURCE_EVENT && p->held.at_us < p->seek_us) {
+        past_apply(p->past, &p->held);
+        return SOURCE_MORE;
+    }
+    if (step != SOURCE_EVENT && step != SOURCE_END)
+        return step;
+    p->has_held = step == SOURCE_EVENT;
+    p->has_ended = step == SOURCE_END;
+    p->seek = SEEK_TELLS;
+    return SOURCE_MORE;
+}
+
+/* How each symbol stood, then the event that was read last; its lists are still there. */
+static enum source_step
+seek_tell(struct playback *p, struct md_event *out)
+{
+    if (past_next(p->past, p->seek_us, out))
+        return SOURCE_STATE;
+    p->seek = SEEK_NONE;
+    past_free(&p->past);
+    if (!p->has_held)
+        return p->has_ended ? SOURCE_END : SOURCE_MORE;
+    *out = p->held;
+    return SOURCE_EVENT;
+}
+
+static enum source_step
+playback_next(void *self, struct md_event *out)
+{
+    struct playback *p = self;
+    enum source_step step = SOURCE_MORE;
+    switch (p->seek) {
+    case SEEK_NONE:
+        step = event_next(p, out);
+        break;
+    case SEEK_READS:
+        return seek_read(p);
+    case SEEK_TELLS:
+        return seek_tell(p, out);
+    }
+    if (step == SOURCE_EVENT && p->begin_us == 0)
+        p->begin_us = out->at_us;
+    return step;
+}
+
+static enum err
+playback_seek(void *self, int64_t to_us, char why[SOURCE_WHY_BYTES])
+{
+    struct playback *p = self;
+    (void)why;
+    if (p->timer != NULL)
+        loop_timer_stop(p->timer);
+    past_free(&p->past);
+    p->past = past_new();
+    p->seek = SEEK_READS;
+    p->seek_us = to_us;
+    p->row_at = p->row_count = 0;
+    p->has_held = p->has_ended = false;
+    reader_seek(p->reader, to_us);
+    return OK;
+}
+
+static void
+playback_view(const void *self, struct source_view *out)
+{
+    const struct playback *p = self;
+    reader_range(p->reader, &out->begin_us, &out->end_us);
+    if (out->begin_us == 0)
+        out->begin_us = p->begin_us;
+}
+
+static void
+playback_rules_set(void *self, const struct symbol_rules *rules, uint32_t count)
+{
+    struct playback *p = self;
+    p->rules = rules;
+    p->rules_count = count;
+}
+
 static void
 playback_close(void **self)
 {
@@ -247,6 +388,7 @@ playback_close(void **self)
         return;
     if (p->timer != NULL)
         loop_timer_end(&p->timer);
+    past_free(&p->past);
     reader_close(&p->reader);
     free(p->room.levels);
     free(p);
@@ -271,7 +413,7 @@ playback_open(const struct spec *spec, const struct source_env *env, void **self
     p->counts = env->counts;
     p->loop = env->loop;
     p->env = *env;
-    enum err e = reader_open(spec->files, &p->reader, why);
+    enum err e = reader_open(spec->files, spec->market, &p->reader, why);
     if (e != OK) {
         free(p);
         return e;
@@ -298,4 +440,7 @@ const struct source_ops source_playback = {
     .next = playback_next,
     .close = playback_close,
     .where = playback_where,
+    .seek = playback_seek,
+    .rules_set = playback_rules_set,
+    .view = playback_view,
 };

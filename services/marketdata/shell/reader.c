@@ -1,109 +1,88 @@
 /*
- * reader.c - files, decompressors and a line buffer.
+ * reader.c - files, what unpacks them, and a line buffer.
  *
- *   read() -> input[64 KiB] -> plain copy | zlib | liblzma -> buffer -> lines
+ *   plain   read()      -> buffer  -> lines
+ *   packed  libarchive  -> buffer  -> lines
+ *   ours    recording.h -> a frame -> lines
  *
  * The buffer holds what was unpacked and not yet handed out: `begin` to `end`. A line that does
- * not fit is passed over up to its newline.
+ * not fit is passed over up to its newline. The lines of a frame are lent as they lie there.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "marketdata/shell/reader.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <lzma.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
-#define INPUT_BYTES    (64u << 10)
-#define UNPACK_BYTES   (256u << 10)
-#define BUFFER_BYTES   (READER_LINE_MAX + UNPACK_BYTES)
-#define LZMA_MEM_BYTES (UINT64_C(256) << 20)
-#define MAGIC_BYTES    6
+#include "market/recording.h"
+#include "marketdata/shell/reader_files.h"
 
-enum packing { PACKING_UNKNOWN, PACKING_NONE, PACKING_GZIP, PACKING_XZ };
+#define INPUT_BYTES  (64u << 10)
+#define UNPACK_BYTES (256u << 10)
+#define BUFFER_BYTES (READER_LINE_MAX + UNPACK_BYTES)
+#define HEAD_BYTES   64u
+#define PATH_BYTES   4096u
+
+enum packing { PACKING_NONE, PACKING_ARCHIVE, PACKING_OURS };
 
 struct reader {
-    char **paths;
-    size_t path_count, path_at; /* path_at: the open one, or the next */
-    int fd;                     /* -1 = none is open */
+    struct reader_files files;
+    uint32_t file_at; /* the open one, or the next */
+    bool is_open;
+    struct reader_sum *sum; /* while the checksum of the open one is looked at */
     enum packing packing;
-    z_stream gzip;
-    lzma_stream xz;
-    bool gzip_ended;  /* one member has ended; another may follow */
-    bool is_unpacked; /* nothing more comes out of this file */
-    bool at_file_end; /* read() gave 0 */
-    unsigned char *input;
-    size_t input_at, input_count;
-    char *buffer;
+    int fd;
+    struct archive *archive;
+    bool has_member; /* of the archive, being read */
+    struct recording *recording;
+    bool is_unpacked; /* nothing more comes out of this file or member */
+    char *own;        /* of BUFFER_BYTES */
+    const char *buffer;
     size_t begin, end;
-    bool is_passing_over, is_first, next_is_first;
-    bool follows;
+    bool is_passing_over, is_first, next_is_first, follows;
+    bool seeks; /* the next file is opened at seek_us */
+    int64_t seek_us, begin_us, end_us;
+    char path[PATH_BYTES];
     char why[READER_WHY_BYTES];
 };
 
-static enum err
-refuse(char *why, const char *what, const char *path)
-{
-    snprintf(why, READER_WHY_BYTES, "%s %.180s", what, path);
-    return ERR_FILE_UNREADABLE;
-}
-
+/* What segments of ours tell of the first and the last line. */
 static void
-path_add(struct reader *r, const char *path)
+range_find(struct reader *r)
 {
-    char **grown = realloc(r->paths, (r->path_count + 1) * sizeof(*grown));
-    CHECK(grown != NULL);
-    r->paths = grown;
-    r->paths[r->path_count] = strdup(path);
-    CHECK(r->paths[r->path_count] != NULL);
-    r->path_count++;
-}
-
-static enum err
-pattern_add(struct reader *r, const char *pattern, char *why)
-{
-    glob_t found;
-    int failed = glob(pattern, 0, NULL, &found);
-    if (failed != 0 || found.gl_pathc == 0) {
-        if (failed == 0)
-            globfree(&found);
-        return refuse(why, "there is no file", pattern);
-    }
-    enum err e = OK;
-    for (size_t i = 0; i < found.gl_pathc && e == OK; i++) {
-        if (access(found.gl_pathv[i], R_OK) != 0)
-            e = refuse(why, "cannot read", found.gl_pathv[i]);
-        else
-            path_add(r, found.gl_pathv[i]);
-    }
-    globfree(&found);
-    return e;
+    char ignored[RECORDING_WHY_BYTES];
+    const struct reader_file *first = &r->files.list[0], *last = first + r->files.count - 1;
+    r->begin_us = first->start_us;
+    struct recording *recording = last->start_us > 0 ? recording_open(last->path, ignored) : NULL;
+    if (recording == NULL)
+        return;
+    uint32_t count;
+    const struct recording_frame *frames = recording_frames(recording, &count);
+    if (count > 0)
+        r->end_us = frames[count - 1].last_us;
+    recording_close(&recording);
 }
 
 enum err
-reader_open(const char *files, struct reader **out, char why[READER_WHY_BYTES])
+reader_open(const char *files, enum trading_type market, struct reader **out,
+            char why[READER_WHY_BYTES])
 {
     struct reader *r = calloc(1, sizeof(*r));
-    char *list = strdup(files);
-    CHECK(r != NULL && list != NULL);
+    CHECK(r != NULL);
     r->fd = -1;
-    r->input = malloc(INPUT_BYTES);
-    r->buffer = malloc(BUFFER_BYTES);
-    CHECK(r->input != NULL && r->buffer != NULL);
-
-    enum err e = OK;
-    char *rest = list;
-    for (char *part; e == OK && (part = strsep(&rest, ",")) != NULL;)
-        e = *part == '\0' ? refuse(why, "a file name is empty in", files)
-                          : pattern_add(r, part, why);
-    free(list);
-    if (e != OK)
+    r->own = malloc(BUFFER_BYTES);
+    CHECK(r->own != NULL);
+    enum err e = reader_files_find(&r->files, files, market, why);
+    if (e == OK)
+        range_find(r);
+    else
         reader_close(&r);
     *out = r;
     return e;
@@ -112,15 +91,15 @@ reader_open(const char *files, struct reader **out, char why[READER_WHY_BYTES])
 static void
 file_close(struct reader *r)
 {
-    if (r->fd < 0)
-        return;
-    close(r->fd);
+    if (r->archive != NULL)
+        archive_read_free(r->archive);
+    r->archive = NULL;
+    recording_close(&r->recording);
+    reader_sum_close(&r->sum);
+    if (r->fd >= 0)
+        close(r->fd);
     r->fd = -1;
-    if (r->packing == PACKING_GZIP)
-        inflateEnd(&r->gzip);
-    else if (r->packing == PACKING_XZ)
-        lzma_end(&r->xz);
-    r->packing = PACKING_UNKNOWN;
+    r->is_open = false;
 }
 
 void
@@ -129,11 +108,8 @@ reader_close(struct reader **r)
     if (*r == NULL)
         return;
     file_close(*r);
-    for (size_t i = 0; i < (*r)->path_count; i++)
-        free((*r)->paths[i]);
-    free((*r)->paths);
-    free((*r)->input);
-    free((*r)->buffer);
+    reader_files_free(&(*r)->files);
+    free((*r)->own);
     free(*r);
     *r = NULL;
 }
@@ -144,164 +120,220 @@ reader_follow(struct reader *r)
     r->follows = true;
 }
 
-/* Whether what is there of the open file is all there is. */
+/* Whether the end of the open file is none. */
 static bool
 is_followed(const struct reader *r)
 {
-    return r->follows && r->packing == PACKING_NONE && r->path_at + 1 == r->path_count;
-}
-
-/* The next file, opened; false when there is none. */
-static bool
-file_open(struct reader *r)
-{
-    if (r->path_at == r->path_count)
-        return false;
-    r->input_at = r->input_count = 0;
-    r->begin = r->end = 0;
-    r->is_unpacked = r->at_file_end = r->gzip_ended = r->is_passing_over = false;
-    r->next_is_first = true;
-    r->fd = open(r->paths[r->path_at], O_RDONLY | O_CLOEXEC);
-    return true;
+    return r->follows && r->packing == PACKING_NONE && r->file_at + 1 == r->files.count;
 }
 
 static enum reader_step
 file_bad(struct reader *r, const char *what)
 {
-    snprintf(r->why, sizeof(r->why), "%s: %.180s", what, r->paths[r->path_at]);
+    snprintf(r->why, sizeof(r->why), "%.100s: %.150s", what, r->files.list[r->file_at].path);
     file_close(r);
-    r->path_at++;
+    r->file_at++;
     return READER_BAD;
 }
 
-/* Reads more of the file behind what is left of the input. */
-static bool
-input_fill(struct reader *r)
+/* ---- Opening ---------------------------------------------------------------------------- */
+
+static void
+lines_begin(struct reader *r)
 {
-    memmove(r->input, r->input + r->input_at, r->input_count - r->input_at);
-    r->input_count -= r->input_at;
-    r->input_at = 0;
+    r->buffer = r->own;
+    r->begin = r->end = 0;
+    r->is_unpacked = r->is_passing_over = false;
+    r->next_is_first = true;
+}
+
+static enum packing
+packing_of(const unsigned char *head, size_t length)
+{
+    static const struct {
+        const char *magic;
+        size_t length;
+    } KNOWN[] = {{"\x1f\x8b", 2},
+                 {"\xfd"
+                  "7zXZ\0",
+                  6},
+                 {"\x28\xb5\x2f\xfd", 4},
+                 {"PK\x03\x04", 4},
+                 {"PK\x05\x06", 4},
+                 {"BZh", 3}};
+    if (recording_is_head(head, length))
+        return PACKING_OURS;
+    for (size_t i = 0; i < sizeof(KNOWN) / sizeof(KNOWN[0]); i++) {
+        if (length >= KNOWN[i].length && memcmp(head, KNOWN[i].magic, KNOWN[i].length) == 0)
+            return PACKING_ARCHIVE;
+    }
+    return PACKING_NONE;
+}
+
+static bool
+archive_open(struct reader *r)
+{
+    r->archive = archive_read_new();
+    CHECK(r->archive != NULL);
+    r->has_member = false;
+    struct archive *a = r->archive;
+    return archive_read_support_filter_gzip(a) == ARCHIVE_OK &&
+           archive_read_support_filter_xz(a) == ARCHIVE_OK &&
+           archive_read_support_filter_zstd(a) == ARCHIVE_OK &&
+           archive_read_support_filter_bzip2(a) == ARCHIVE_OK &&
+           archive_read_support_format_zip(a) == ARCHIVE_OK &&
+           archive_read_support_format_raw(a) == ARCHIVE_OK &&
+           archive_read_support_format_empty(a) == ARCHIVE_OK &&
+           archive_read_open_fd(a, r->fd, INPUT_BYTES) == ARCHIVE_OK;
+}
+
+static bool
+ours_open(struct reader *r)
+{
+    r->recording = recording_open(r->files.list[r->file_at].path, r->why);
+    if (r->recording == NULL)
+        return false;
+    if (r->seeks)
+        recording_seek(r->recording, recording_frame_for(r->recording, r->seek_us));
+    return true;
+}
+
+/* The next file, once its checksum is right. */
+static enum reader_step
+file_begin(struct reader *r)
+{
+    unsigned char head[HEAD_BYTES];
+    const char *path = r->files.list[r->file_at].path;
     ssize_t n;
     do {
-        n = read(r->fd, r->input + r->input_count, INPUT_BYTES - r->input_count);
+        n = pread(r->fd, head, sizeof(head), 0);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return file_bad(r, strerror(errno));
+    lines_begin(r);
+    snprintf(r->path, sizeof(r->path), "%s", path);
+    r->packing = packing_of(head, (size_t)n);
+    if (r->packing == PACKING_ARCHIVE && !archive_open(r))
+        return file_bad(r, "damaged or cut off");
+    if (r->packing == PACKING_OURS && !ours_open(r))
+        return file_bad(r, "a segment that cannot be read");
+    r->seeks = false;
+    return READER_MORE;
+}
+
+static enum reader_step
+file_open(struct reader *r)
+{
+    const char *path = r->files.list[r->file_at].path;
+    r->fd = open(path, O_RDONLY | O_CLOEXEC);
+    r->is_open = true;
+    if (r->fd < 0)
+        return file_bad(r, strerror(errno));
+    r->sum = reader_sum_open(path);
+    return r->sum != NULL ? READER_MORE : file_begin(r);
+}
+
+static enum reader_step
+sum_check(struct reader *r)
+{
+    int said = reader_sum_step(r->sum);
+    if (said == 0)
+        return READER_MORE;
+    if (said < 0)
+        return file_bad(r, "its SHA-256 is not what NAME.CHECKSUM beside it says");
+    reader_sum_close(&r->sum);
+    return file_begin(r);
+}
+
+/* ---- Unpacking -------------------------------------------------------------------------- */
+
+/* Behind what is left of the buffer; false when it cannot be read. */
+static bool
+plain_read(struct reader *r, size_t room, bool *has_more)
+{
+    ssize_t n;
+    do {
+        n = read(r->fd, r->own + r->end, room < INPUT_BYTES ? room : INPUT_BYTES);
     } while (n < 0 && errno == EINTR);
     if (n > 0)
-        r->input_count += (size_t)n;
-    r->at_file_end = n == 0;
+        r->end += (size_t)n;
+    *has_more = n > 0;
+    r->is_unpacked = n == 0 && !is_followed(r);
     return n >= 0;
 }
 
+/* The members of an archive are files of their own; a packed file has one without a name. */
 static bool
-packing_find(struct reader *r)
+member_next(struct reader *r)
 {
-    static const unsigned char GZIP[] = {0x1f, 0x8b}, XZ[] = {0xfd, '7', 'z', 'X', 'Z', 0};
-    const unsigned char *head = r->input + r->input_at;
-    size_t count = r->input_count - r->input_at;
-    if (count >= sizeof(GZIP) && memcmp(head, GZIP, sizeof(GZIP)) == 0) {
-        r->gzip = (z_stream){0};
-        if (inflateInit2(&r->gzip, 15 + 16) != Z_OK)
-            return false;
-        r->packing = PACKING_GZIP;
-    } else if (count >= sizeof(XZ) && memcmp(head, XZ, sizeof(XZ)) == 0) {
-        r->xz = (lzma_stream)LZMA_STREAM_INIT;
-        if (lzma_stream_decoder(&r->xz, LZMA_MEM_BYTES, LZMA_CONCATENATED) != LZMA_OK)
-            return false;
-        r->packing = PACKING_XZ;
-    } else {
-        r->packing = PACKING_NONE;
+    struct archive_entry *entry;
+    int result = archive_read_next_header(r->archive, &entry);
+    if (result == ARCHIVE_EOF) {
+        r->has_member = false;
+        r->is_unpacked = true;
+        return true;
     }
+    if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+        return false;
+    lines_begin(r);
+    r->has_member = true;
+    const char *name = archive_entry_pathname(entry);
+    if (archive_format(r->archive) != ARCHIVE_FORMAT_RAW && name != NULL)
+        snprintf(r->path, sizeof(r->path), "%s/%s", r->files.list[r->file_at].path, name);
     return true;
 }
 
 static bool
-unpack_plain(struct reader *r, size_t room)
+archive_unpack(struct reader *r, size_t room)
 {
-    size_t n = r->input_count - r->input_at;
-    if (n > room)
-        n = room;
-    memcpy(r->buffer + r->end, r->input + r->input_at, n);
-    r->input_at += n;
-    r->end += n;
-    r->is_unpacked = r->at_file_end && r->input_at == r->input_count && !is_followed(r);
-    return true;
+    if (!r->has_member)
+        return member_next(r);
+    ssize_t n = archive_read_data(r->archive, r->own + r->end, room);
+    if (n > 0)
+        r->end += (size_t)n;
+    r->is_unpacked = n == 0;
+    return n >= 0;
 }
 
-static bool
-unpack_gzip(struct reader *r, size_t room)
-{
-    if (r->gzip_ended) {
-        r->is_unpacked = r->at_file_end && r->input_at == r->input_count;
-        if (r->input_at == r->input_count)
-            return true;
-        r->gzip_ended = false;
-        if (inflateReset(&r->gzip) != Z_OK)
-            return false;
-    }
-    r->gzip.next_in = r->input + r->input_at;
-    r->gzip.avail_in = (uInt)(r->input_count - r->input_at);
-    r->gzip.next_out = (unsigned char *)r->buffer + r->end;
-    r->gzip.avail_out = (uInt)room;
-    int result = inflate(&r->gzip, Z_NO_FLUSH);
-    r->input_at = r->input_count - r->gzip.avail_in;
-    r->end += room - r->gzip.avail_out;
-    r->gzip_ended = result == Z_STREAM_END;
-    /* Z_BUF_ERROR only says that nothing moved: more input is needed, or the file was cut off. */
-    if (result == Z_BUF_ERROR)
-        return !r->at_file_end || r->gzip.avail_out < room;
-    return result == Z_OK || result == Z_STREAM_END;
-}
-
-static bool
-unpack_xz(struct reader *r, size_t room)
-{
-    r->xz.next_in = r->input + r->input_at;
-    r->xz.avail_in = r->input_count - r->input_at;
-    r->xz.next_out = (unsigned char *)r->buffer + r->end;
-    r->xz.avail_out = room;
-    lzma_ret result = lzma_code(&r->xz, r->at_file_end ? LZMA_FINISH : LZMA_RUN);
-    r->input_at = r->input_count - r->xz.avail_in;
-    r->end += room - r->xz.avail_out;
-    r->is_unpacked = result == LZMA_STREAM_END;
-    return result == LZMA_OK || result == LZMA_STREAM_END ||
-           (result == LZMA_BUF_ERROR && !r->at_file_end);
-}
-
-/* One piece: reads when the input has run out, unpacks behind `end`. */
-static bool
+/* One piece, behind what is left of the buffer. */
+static enum reader_step
 work(struct reader *r)
 {
-    if (r->begin > 0) {
-        memmove(r->buffer, r->buffer + r->begin, r->end - r->begin);
-        r->end -= r->begin;
-        r->begin = 0;
+    struct recording_frame f;
+    bool has_more = true, done = true;
+    if (r->packing == PACKING_OURS) {
+        switch (recording_next(r->recording, &r->buffer, &r->end, &f, r->why)) {
+        case RECORDING_FRAME:
+            r->begin = 0;
+            return READER_MORE;
+        case RECORDING_END:
+            r->begin = r->end = 0;
+            r->is_unpacked = true;
+            return READER_MORE;
+        case RECORDING_WRONG:
+            return file_bad(r, "damaged or cut off");
+        }
     }
-    bool needs_magic = r->packing == PACKING_UNKNOWN && r->input_count < MAGIC_BYTES;
-    if (!r->at_file_end && (r->input_at == r->input_count || needs_magic))
-        return input_fill(r);
-    if (r->packing == PACKING_UNKNOWN && !packing_find(r))
-        return false;
-
+    memmove(r->own, r->own + r->begin, r->end - r->begin);
+    r->end -= r->begin;
+    r->begin = 0;
     size_t room = BUFFER_BYTES - r->end;
     if (room > UNPACK_BYTES)
         room = UNPACK_BYTES;
-    switch (r->packing) {
-    case PACKING_NONE:
-        return unpack_plain(r, room);
-    case PACKING_GZIP:
-        return unpack_gzip(r, room);
-    case PACKING_XZ:
-        return unpack_xz(r, room);
-    case PACKING_UNKNOWN:
-        break;
-    }
-    return false;
+    if (r->packing == PACKING_NONE)
+        done = plain_read(r, room, &has_more);
+    else
+        done = archive_unpack(r, room);
+    if (!done)
+        return file_bad(r, r->packing == PACKING_NONE ? strerror(errno) : "damaged or cut off");
+    return has_more || r->is_unpacked ? READER_MORE : READER_WAIT;
 }
 
 /* The next whole line of the buffer; the last line of a file may lack its newline. */
 static bool
 line_take(struct reader *r, const char **line, size_t *length)
 {
-    char *newline =
+    const char *newline =
         r->end > r->begin ? memchr(r->buffer + r->begin, '\n', r->end - r->begin) : NULL;
     if (newline == NULL && !(r->is_unpacked && r->end > r->begin))
         return false;
@@ -317,12 +349,13 @@ line_take(struct reader *r, const char **line, size_t *length)
 enum reader_step
 reader_next(struct reader *r, const char **line, size_t *length)
 {
-    if (r->fd < 0) {
-        if (!file_open(r))
+    if (!r->is_open) {
+        if (r->file_at >= r->files.count)
             return READER_END;
-        if (r->fd < 0)
-            return file_bad(r, strerror(errno));
+        return file_open(r);
     }
+    if (r->sum != NULL)
+        return sum_check(r);
     if (line_take(r, line, length)) {
         if (!r->is_passing_over && *length <= READER_LINE_MAX)
             return READER_LINE;
@@ -333,30 +366,57 @@ reader_next(struct reader *r, const char **line, size_t *length)
         r->begin = r->end;
         r->is_passing_over = true;
     }
-    if (r->is_unpacked) {
-        file_close(r);
-        r->path_at++;
+    if (!r->is_unpacked)
+        return work(r);
+    if (r->packing == PACKING_ARCHIVE && r->has_member) {
+        r->has_member = r->is_unpacked = false;
         return READER_MORE;
     }
-    if (r->at_file_end && r->input_at == r->input_count && is_followed(r)) {
-        r->at_file_end = false; /* read again next time */
-        return READER_WAIT;
-    }
-    if (!work(r))
-        return file_bad(r, "damaged or cut off");
+    file_close(r);
+    r->file_at++;
     return READER_MORE;
+}
+
+/* ---- Places ----------------------------------------------------------------------------- */
+
+void
+reader_seek(struct reader *r, int64_t to_us)
+{
+    file_close(r);
+    r->file_at = 0;
+    for (uint32_t i = 0; i < r->files.count; i++) {
+        if (r->files.list[i].start_us > 0 && r->files.list[i].start_us <= to_us)
+            r->file_at = i;
+    }
+    r->seeks = true;
+    r->seek_us = to_us;
+}
+
+void
+reader_range(const struct reader *r, int64_t *begin_us, int64_t *end_us)
+{
+    *begin_us = r->begin_us;
+    *end_us = r->end_us;
 }
 
 const char *
 reader_path(const struct reader *r)
 {
-    return r->path_at < r->path_count ? r->paths[r->path_at] : "";
+    if (r->is_open && r->sum == NULL)
+        return r->path;
+    return r->file_at < r->files.count ? r->files.list[r->file_at].path : "";
 }
 
 bool
 reader_is_first_line(const struct reader *r)
 {
     return r->is_first;
+}
+
+enum trading_type
+reader_market(const struct reader *r)
+{
+    return r->recording != NULL ? recording_type(r->recording) : 0;
 }
 
 const char *
