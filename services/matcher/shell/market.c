@@ -29,7 +29,7 @@ struct market {
     struct arena lists;
     bool has_symbols;
     uint64_t version; /* of the list of symbols */
-    code_t *listed;   /* symbols that are traded, by name */
+    code_t *listed;   /* symbols that are given, by name */
     uint32_t listed_count;
     int64_t symbols_asked_us;
     uint64_t asked, answered;
@@ -79,16 +79,16 @@ ask_symbols(struct market *m)
     bus_put(m->ask, 0, MSG_md_symbols_get, 0, &get);
 }
 
-/* Only what is traded is listened to: a market that was removed, or stands still, has no house. */
+/* A market that was removed has no house, whatever is still said of it. */
 static void
-listen(struct market *m, code_t symbol, bool is_traded)
+listen(struct market *m, code_t symbol, bool is_given)
 {
     const struct book *b = match_book(m->o.match, symbol);
     if (b != NULL) {
-        m->held[b->number].is_removed = !is_traded;
+        m->held[b->number].is_removed = !is_given;
         bytes_free(&m->held[b->number].bytes);
     }
-    m->o.on_symbol(m->o.arg, symbol, is_traded);
+    m->o.on_symbol(m->o.arg, symbol, is_given);
 }
 
 static void
@@ -100,7 +100,7 @@ on_symbols(struct market *m, const struct md_symbols *symbols)
     code_t *list = calloc(symbols->symbols_count + 1, sizeof *list);
     CHECK(list != NULL);
     for (uint32_t i = 0; i < symbols->symbols_count; i++)
-        if (symbols->symbols[i].is_trading)
+        if (!symbols->symbols[i].is_removed)
             list[count++] = symbols->symbols[i].symbol;
     for (uint32_t i = 0; i < m->listed_count; i++)
         if (!is_listed(list, count, &m->listed[i]))

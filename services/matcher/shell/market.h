@@ -2,7 +2,7 @@
  * market.h - the market's stream and its snapshots, in the order in which the core wants them.
  *
  * Follows "t." of marketdata and asks it for snapshots. While a symbol's house waits for one, its
- * messages are kept here, and given to the core behind the snapshot. Which symbols are traded is
+ * messages are kept here, and given to the core behind the snapshot. Which symbols are given is
  * asked at the start and whenever marketdata tells another version of its list.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -25,7 +25,7 @@ struct market_options {
     void *arg;
     void (*on_tick)(void *arg, const struct msg *m); /* for match_apply() */
     /* For match_watch() and match_unwatch(). */
-    void (*on_symbol)(void *arg, code_t symbol, bool is_traded);
+    void (*on_symbol)(void *arg, code_t symbol, bool is_given);
 };
 
 /* NULL with a logged reason. */

@@ -175,10 +175,10 @@ on_tick(void *arg, const struct msg *m)
 }
 
 static void
-on_symbol(void *arg, code_t symbol, bool is_traded)
+on_symbol(void *arg, code_t symbol, bool is_given)
 {
     struct serve *s = arg;
-    if (!is_traded) {
+    if (!is_given) {
         carry_out_due(s);
         match_unwatch(s->match, symbol, loop_now_us(s->host->loop));
         drain(s);
