@@ -61,6 +61,21 @@ static const struct {
     {"close", CSV_CLOSE},
     {"volume", CSV_VOLUME},
     {"close_time", CSV_CLOSE_TIME},
+    {"quote_volume", CSV_QUOTE_VOLUME},
+    {"quote_asset_volume", CSV_QUOTE_VOLUME},
+    {"count", CSV_COUNT},
+    {"trades", CSV_COUNT},
+    {"number_of_trades", CSV_COUNT},
+    {"taker_buy_volume", CSV_TAKER_BUY},
+    {"taker_base", CSV_TAKER_BUY},
+    {"taker_buy_base_asset_volume", CSV_TAKER_BUY},
+    {"taker_buy_quote_volume", CSV_TAKER_BUY_QUOTE},
+    {"taker_quote", CSV_TAKER_BUY_QUOTE},
+    {"taker_buy_quote_asset_volume", CSV_TAKER_BUY_QUOTE},
+    {"first_trade_id", CSV_FIRST_ID},
+    {"first_id", CSV_FIRST_ID},
+    {"last_trade_id", CSV_LAST_ID},
+    {"last_id", CSV_LAST_ID},
 };
 
 static bool
@@ -128,19 +143,21 @@ static enum err
 layout_by_form(const struct row *r, struct csv_layout *l)
 {
     static const int8_t TRADES[] = {0, 1, 2, 4, 5}, SHORT[] = {0, 1, 2, 3, 4};
-    static const int8_t AGGREGATES[] = {0, 1, 2, 5, 6}, KLINES[] = {0, 1, 2, 3, 4, 5, 6};
+    static const int8_t AGGREGATES[] = {0, 1, 2, 5, 6}, IDS[] = {3, 4};
+    static const int8_t KLINES[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     int64_t t;
     bool b;
     if ((r->count == 12 || r->count == 6) && time_read(r->field[0], &t) &&
         !bool_read(r->field[5], &b)) {
         columns_set(l, CSV_KLINES, KLINES, CSV_OPEN_TIME,
-                    r->count == 12 ? CSV_CLOSE_TIME : CSV_VOLUME);
+                    r->count == 12 ? CSV_TAKER_BUY_QUOTE : CSV_VOLUME);
     } else if ((r->count == 6 || r->count == 7) && time_read(r->field[4], &t) &&
                bool_read(r->field[5], &b)) {
         columns_set(l, CSV_TRADES, TRADES, CSV_ID, CSV_MAKER);
     } else if ((r->count == 7 || r->count == 8) && time_read(r->field[5], &t) &&
                bool_read(r->field[6], &b)) {
         columns_set(l, CSV_AGG_TRADES, AGGREGATES, CSV_ID, CSV_MAKER);
+        columns_set(l, CSV_AGG_TRADES, IDS, CSV_FIRST_ID, CSV_LAST_ID);
     } else if (r->count == 5 && time_read(r->field[3], &t) && bool_read(r->field[4], &b)) {
         columns_set(l, CSV_TRADES, SHORT, CSV_ID, CSV_MAKER);
     }
@@ -178,6 +195,12 @@ trade_row(const struct csv_layout *l, const struct row *r, struct md_event *out)
         !time_read(field(l, r, CSV_TIME), &t->time_us) ||
         !bool_read(field(l, r, CSV_MAKER), &t->buyer_is_maker))
         return ERR_LINE_INVALID;
+    /* Some old rows have -1 for both. */
+    if (has(l, CSV_FIRST_ID, CSV_LAST_ID) &&
+        (!slice_u64(field(l, r, CSV_FIRST_ID), &out->first_trade) ||
+         !slice_u64(field(l, r, CSV_LAST_ID), &out->last_trade) ||
+         out->last_trade < out->first_trade))
+        out->first_trade = out->last_trade = 0;
     out->at_us = out->time_us = t->time_us;
     return OK;
 }
@@ -273,4 +296,91 @@ csv_row(struct csv_layout *l, const char *line, size_t length, price_t tick,
     enum err e = trade_row(l, &r, &out[0]);
     *count = e == OK ? 1 : 0;
     return e;
+}
+
+/* ---- Klines as candles ------------------------------------------------------------------ */
+
+/* A sum of a cheap asset can be too large for us: then the largest number stands for it. */
+static bool
+sum_read(struct slice s, int64_t *out)
+{
+    bool has_point = false;
+    if (slice_decimal(s, out))
+        return *out >= 0;
+    for (size_t i = 0; i < s.length; i++) {
+        if (s.at[i] == '.' && i > 0 && !has_point)
+            has_point = true;
+        else if (s.at[i] < '0' || s.at[i] > '9')
+            return false;
+    }
+    *out = INT64_MAX;
+    return s.length > 18;
+}
+
+static bool
+sums_read(const struct csv_layout *l, const struct row *r, struct candle *c)
+{
+    static const enum csv_field FIELDS[] = {CSV_VOLUME, CSV_QUOTE_VOLUME, CSV_TAKER_BUY,
+                                            CSV_TAKER_BUY_QUOTE};
+    int64_t *const sums[] = {&c->volume.v, &c->quote_volume.v, &c->taker_buy_volume.v,
+                             &c->taker_buy_quote_volume.v};
+    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+        if (l->column[FIELDS[i]] >= 0 && !sum_read(field(l, r, FIELDS[i]), sums[i]))
+            return false;
+    }
+    if (l->column[CSV_COUNT] < 0)
+        c->trades = c->volume.v > 0;
+    else if (!slice_u64(field(l, r, CSV_COUNT), &c->trades) || c->trades > INT64_MAX)
+        return false;
+    return true;
+}
+
+static enum err
+candle_row(const struct csv_layout *l, const struct row *r, struct candle *out, int64_t *end_us)
+{
+    *out = (struct candle){.is_closed = true};
+    *end_us = 0;
+    if (!time_read(field(l, r, CSV_OPEN_TIME), &out->open_time_us) ||
+        !slice_decimal(field(l, r, CSV_OPEN), &out->open.v) ||
+        !slice_decimal(field(l, r, CSV_HIGH), &out->high.v) ||
+        !slice_decimal(field(l, r, CSV_LOW), &out->low.v) ||
+        !slice_decimal(field(l, r, CSV_CLOSE), &out->close.v) || !sums_read(l, r, out) ||
+        !binance_candle_valid(out))
+        return ERR_LINE_INVALID;
+    if (l->column[CSV_CLOSE_TIME] >= 0) {
+        if (!time_read(field(l, r, CSV_CLOSE_TIME), end_us) || *end_us <= out->open_time_us)
+            return ERR_LINE_INVALID;
+        /* The last millisecond, or microsecond, of the interval. */
+        *end_us += *end_us % 1000 == 999 ? 1 : 1000;
+    }
+    return OK;
+}
+
+enum err
+csv_candle(const struct csv_layout *l, const char *line, size_t length, struct candle *out,
+           int64_t *end_us)
+{
+    struct row r;
+    CHECK(l->kind == CSV_KLINES);
+    if (!split(line, length, &r) || r.count != l->columns)
+        return ERR_LINE_INVALID;
+    return candle_row(l, &r, out, end_us);
+}
+
+enum err
+csv_rest_candle(const char *row, size_t length, struct candle *out, int64_t *end_us)
+{
+    static const struct csv_layout REST = {
+        .kind = CSV_KLINES,
+        .column = {-1, -1, -1, -1, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -1, -1},
+        .columns = 12};
+    struct scan s = {row, row + length};
+    struct row r = {.count = 0};
+    do {
+        if (r.count == CSV_COLUMNS_MAX || !scan_value(&s, &r.field[r.count++]))
+            return ERR_LINE_INVALID;
+    } while (scan_take(&s, ','));
+    if (!scan_done(&s) || r.count != REST.columns)
+        return ERR_LINE_INVALID;
+    return candle_row(&REST, &r, out, end_us);
 }

@@ -37,6 +37,12 @@ enum csv_field {
     CSV_CLOSE,
     CSV_VOLUME,
     CSV_CLOSE_TIME,
+    CSV_QUOTE_VOLUME,
+    CSV_COUNT,
+    CSV_TAKER_BUY,
+    CSV_TAKER_BUY_QUOTE,
+    CSV_FIRST_ID,
+    CSV_LAST_ID,
     CSV_FIELDS
 };
 
@@ -60,5 +66,16 @@ MUST_USE enum err csv_layout_read(const char *line, size_t length, struct csv_la
  */
 MUST_USE enum err csv_row(struct csv_layout *l, const char *line, size_t length, price_t tick,
                           struct md_event out[CSV_EVENTS_MAX], uint32_t *count);
+
+/*
+ * One line of klines as the closed candle it is, and where it ends (0 = the file does not tell).
+ * Sums that are too large stay at the largest number. A file without counts has candles of one
+ * trade, or of none where there is no volume. Refuses with LINE_INVALID.
+ */
+MUST_USE enum err csv_candle(const struct csv_layout *l, const char *line, size_t length,
+                             struct candle *out, int64_t *end_us);
+/* The same of one row of REST's klines, `[...]`, without its brackets: 12 values. */
+MUST_USE enum err csv_rest_candle(const char *row, size_t length, struct candle *out,
+                                  int64_t *end_us);
 
 #endif

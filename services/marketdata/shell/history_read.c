@@ -11,7 +11,6 @@
 #include "marketdata/shell/history_priv.h"
 
 #define ROWS_MAX 1500u
-#define MONTH_US INT64_C(2678400000000)
 #define LAST_US  INT64_C(4102444800000000) /* 2100-01-01: what the database computes with */
 
 static const char first_sql[] = "SELECT " COLUMN_LIST " FROM marketdata.candle WHERE symbol = $1 "
@@ -136,14 +135,6 @@ struct span {
     int64_t from_us, to_us; /* of opening times; from_us > to_us: none */
 };
 
-/* Where the candle after the one that opens then begins; no month has more than 31 days. */
-static int64_t
-interval_after(enum interval i, int64_t open_us)
-{
-    int64_t width_us = interval_us(i);
-    return width_us > 0 ? open_us + width_us : interval_open(i, open_us + MONTH_US);
-}
-
 static void
 span_add(struct span *s, int64_t from_us, int64_t to_us)
 {
@@ -172,9 +163,9 @@ span_missing(const struct read_call *call)
     int64_t next_us = first_us;
     for (uint32_t n = 0; n < call->count; n++) {
         span_add(&s, next_us, call->rows[n].candle.open_time_us - 1);
-        next_us = interval_after(i, call->rows[n].candle.open_time_us);
+        next_us = interval_end(i, call->rows[n].candle.open_time_us);
     }
-    bool is_behind = interval_after(i, next_us) < history_now_us(call->history);
+    bool is_behind = interval_end(i, next_us) < history_now_us(call->history);
     if (is_behind && (!call->from_start || call->count < call->limit))
         span_add(&s, next_us, call->to_us);
     /* Nothing opens in what is shorter: from the middle of one candle to its end. */
