@@ -294,7 +294,7 @@ market_files_load(const struct market_files_options *o, struct market_table *t,
     struct loading l = {.o = o, .table = t, .out = out, .why = why};
     struct reader *r = NULL;
     char reader_said[READER_WHY_BYTES];
-    if (reader_open(o->paths, &r, reader_said) != OK) {
+    if (reader_open(o->paths, (enum trading_type)0, &r, reader_said) != OK) {
         snprintf(why, WHY_BYTES, "%s", reader_said);
         return false;
     }
