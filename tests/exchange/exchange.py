@@ -45,6 +45,7 @@ class Settings:
         self.pong_ms = {"spot": options.pong_ms or 60000, "usdm": options.pong_ms or 600000}
         self.life_ms = options.life_ms
         self.buffer_bytes_max = options.buffer_bytes_max
+        self.socket_bytes = options.socket_bytes
         self.refuse_subscribe = {"count": 0, "code": 2, "msg": "", "is_nested": False}
 
 
@@ -239,6 +240,8 @@ def parse(arguments):
     p.add_argument("--life-ms", type=int, default=DAY_MS, help="of a connection")
     p.add_argument("--attempts-max", type=int, default=300, help="connections in five minutes")
     p.add_argument("--buffer-bytes-max", type=int, default=8 << 20, help="that a client may lag")
+    p.add_argument("--socket-bytes", type=int, default=0,
+                   help="of the kernel's buffer for a client; 0 = the system's")
     p.add_argument("--spot-weight", type=int, default=6000, help="request weight a window")
     p.add_argument("--usdm-weight", type=int, default=2400, help="request weight a window")
     p.add_argument("--window-ms", type=int, default=60000, help="of the request weight")

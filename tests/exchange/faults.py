@@ -31,14 +31,14 @@ class Fault:
 
     def __init__(self, kind, market="spot", symbol=None, stream=None, connection=None, path=None,
                  count=1, seconds=0.0, skip=0, status=503, code=-1000, words=None, age=50,
-                 root=None, how="http", nested=False):
+                 root=None, how="http", nested=False, retry_after=0):
         Fault.numbers += 1
         self.number = Fault.numbers
         self.kind, self.market, self.symbol = kind, market, symbol
         self.stream, self.connection, self.path = stream, connection, path
         self.count, self.skip, self.status, self.code = count, skip, status, code
         self.seconds, self.age, self.root, self.how = seconds, age, root, how
-        self.nested = nested
+        self.nested, self.retry_after = nested, retry_after
         self.words = words or "Unknown error, please check your request or try again later."
         self.until = time.monotonic() + seconds if seconds else None
         self.done = 0

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import asyncio
+import socket
 
 import aiohttp
 
@@ -67,7 +68,7 @@ async def stale_stream():
 
 async def connections():
     """cut, half, close, expire, shutdown: how connections end."""
-    with StandIn(synthetic=5, rate=200) as x:
+    with StandIn(synthetic=5, rate=200, tls=True) as x:
         async with Client(x) as client:
             for kind, code in (("cut", None), ("half", None), ("close", 1001), ("expire", 1001)):
                 async with client.open(TRADES) as ws, client.open("/stream") as other:
@@ -76,7 +77,7 @@ async def connections():
                     check(await end_of(ws) == code, kind)
                     check((await ask(other, "LIST_SUBSCRIPTIONS"))["result"] == [], "the other")
             async with client.open(TRADES) as ws:
-                x.fault("shutdown", seconds=0.2)
+                x.fault("shutdown", seconds=1)
                 said = await hear(ws, lambda m: m["stream"] == "!serverShutdown")
                 check(said["data"]["e"] == "serverShutdown", "said before", said)
                 await hear(ws)
@@ -137,6 +138,9 @@ async def rest_faults():
             check((await client.get("time"))[0] == 200, "another path")
             status, body = await client.get("depth?symbol=BTCUSDT")
             check((status, body["code"]) == (503, -1000), "an error", body)
+            x.fault("rest_error", status=429, code=-1003, retry_after=7)
+            check((await client.get("time"))[0] == 429, "an error")
+            check(client.headers["Retry-After"] == "7", "when to come again", client.headers)
             for kind in ("rest_half", "rest_cut"):
                 x.fault(kind, path="depth")
                 try:
@@ -198,6 +202,24 @@ async def markets():
             check((status, body["code"]) == (400, -1121), "gone", body)
 
 
+async def slow_reader():
+    """Who does not read is cut, and nobody else is held up."""
+    with StandIn(synthetic=5, rate=5000, spot="BTCUSDT", usdm="", buffer_bytes_max=20000,
+                 socket_bytes=8192) as x:
+        async with Client(x) as client, client.open(TRADES) as ws:
+            with socket.socket() as slow:
+                slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                slow.connect(("127.0.0.1", x.ports["spot"]))
+                slow.sendall(b"GET /stream?streams=btcusdt@trade/btcusdt@depth20@100ms HTTP/1.1\r\n"
+                             b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                             b"Sec-WebSocket-Version: 13\r\n"
+                             b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+                while x.count("slow_cut") == 0:
+                    await hear(ws)
+            x.wait(lambda: len(x.connections()) == 1, "one is left")
+            await hear(ws)
+
+
 async def dice():
     """Faults by dice come and are told."""
     with StandIn(synthetic=5, rate=200, faults="every=20ms,seed=7,kinds=drop+duplicate+cut") as x:
@@ -212,4 +234,4 @@ async def dice():
 
 
 TESTS = [lost_and_doubled, stale_stream, connections, silence, refused, rest_faults, old_snapshot,
-         markets, dice]
+         markets, slow_reader, dice]

@@ -345,7 +345,8 @@ class Rest:
     async def broken(self, request, fault, call, values):
         """What a fault does instead of an answer."""
         if fault.kind == "rest_error":
-            return self.answer(fault.status, {"code": fault.code, "msg": fault.words})
+            return self.answer(fault.status, {"code": fault.code, "msg": fault.words},
+                               fault.retry_after)
         if fault.kind == "rest_slow":
             await asyncio.sleep(fault.seconds)
             return self.result(request, call, values)

@@ -199,6 +199,7 @@ class Flood:
         instrument.steps_played = self.dice.randrange(len(script.steps))
         instrument.update_id = instrument.diff_id = instrument.history.last_id()
         instrument.begin(self.venue.now_ms())
+        instrument.trade(*script.base.best(ASK), False, self.venue.now_ms())
         if not self.venue.is_spot:
             instrument.mark = (rules.price, rules.price, "0.00010000",
                                self.venue.now_ms() // FUNDING_MS * FUNDING_MS + FUNDING_MS)

@@ -170,10 +170,9 @@ class Recording:
     def set_rate(self, symbol, rate):
         """The speed, from now on."""
         del symbol
-        if not self.are_times_kept:
-            # The times so far stay as they are: the line of the two clocks is bent here.
-            played_ms = self.elapsed_s() * self.speed * 1000
-            self.base_ms += int(played_ms)
-            self.first_ns += int(played_ms * 1e6)
-            self.begin_s = self.last_s
+        # The times so far stay as they are: the line between the two clocks is bent here.
+        played_ms = self.elapsed_s() * self.speed * 1000
+        self.base_ms += int(played_ms)
+        self.first_ns += int(played_ms * 1e6)
+        self.begin_s = self.last_s
         self.speed = rate

@@ -24,9 +24,12 @@ class Maker:
     def __init__(self, instrument, seed, rate):
         self.instrument, self.rules = instrument, instrument.rules
         self.dice = random.Random("%s %s %s" % (seed, instrument.venue.name, instrument.symbol))
+        # Marks come by the clock and must not change what is traded.
+        self.mark_dice = random.Random("%s %s marks" % (seed, instrument.symbol))
         self.rate = rate  # steps a second
         self.owed = 0.0   # steps that are due
         self.middle = self.rules.price // self.rules.tick  # in ticks
+        self.levels_min = 0
 
     def quantity(self):
         dice = self.dice
@@ -35,6 +38,7 @@ class Maker:
     def build(self, levels=LEVELS):
         for side, direction in ((BID, -1), (ASK, 1)):
             distance = 0
+            self.levels_min = levels - levels // 8
             for _ in range(levels):
                 distance += self.dice.choice((1, 1, 1, 2, 5))
                 price = (self.middle + direction * distance) * self.rules.tick
@@ -49,10 +53,16 @@ class Maker:
 
     def step(self, now_ms):
         chance = self.dice.random()
+        book = self.instrument.book
+        bid, ask = book.best(BID)[0], book.best(ASK)[0]
+        room = (ask - bid) // self.rules.tick
         if chance < 0.12:
-            self.take(now_ms)
-        elif chance < 0.20:
-            self.replenish()
+            # Prices wander, but not away for ever.
+            away = self.middle - (bid + ask) // 2 // self.rules.tick
+            self.take(now_ms, self.dice.random() < 0.5 + 0.2 * max(-1, min(
+                1, 50 * away / self.middle)))
+        elif room > 1 and chance < 0.12 + min(0.6, 0.05 * room):
+            self.replenish(bid, ask, room)
         else:
             self.rest()
         self.instrument.say_touch(now_ms)
@@ -67,16 +77,15 @@ class Maker:
         if price <= 0:
             return
         is_there = price in self.instrument.book.levels[side]
-        if is_there and self.dice.random() < 0.45 and len(prices) > LEVELS // 2:
+        if is_there and self.dice.random() < 0.45 and len(prices) > self.levels_min:
             self.change(side, price, 0)
         elif self.dice.random() < 0.02 and not is_there:
             self.change(side, price, 0)  # a level that nobody knew goes: normal on Binance
         else:
             self.change(side, price, self.quantity())
 
-    def take(self, now_ms):
+    def take(self, now_ms, taker_buys):
         """A taker eats from the other side, through up to three levels."""
-        taker_buys = self.dice.random() < 0.5
         side = ASK if taker_buys else BID
         wanted = self.quantity()
         for _ in range(3):
@@ -100,29 +109,24 @@ class Maker:
         first = self.dice.randint(1, steps - 1) * self.rules.step
         return [first, quantity - first]
 
-    def replenish(self):
+    def replenish(self, bid, ask, room):
         """The gap in the middle closes from one side."""
-        book = self.instrument.book
-        bid, ask = book.best(BID)[0], book.best(ASK)[0]
-        room = (ask - bid) // self.rules.tick
-        if room < 2:
-            return
         side = self.dice.randint(0, 1)
-        price = bid + self.rules.tick if side == BID else ask - self.rules.tick
-        self.change(side, price, self.quantity())
+        distance = self.dice.randint(1, room - 1) * self.rules.tick
+        self.change(side, bid + distance if side == BID else ask - distance, self.quantity())
 
     def marks(self, now_ms):
-        instrument = self.instrument
+        instrument, dice = self.instrument, self.mark_dice
         bid, ask = instrument.book.best(BID), instrument.book.best(ASK)
         middle = (bid[0] + ask[0]) // 2
-        away = middle * self.dice.randint(-20, 20) // 100000
-        rate = "%.8f" % (self.dice.randint(-5000, 15000) / 1e8)
+        away = middle * dice.randint(-20, 20) // 100000
+        rate = "%.8f" % (dice.randint(-5000, 15000) / 1e8)
         instrument.mark = (middle + away, middle, rate,
                            now_ms // FUNDING_MS * FUNDING_MS + FUNDING_MS)
-        if self.dice.random() < 0.05:
-            side = self.dice.choice(("BUY", "SELL"))
-            instrument.force_order(side, self.quantity(), middle // self.rules.tick
-                                   * self.rules.tick, now_ms)
+        if dice.random() < 0.05:
+            instrument.force_order(dice.choice(("BUY", "SELL")),
+                                   self.rules.step * dice.randint(1, 5000),
+                                   middle // self.rules.tick * self.rules.tick, now_ms)
 
 
 class Synthetic:
@@ -145,11 +149,14 @@ class Synthetic:
                                 10 ** 8 + base * 100)
         maker = Maker(instrument, self.seed, self.rate)
         maker.build()
-        instrument.begin(self.venue.now_ms())
+        now = self.venue.now_ms()
+        instrument.begin(now)
+        for _ in range(60):  # an exchange always has some last trades
+            maker.step(now)
         self.makers[symbol] = maker
         self.venue.add(instrument)
         if not self.venue.is_spot:
-            maker.marks(self.venue.now_ms())
+            maker.marks(now)
 
     def delist(self, symbol):
         self.makers.pop(symbol, None)

@@ -93,6 +93,21 @@ async def recorded_trades():
             check(sum(r[8] for r in rows) == len(ids), "its candles know them", rows[-1])
 
 
+async def same_seed():
+    """The same seed makes the same market, whatever the clock says."""
+    runs = []
+    for rate in (400, 3000):
+        with StandIn(synthetic=11, rate=rate, spot="ETHUSDT,BNBUSDT", usdm="ETHUSDT") as x:
+            for market in ("spot", "usdm"):
+                first = x.truth("ETHUSDT", market)["first_trade"]
+                x.wait(lambda at=market, n=first: x.truth("ETHUSDT", at)["next_trade"] > n + 200,
+                       "trades")
+                runs.append([[t[k] for k in ("id", "price", "qty", "isBuyerMaker")]
+                             for t in x.trades("ETHUSDT", market, first, first + 200)])
+    check(runs[:2] == runs[2:], "the same trades", runs[0][:3], runs[2][:3])
+    check(runs[0] != runs[1], "and each market its own")
+
+
 async def flood():
     """A flood: every diff follows, snapshots fit, and it leaves room on its core."""
     with StandIn(flood=4, flood_spot=200) as x:
@@ -138,4 +153,4 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-TESTS = [recorded_books, recorded_trades, flood]
+TESTS = [recorded_books, recorded_trades, same_seed, flood]

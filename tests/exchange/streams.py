@@ -370,6 +370,9 @@ async def serve(request, venue, root, is_combined, streams, settings):
     if len(streams) > STREAMS_MAX:
         venue.counters.violation("streams", "%d in the URL" % len(streams))
         return web.Response(status=400, text="Too many streams")
+    if settings.socket_bytes:
+        request.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, settings.socket_bytes)
     await ws.prepare(request)
     connection = Connection(venue, root, is_combined, settings, request.transport)
     venue.hub.connections[connection.number] = connection
