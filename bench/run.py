@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""run - measures what is named, or all: e2e, journal, match, realism, recovery, replay,
-sensitivity, tick.
+"""run - measures what is named, or all: e2e, journal, marketdata, match, realism, recovery,
+replay, sensitivity, tick.
 
-What follows a name and is none is for that measurement: `realism FILE`. `storm` takes minutes and
+What follows a name and is none is for that measurement: `realism FILE`, `marketdata feed`. `storm` takes minutes and
 kills its services all along, so it runs only when it is named.
 
 Prints each figure as a ratio with the medians it comes from and writes BENCH/NAME.json with
@@ -17,9 +17,10 @@ import traceback
 
 from figures import Failed, say
 
-NAMES = ("e2e", "journal", "match", "realism", "recovery", "replay", "sensitivity", "tick")
+NAMES = ("e2e", "journal", "marketdata", "match", "realism", "recovery", "replay", "sensitivity",
+         "tick")
 NAMED_ONLY = ("storm",)
-WITH_WORDS = ("realism", "sensitivity", "storm")
+WITH_WORDS = ("marketdata", "realism", "sensitivity", "storm")
 
 
 def main():

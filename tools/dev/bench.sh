@@ -8,6 +8,7 @@
 bench_usage() {
     cat <<'TXT'
 usage: ./scrip bench [e2e] [journal] [match] [recovery] [replay] [tick]
+                     [marketdata [feed] [cache] [crowd] [symbols]]
                      [realism [FILE] [--write PAGE]] [sensitivity [SEED] [--write PAGE]]
        ./scrip bench storm [--seconds S] [--seed N] [--kills N] [--rate N]
 
@@ -16,6 +17,8 @@ Writes var/bench/NAME.json with name, ratio (bigger is better), aim, unit and th
 no root when everything is installed, starts its own servers and stops them, and exits 0 whatever
 the figures are.
 
+  marketdata   ticks to a follower, tickers to Redis, a thousand WebSocket clients, and five
+               hundred symbols on one processor, beside the bare libraries; or the parts named
   realism      what the fill models make of the real orders of FILE, order-by-order messages in
                LOBSTER's format; without FILE those under SCRIP_DATA/l3
   recovery     starts with a million open orders, and kills under load; several minutes
@@ -31,6 +34,7 @@ the figures are.
   SCRIP_BENCH       folder of recorded order streams for `match` (its own generator without)
   SCRIP_BENCH_KILLS, SCRIP_BENCH_ORDERS  of `recovery`: kills of a kind, open orders
   SCRIP_BENCH_RECORDS  of `replay`: records of its journal
+  SCRIP_BENCH_CLIENTS  of `marketdata crowd`: WebSocket clients
   SCRIP_BENCH_RUNS  runs of each measurement, at least 5
 TXT
 }
