@@ -11,6 +11,7 @@ import hashlib
 from wire import text_of
 
 BID, ASK = 0, 1
+CHUNK_UPDATES = 500
 
 
 class Book:
@@ -67,38 +68,47 @@ class Book:
 
 
 class History:
-    """The book as of each of the last `updates_max` diffs that were published."""
+    """The book as of each of at least the last `updates_max` diffs that were published."""
 
     def __init__(self, book, update_id, updates_max):
-        self.base, self.base_id = book.copy(), update_id
-        self.updates = collections.deque()  # (update id, [(side, price, quantity)])
+        self.head = book.copy()  # as of the last diff
         self.updates_max = updates_max
+        # (id, book, [(update id, [(side, price, quantity)])]): a book and what came after it
+        self.chunks = collections.deque([(update_id, book.copy(), [])])
 
     def append(self, update_id, changes):
-        self.updates.append((update_id, changes))
-        if len(self.updates) > self.updates_max:
-            self.base_id, first = self.updates.popleft()
-            for side, price, quantity in first:
-                self.base.set(side, price, quantity)
+        updates = self.chunks[-1][2]
+        updates.append((update_id, changes))
+        for side, price, quantity in changes:
+            self.head.set(side, price, quantity)
+        if len(updates) >= CHUNK_UPDATES:
+            self.chunks.append((update_id, self.head.copy(), []))
+            if (len(self.chunks) - 2) * CHUNK_UPDATES >= self.updates_max:
+                self.chunks.popleft()
 
     def last_id(self):
-        return self.updates[-1][0] if self.updates else self.base_id
+        updates = self.chunks[-1][2]
+        return updates[-1][0] if updates else self.chunks[-1][0]
 
     def at(self, update_id):
         """(id, book) of the last published update that is not newer; None when too old."""
-        if update_id < self.base_id:
-            return None
-        book, reached = self.base.copy(), self.base_id
-        for number, changes in self.updates:
-            if number > update_id:
-                break
-            for side, price, quantity in changes:
-                book.set(side, price, quantity)
-            reached = number
-        return reached, book
+        for reached, base, updates in reversed(self.chunks):
+            if reached > update_id:
+                continue
+            book = base.copy()
+            for number, changes in updates:
+                if number > update_id:
+                    break
+                for side, price, quantity in changes:
+                    book.set(side, price, quantity)
+                reached = number
+            return reached, book
+        return None
 
     def id_before(self, count):
         """The id of the update `count` updates ago, or the oldest known."""
-        if count >= len(self.updates):
-            return self.base_id
-        return self.updates[-1 - count][0]
+        for reached, _, updates in reversed(self.chunks):
+            if count < len(updates):
+                return updates[-1 - count][0]
+            count -= len(updates)
+        return reached

@@ -190,13 +190,13 @@ class Klines:
 
     def rows(self, interval, start_ms, end_ms, limit, trades):
         """Candles as REST chooses them: the oldest `limit` from a start, else the latest."""
+        first, last = self.span(interval, start_ms, end_ms, limit)
         if interval == "1s":
-            parts = seconds_of(trades, start_ms, end_ms, self.last_price)
-        elif FIXED.get(interval, DAY) >= DAY:
-            parts = self.between(0 if start_ms is None else start_ms, 1 << 62)
+            parts = seconds_of(trades, first, last, self.last_price)
         else:
-            parts = [c for c in self.between(self.begin_ms - 2 * DAY, 1 << 62)
-                     if self.past is None or c.open_ms not in self.past[1]]
+            parts = self.between(first, last)
+            if FIXED.get(interval, DAY) < DAY:
+                parts = [c for c in parts if not self.past or c.open_ms not in self.past[1]]
         candles = {}
         for part in parts:
             opens = open_of(interval, part.open_ms)
@@ -209,12 +209,26 @@ class Klines:
         chosen = chosen[:limit] if start_ms is not None else chosen[-limit:]
         return [c.row(interval, self.rules) for c in chosen]
 
+    def span(self, interval, start_ms, end_ms, limit):
+        """The least span of time that is to be looked at; all of it when minutes are missing."""
+        newest, oldest = max(self.minutes), min(self.minutes)
+        last = 1 << 62 if end_ms is None else end_of(interval, open_of(interval, end_ms))
+        first = 0 if start_ms is None else start_ms
+        was_halted = len(self.minutes) < (newest - oldest) // MINUTE + 1
+        if interval in FIXED and interval != "1s" and not was_halted:
+            width = FIXED[interval]
+            if start_ms is None:
+                first = open_of(interval, min(newest, last) - limit * width)
+            else:
+                last = min(last, first + (limit + 1) * width)
+        return first, last
+
 
 def seconds_of(trades, start_ms, end_ms, price):
     """1s candles from the trades that are still kept."""
     found = {}
     for number, p, quantity, time_ms, is_buyer_maker in trades:
-        if (start_ms is not None and time_ms < start_ms) or (end_ms and time_ms > end_ms + SECOND):
+        if not start_ms <= time_ms < end_ms:
             continue
         opens = time_ms // SECOND * SECOND
         if opens not in found:
