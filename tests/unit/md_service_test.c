@@ -49,6 +49,9 @@ static struct {
     uint64_t sequence;
     uint32_t bids, asks, items;
     struct candle newest;
+    uint64_t version; /* of the list of symbols, */
+    bool is_removed;  /* and what it says of XRPETH */
+    struct md_symbol_view view;
 } answer;
 
 static struct book book;
@@ -210,6 +213,13 @@ answer_take(const struct msg *m)
         break;
     case MSG_md_symbols:
         answer.items = m->md_symbols.symbols_count;
+        answer.version = m->md_symbols.version;
+        for (uint32_t i = 0; i < answer.items; i++)
+            answer.is_removed |= m->md_symbols.symbols[i].is_removed &&
+                                 code_same(m->md_symbols.symbols[i].symbol, code_of("XRPETH"));
+        break;
+    case MSG_md_symbol_view:
+        answer.view = m->md_symbol_view;
         break;
     case MSG_md_trades:
         answer.items = m->md_trades.trades_count;
@@ -543,4 +553,47 @@ Test(service, tickers_are_in_redis_and_come_back_after_it_was_emptied)
     cr_assert_eq(r->integer, 1);
     freeReplyObject(r);
     redisFree(redis);
+}
+
+static uint64_t
+list_version(bool is_removed)
+{
+    struct md_symbols_get get = {.symbol = code_of("")};
+    cr_assert_eq(ask(MSG_md_symbols_get, &get), MSG_md_symbols);
+    cr_expect_eq(answer.items, 12);
+    cr_expect_eq(answer.is_removed, is_removed);
+    return answer.version;
+}
+
+static void
+depth_until(enum msg_type type)
+{
+    struct md_depth_get depth = {.symbol = code_of("XRPETH")};
+    while (ask(MSG_md_depth_get, &depth) != type)
+        cr_assert(type != MSG_refused && answer.error == ERR_MARKET_UNAVAILABLE);
+}
+
+Test(service, a_symbol_that_is_removed_stays_so_over_a_restart_until_it_is_added)
+{
+    wait_for(has_heard_300);
+    struct md_symbol_remove away = {.symbol = code_of("XRPETH")};
+    struct md_symbol_add back = {.symbol = code_of("XRPETH")};
+    uint64_t before = list_version(false);
+    depth_until(MSG_md_book);
+    cr_assert_eq(ask(MSG_md_symbol_remove, &away), MSG_md_symbol_view);
+    cr_expect(answer.view.is_removed && answer.view.is_kept && answer.view.source == 0);
+    uint64_t removed = list_version(true);
+    cr_expect_gt(removed, before);
+    depth_until(MSG_refused);
+    cr_assert_eq(ask(MSG_md_symbol_remove, &away), MSG_refused);
+    cr_expect_eq(answer.error, ERR_SYMBOL_UNKNOWN);
+
+    process_end(SIGKILL);
+    process_start_anew();
+    wait_for(has_heard_on);
+    cr_expect_eq(heard.gaps, 0);
+    cr_expect_gt(list_version(true), removed);
+    cr_assert_eq(ask(MSG_md_symbol_add, &back), MSG_md_symbol_view);
+    cr_expect(!answer.view.is_removed && answer.view.is_kept);
+    depth_until(MSG_md_book);
 }

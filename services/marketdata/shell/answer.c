@@ -19,7 +19,14 @@ answer_reply(struct serve *s, uint32_t peer, enum msg_type type, uint64_t corr, 
 void
 answer_refuse(struct serve *s, uint32_t peer, uint64_t corr, enum err e, const char *field)
 {
-    struct refused r = {.error = e, .field = code_of(field)};
+    answer_refuse_why(s, peer, corr, e, field, "");
+}
+
+void
+answer_refuse_why(struct serve *s, uint32_t peer, uint64_t corr, enum err e, const char *field,
+                  const char *why)
+{
+    struct refused r = {.error = e, .field = code_of(field), .detail = text_of("%s", why)};
     if (err_again(e))
         r.retry_after_seconds = 1;
     bus_put(s->server, peer, MSG_refused, corr, &r);
@@ -78,6 +85,8 @@ answer_msg(void *arg, const struct bus_in *in)
         if (e != OK)
             answer_refuse(s, in->peer, in->msg->corr, e,
                           e == ERR_NUMBER_RANGE ? "limit" : "symbol");
+        if (e == OK && in->msg->type == MSG_md_symbols_get)
+            s->out.slots[0].msg.md_symbols.version = s->listed.version;
         publish_outbox(s);
         return;
     }
@@ -86,6 +95,12 @@ answer_msg(void *arg, const struct bus_in *in)
         return;
     case MSG_md_klines_get:
         answer_klines(s, in);
+        return;
+    case MSG_md_sources_get:
+    case MSG_md_playback_set:
+    case MSG_md_symbol_add:
+    case MSG_md_symbol_remove:
+        change_msg(s, in);
         return;
     default:
         answer_refuse(s, in->peer, in->msg->corr, ERR_WIRE_UNKNOWN, "");

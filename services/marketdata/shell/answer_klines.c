@@ -143,19 +143,29 @@ answer_klines(struct serve *s, const struct bus_in *in)
 
 /* ---- What the process before left ------------------------------------------------------- */
 
-/* A symbol's index outlives the call: symbols are never taken away. */
+/* Meanwhile the symbol may be gone, or gone and back: then another one has begun since. */
 struct history_call {
     struct serve *serve;
-    uint32_t index;
+    code_t symbol;
+    int64_t first_minute_us;
 };
+
+static uint32_t
+index_asked_for(const struct history_call *call)
+{
+    uint32_t index = serve_symbol_index(call->serve, call->symbol);
+    bool is_it =
+        index != UINT32_MAX && call->serve->symbols[index].first_minute_us == call->first_minute_us;
+    return is_it ? index : UINT32_MAX;
+}
 
 static void
 minutes_read(void *arg, const struct history_row *rows, uint32_t count)
 {
     struct history_call *call = arg;
-    struct md_symbol *y = call->serve->md.symbols[call->index];
-    for (uint32_t i = 0; i < count; i++)
-        md_remember_minute(y, &rows[i].candle);
+    uint32_t index = index_asked_for(call);
+    for (uint32_t i = 0; i < count && index != UINT32_MAX; i++)
+        md_remember_minute(call->serve->md.symbols[index], &rows[i].candle);
     free(call);
 }
 
@@ -163,8 +173,13 @@ static void
 open_read(void *arg, const struct history_row *rows, uint32_t count)
 {
     struct history_call *call = arg;
-    struct serve_symbol *k = &call->serve->symbols[call->index];
-    struct md_symbol *y = call->serve->md.symbols[call->index];
+    uint32_t index = index_asked_for(call);
+    if (index == UINT32_MAX) {
+        free(call);
+        return;
+    }
+    struct serve_symbol *k = &call->serve->symbols[index];
+    struct md_symbol *y = call->serve->md.symbols[index];
     for (uint32_t i = 0; i < count; i++) {
         md_remember_open(y, rows[i].interval, &rows[i].candle, rows[i].as_of_us);
         /* A minute that ended while nobody was there to close it still counts for the day. */
@@ -181,7 +196,8 @@ history_call(struct serve *s, uint32_t index)
 {
     struct history_call *call = malloc(sizeof(*call));
     CHECK(call != NULL);
-    *call = (struct history_call){s, index};
+    *call = (struct history_call){s, s->md.symbols[index]->rules.symbol,
+                                  s->symbols[index].first_minute_us};
     return call;
 }
 

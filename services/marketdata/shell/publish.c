@@ -5,6 +5,7 @@
  *     p.<SYMBOL>.             md_price
  *     k.<SYMBOL>.             md_ticker
  *     c.<SYMBOL>.<interval>.  md_candle
+ *     s.                      md_symbols_beat: change.c
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -80,22 +81,22 @@ candle_keep(struct serve *s, const struct md_candle *c, const struct md_symbol *
     history_put(s->history, &row);
 }
 
+/* The last words about a symbol that was removed come when the core has it no more. */
 static void
 publish(struct serve *s, const struct msg *m)
 {
     char topic[TOPIC_BYTES];
     code_t symbol = symbol_of(m);
     struct md_symbol *y = md_symbol_find(&s->md, symbol);
-    CHECK(y != NULL);
     topic_write(m, symbol, topic);
     bytes_clear(&s->packed);
     msg_pack(&s->packed, m);
-    if (is_sequenced(m->type))
+    if (is_sequenced(m->type) && y != NULL)
         ring_put(&y->ring, s->packed.data, s->packed.length);
     bus_publish_packed(s->publisher, topic, s->packed.data, s->packed.length);
     metric_add(s->published, 1);
     metric_add(s->published_bytes, (int64_t)s->packed.length);
-    if (m->type == MSG_md_candle)
+    if (m->type == MSG_md_candle && y != NULL)
         candle_keep(s, &m->md_candle, y);
 }
 
@@ -117,20 +118,31 @@ publish_outbox(struct serve *s)
     outbox_clear(&s->out);
 }
 
+/* The topic is a prefix: "p." follows every price. */
+static bool
+is_followed(const char *topic, enum msg_type type, code_t symbol)
+{
+    char own[TOPIC_BYTES];
+    snprintf(own, sizeof(own), "%c.%s.", topic_letter(type), symbol.text);
+    return strncmp(own, topic, strlen(topic)) == 0;
+}
+
 void
 publish_topic(void *arg, const char *topic, bool followed)
 {
     struct serve *s = arg;
     if (!followed)
         return;
+    if (strncmp("s.", topic, strlen(topic)) == 0)
+        change_beat(s);
     for (uint32_t i = 0; i < s->md.count; i++) {
         struct md_symbol *y = s->md.symbols[i];
-        char own[TOPIC_BYTES];
-        snprintf(own, sizeof(own), "p.%s.", y->rules.symbol.text);
-        /* The topic is a prefix: "p." follows every price. */
-        if (strncmp(own, topic, strlen(topic)) != 0 || !md_has_price(y))
+        if (!md_has_price(y))
             continue;
-        md_view_price(y, &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_price, 0)->md_price);
+        if (is_followed(topic, MSG_md_price, y->rules.symbol))
+            md_view_price(y, &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_price, 0)->md_price);
+        if (is_followed(topic, MSG_md_ticker, y->rules.symbol))
+            md_view_ticker(y, &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_ticker, 0)->md_ticker);
         publish_outbox(s);
     }
 }

@@ -12,22 +12,41 @@
 #include <string.h>
 
 #include "host/log.h"
-#include "market/rules.h"
 #include "marketdata/shell/serve_priv.h"
 
-#define TICK_EVERY_MS  25
-#define DRAIN_LIMIT_MS 2000
-#define MINUTE_US      INT64_C(60000000)
+#define TICK_EVERY_MS   25
+#define SYMBOLS_BEAT_US 1000000
+#define KEPT_WAIT_MS    2000 /* for the database, before the sources begin without it */
+#define DRAIN_LIMIT_MS  2000
+#define MINUTE_US       INT64_C(60000000)
 
-/* ---- Events ----------------------------------------------------------------------------- */
+/* ---- Symbols ---------------------------------------------------------------------------- */
+
+uint32_t
+serve_symbol_index(const struct serve *s, code_t symbol)
+{
+    uint32_t index = map_get(&s->md.by_name, map_hash(symbol.text, sizeof(symbol.text)));
+    bool is_it = index != MAP_NONE && code_same(s->md.symbols[index]->rules.symbol, symbol);
+    return is_it ? index : UINT32_MAX;
+}
+
+static uint32_t
+turn_away(struct serve *s, code_t symbol, const char *why)
+{
+    log_line(LOG_WARN, "symbol_turned_away", "symbol=%s why=%s", symbol.text, why);
+    metric_add(s->turned_away, 1);
+    return UINT32_MAX;
+}
 
 /* The symbol's index, added at its first event; UINT32_MAX when it may not be. */
 static uint32_t
-symbol_index(struct serve *s, uint32_t source, code_t symbol)
+symbol_begins(struct serve *s, uint32_t source, code_t symbol)
 {
-    uint32_t index = map_get(&s->md.by_name, map_hash(symbol.text, sizeof(symbol.text)));
-    if (index != MAP_NONE)
+    uint32_t index = serve_symbol_index(s, symbol);
+    if (index != UINT32_MAX)
         return s->symbols[index].source == source ? index : UINT32_MAX;
+    if (symbols_are_barred(&s->listed, source, symbol))
+        return UINT32_MAX;
 
     void *memory = malloc(md_symbol_bytes(&s->md.limits));
     CHECK(memory != NULL);
@@ -36,24 +55,38 @@ symbol_index(struct serve *s, uint32_t source, code_t symbol)
     enum err e = md_symbol_add(&s->md, symbol, first, memory);
     if (e != OK) {
         free(memory);
-        log_line(LOG_WARN, "symbol_turned_away", "symbol=%s why=%s", symbol.text, err_name(e));
-        metric_add(s->turned_away, 1);
-        return UINT32_MAX;
+        return turn_away(s, symbol, err_name(e));
     }
     index = s->md.count - 1;
     s->symbols[index] = (struct serve_symbol){.source = source, .memory = memory};
     log_line(LOG_INFO, "symbol_added", "symbol=%s source=%u first_sequence=%llu", symbol.text,
              source, (unsigned long long)first);
+    metric_set(s->symbol_count, s->md.count);
     return index;
 }
+
+/* The last one moves into its place, as in the core. */
+void
+serve_symbol_remove(struct serve *s, code_t symbol)
+{
+    uint32_t index = serve_symbol_index(s, symbol);
+    if (index == UINT32_MAX)
+        return;
+    void *memory = md_symbol_remove(&s->md, symbol, &s->out);
+    s->symbols[index] = s->symbols[s->md.count];
+    publish_outbox(s);
+    free(memory);
+    metric_set(s->symbol_count, s->md.count);
+}
+
+/* ---- Events ----------------------------------------------------------------------------- */
 
 static void
 on_event(void *arg, uint32_t source, const struct md_event *e)
 {
     struct serve *s = arg;
-    uint32_t index = e->kind == MD_EVENT_BEGIN
-                         ? symbol_index(s, source, e->symbol)
-                         : map_get(&s->md.by_name, map_hash(e->symbol.text, CODE_BYTES));
+    uint32_t index = e->kind == MD_EVENT_BEGIN ? symbol_begins(s, source, e->symbol)
+                                               : serve_symbol_index(s, e->symbol);
     if (index == UINT32_MAX || s->symbols[index].source != source) {
         metric_add(s->foreign, 1);
         return;
@@ -84,8 +117,27 @@ static void
 on_turn(void *arg)
 {
     struct serve *s = arg;
-    if (!s->is_draining)
-        feed_turn(s->feed);
+    if (s->is_draining || !s->has_begun)
+        return;
+    feed_turn(s->feed);
+    change_turn(s);
+}
+
+void
+serve_begin(struct serve *s)
+{
+    if (s->has_begun)
+        return;
+    s->has_begun = true;
+    change_turn(s);
+    loop_soon(s->host->loop);
+    log_line(LOG_INFO, "sources_begin", "changes=%u", s->listed.changes_count);
+}
+
+static void
+on_begin_limit(void *arg)
+{
+    serve_begin(arg);
 }
 
 /* ---- Timers ----------------------------------------------------------------------------- */
@@ -105,12 +157,32 @@ on_tick(void *arg)
         answer_history(s, i);
     }
     feed_measure(s->feed);
+    int64_t steady_us = loop_steady_us(s->host->loop);
+    if (steady_us - s->beat_us >= SYMBOLS_BEAT_US) {
+        s->beat_us = steady_us;
+        change_beat(s);
+    }
+}
+
+/* Symbols that were removed, now or while Redis was away. */
+static void
+cache_clear(struct serve *s)
+{
+    for (uint32_t i = 0; i < s->listed.changes_count && cache_ready(s->cache); i++) {
+        struct symbol_change *c = &s->listed.changes[i];
+        if (!c->is_removed || c->is_out)
+            continue;
+        c->is_out = true;
+        if (serve_symbol_index(s, c->symbol) == UINT32_MAX)
+            cache_remove(s->cache, c->symbol);
+    }
 }
 
 static void
 on_cache_time(void *arg)
 {
     struct serve *s = arg;
+    cache_clear(s);
     for (uint32_t i = 0; i < s->md.count && cache_ready(s->cache); i++) {
         struct md_symbol *y = s->md.symbols[i];
         if (!y->ticker_is_changed || !md_has_price(y))
@@ -128,7 +200,7 @@ on_cache_time(void *arg)
     }
 }
 
-/* Redis may have come back empty. */
+/* Redis may have come back empty, or with what was removed meanwhile. */
 static void
 on_cache_up(void *arg)
 {
@@ -137,6 +209,8 @@ on_cache_up(void *arg)
         s->symbols[i].is_cached = false;
         s->md.symbols[i]->ticker_is_changed = true;
     }
+    for (uint32_t i = 0; i < s->listed.changes_count; i++)
+        s->listed.changes[i].is_out = false;
 }
 
 static void
@@ -159,18 +233,6 @@ on_open_wanted(void *arg)
 }
 
 /* ---- Life ------------------------------------------------------------------------------- */
-
-static enum err
-rules_open(struct serve *s)
-{
-    char why[RULES_WHY_BYTES];
-    s->rules = calloc(RULES_MAX, sizeof(*s->rules));
-    CHECK(s->rules != NULL);
-    enum err e = rules_load(s->config->rules_file, s->rules, RULES_MAX, &s->rules_count, why);
-    if (e != OK)
-        log_line(LOG_ERROR, "rules_not_loaded", "file=%s why=\"%s\"", s->config->rules_file, why);
-    return e;
-}
 
 static enum err
 sources_read(struct serve *s)
@@ -201,7 +263,9 @@ core_open(struct serve *s)
     s->symbols = calloc(limits.symbols_max, sizeof(*s->symbols));
     s->lists = malloc(MD_LISTS_BYTES);
     CHECK(s->md_memory != NULL && s->symbols != NULL && s->lists != NULL);
-    md_init(&s->md, &limits, s->rules, s->rules_count, s->md_memory);
+    uint32_t count;
+    const struct symbol_rules *rules = symbols_rules(&s->listed, &count);
+    md_init(&s->md, &limits, rules, count, s->md_memory);
     outbox_init(&s->out, s->slots, 2 * MD_OUT_MAX, s->lists, MD_LISTS_BYTES);
 }
 
@@ -224,6 +288,7 @@ metrics_open(struct serve *s)
                                     "Trades that came after their candle had closed.");
     s->turned_away = metric_counter("scrip_marketdata_symbols_turned_away_total", "",
                                     "Symbols without rules or beyond symbols_max.");
+    s->symbol_count = metric_gauge("scrip_marketdata_symbols", "", "Symbols that sources give.");
 }
 
 static bool
@@ -265,6 +330,46 @@ stores_open(struct serve *s)
     return true;
 }
 
+/* Without a database nothing was kept. */
+static void
+begin(struct serve *s)
+{
+    struct loop *loop = s->host->loop;
+    if (*s->config->database == '\0') {
+        serve_begin(s);
+        return;
+    }
+    s->kept = kept_open(&(struct kept_options){.loop = loop,
+                                               .conninfo = s->config->database,
+                                               .arg = s,
+                                               .on_row = change_kept_row,
+                                               .on_loaded = change_kept_loaded});
+    s->begin_limit = loop_timer_new(loop, KEPT_WAIT_MS, 0, on_begin_limit, s);
+}
+
+static enum err
+sources_open(struct serve *s)
+{
+    uint32_t count;
+    const struct symbol_rules *rules = symbols_rules(&s->listed, &count);
+    char why[SOURCE_WHY_BYTES] = "";
+    enum err e = feed_open(&(struct feed_options){.loop = s->host->loop,
+                                                  .specs = s->specs,
+                                                  .spec_count = s->spec_count,
+                                                  .rules = rules,
+                                                  .rules_count = count,
+                                                  .arg = s,
+                                                  .on_event = on_event,
+                                                  .on_rules = change_rules},
+                           &s->feed, why);
+    if (e != OK)
+        log_line(LOG_ERROR, "source_not_opened", "why=\"%s\"", why);
+    else
+        log_line(LOG_INFO, "sources_opened", "sources=%u symbols_with_rules=%u", s->spec_count,
+                 count);
+    return e;
+}
+
 enum err
 serve_start(struct host *h, const void *config, void **state)
 {
@@ -273,9 +378,10 @@ serve_start(struct host *h, const void *config, void **state)
     *state = s;
     s->host = h;
     s->config = config;
-    enum err e = rules_open(s);
+    enum err e = sources_read(s);
     if (e == OK)
-        e = sources_read(s);
+        e = symbols_open(&s->listed, s->config->rules_file, s->specs, s->spec_count,
+                         (uint64_t)loop_now_us(h->loop));
     if (e != OK)
         return e;
     core_open(s);
@@ -283,26 +389,14 @@ serve_start(struct host *h, const void *config, void **state)
     if (!buses_open(s))
         return ERR_CONFIG_BAD_VALUE;
 
-    char why[SOURCE_WHY_BYTES] = "";
-    e = feed_open(&(struct feed_options){.loop = h->loop,
-                                         .specs = s->specs,
-                                         .spec_count = s->spec_count,
-                                         .rules = s->rules,
-                                         .rules_count = s->rules_count,
-                                         .arg = s,
-                                         .on_event = on_event},
-                  &s->feed, why);
-    if (e != OK) {
-        log_line(LOG_ERROR, "source_not_opened", "why=\"%s\"", why);
+    e = sources_open(s);
+    if (e != OK)
         return e;
-    }
     if (!stores_open(s))
         return ERR_CONFIG_BAD_VALUE;
     s->tick = loop_timer_new(h->loop, TICK_EVERY_MS, TICK_EVERY_MS, on_tick, s);
     loop_on_turn(h->loop, on_turn, s);
-    loop_soon(h->loop);
-    log_line(LOG_INFO, "sources_opened", "sources=%u symbols_with_rules=%u", s->spec_count,
-             s->rules_count);
+    begin(s);
     return OK;
 }
 
@@ -316,32 +410,41 @@ source_gave_nothing(struct serve *s, uint32_t i)
     return s->reason;
 }
 
+/* Whether a source that names no symbols, or of whose symbols none is left, has given a price. */
+static bool
+source_has_given(struct serve *s, uint32_t source)
+{
+    for (uint32_t n = 0; n < s->md.count && !s->has_given[source]; n++)
+        s->has_given[source] = s->symbols[n].source == source && md_has_price(s->md.symbols[n]);
+    return s->has_given[source] || s->specs[source].symbol_count > 0;
+}
+
 /* Ready once every symbol that is named has a price, and each source without names at least one. */
 const char *
 serve_not_ready(void *state)
 {
     struct serve *s = state;
+    if (!s->has_begun)
+        return "the list of symbols is being read from the database";
     for (uint32_t i = 0; i < s->spec_count; i++) {
         const struct spec *spec = &s->specs[i];
         for (uint32_t n = 0; n < spec->symbol_count; n++) {
             const struct md_symbol *y = md_symbol_find(&s->md, spec->symbols[n]);
-            if (y != NULL && md_has_price(y))
+            if ((y != NULL && md_has_price(y)) ||
+                symbols_are_barred(&s->listed, i, spec->symbols[n]))
                 continue;
             if (feed_has_ended(s->feed, i))
                 return source_gave_nothing(s, i);
             snprintf(s->reason, sizeof(s->reason), "no price yet for %s", spec->symbols[n].text);
             return s->reason;
         }
-        bool has_price = spec->symbol_count > 0;
-        for (uint32_t n = 0; n < s->md.count && !has_price; n++)
-            has_price = s->symbols[n].source == i && md_has_price(s->md.symbols[n]);
-        if (!has_price && feed_has_ended(s->feed, i))
+        if (source_has_given(s, i))
+            continue;
+        if (feed_has_ended(s->feed, i))
             return source_gave_nothing(s, i);
-        if (!has_price) {
-            snprintf(s->reason, sizeof(s->reason), "no price yet from source %u (%.180s)", i,
-                     feed_where(s->feed, i));
-            return s->reason;
-        }
+        snprintf(s->reason, sizeof(s->reason), "no price yet from source %u (%.180s)", i,
+                 feed_where(s->feed, i));
+        return s->reason;
     }
     return NULL;
 }
@@ -379,9 +482,11 @@ serve_stop(void *state)
     timer_end(&s->tick);
     timer_end(&s->cache_tick);
     timer_end(&s->drain_limit);
+    timer_end(&s->begin_limit);
     feed_close(&s->feed);
     cache_close(&s->cache);
     history_close(&s->history);
+    kept_close(&s->kept);
     if (s->publisher != NULL)
         bus_close(&s->publisher);
     if (s->server != NULL)
@@ -392,6 +497,6 @@ serve_stop(void *state)
     free(s->symbols);
     free(s->md_memory);
     free(s->lists);
-    free(s->rules);
+    symbols_close(&s->listed);
     free(s);
 }
