@@ -113,27 +113,48 @@ number_of(const char *line, size_t length, const char *name)
     return at == NULL ? 0 : digits(at + strlen(name), line + length);
 }
 
+/* The symbol of a stream that ends with `tail`, in capitals. Gives what follows the tail; NULL when
+ * the line is of another stream. */
+static const char *
+stream_read(const char *line, size_t length, const char *tail, code_t *symbol)
+{
+    static const char BEGIN[] = "{\"stream\":\"";
+    const char *end = line + length, *at = memmem(line, length, BEGIN, strlen(BEGIN));
+    *symbol = (code_t){""};
+    if (at == NULL)
+        return NULL;
+    at += strlen(BEGIN);
+    const char *stop = memmem(at, (size_t)(end - at), tail, strlen(tail));
+    if (stop == NULL || code_from(at, (size_t)(stop - at), symbol) != OK)
+        return NULL;
+    for (char *c = symbol->text; *c != '\0'; c++)
+        *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+    return stop + strlen(tail);
+}
+
 bool
 recording_mark_read(const char *line, size_t length, struct recording_mark *out)
 {
-    static const char BEGIN[] = "{\"stream\":\"", WHAT[] = "@scrip\",\"data\":{\"mark\":\"";
-    const char *end = line + length, *at = memmem(line, length, BEGIN, strlen(BEGIN));
     *out = (struct recording_mark){0};
-    if (at == NULL)
+    const char *what = stream_read(line, length, "@scrip\",\"data\":{\"mark\":\"", &out->symbol);
+    if (what == NULL)
         return false;
-    at += strlen(BEGIN);
-    const char *what = memmem(at, (size_t)(end - at), WHAT, strlen(WHAT));
-    if (what == NULL || code_from(at, (size_t)(what - at), &out->symbol) != OK)
-        return false;
-    for (char *c = out->symbol.text; *c != '\0'; c++)
-        *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
-    what += strlen(WHAT);
-    for (size_t n = 0; n + 1 < sizeof(out->what) && what < end && *what != '"'; n++)
+    for (size_t n = 0; n + 1 < sizeof(out->what) && what < line + length && *what != '"'; n++)
         out->what[n] = *what++;
     out->first = number_of(line, length, "\"first\":");
     out->last = number_of(line, length, "\"last\":");
     out->lines = number_of(line, length, "\"lines\":");
     return true;
+}
+
+bool
+recording_trade_read(const char *line, size_t length, struct recording_trade *out)
+{
+    *out = (struct recording_trade){0};
+    if (stream_read(line, length, "@trade\",\"data\":{", &out->symbol) == NULL)
+        return false;
+    out->id = number_of(line, length, "\"t\":");
+    return out->id > 0;
 }
 
 void

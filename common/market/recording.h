@@ -52,6 +52,13 @@ struct recording_mark {
 
 /* False when the line is none; it is without its newline. */
 bool recording_mark_read(const char *line, size_t length, struct recording_mark *out);
+struct recording_trade {
+    code_t symbol; /* in capitals */
+    uint64_t id;
+};
+
+/* Symbol and id of a line of a @trade stream, whatever kind of trade it is. */
+bool recording_trade_read(const char *line, size_t length, struct recording_trade *out);
 /* "spot" or "usdm": the word for a market in names and commands. */
 const char *recording_market(enum trading_type market);
 /* spot-20261121T193000.250000Z.zst; names of one market sort by time. */

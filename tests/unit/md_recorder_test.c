@@ -365,6 +365,7 @@ Test(recorder, lines_come_back_in_order_behind_the_books)
     rig_close(&g);
     cr_assert_str_eq(
         lines_of(0),
+        "1795280400000000000 {\"stream\":\"@scrip\",\"data\":{\"mark\":\"begin\"}}\n"
         "1795280400000000000 {\"stream\":\"s0@snapshot\",\"data\":{\"lastUpdateId\":1,\"bids\":[],"
         "\"asks\":[]},\"scrip\":\"book\"}\n"
         "1795280400000000000 {\"stream\":\"s1@snapshot\",\"data\":{\"lastUpdateId\":1,\"bids\":[],"
@@ -452,7 +453,7 @@ Test(recorder, a_killed_process_leaves_what_a_second_ago_was_there)
     waitpid(child, NULL, 0);
     cr_assert(!is_whole(0));
     char first[200];
-    snprintf(first, sizeof(first), "%.150s", strstr(lines_of(0), "btcusdt"));
+    snprintf(first, sizeof(first), "%.150s", strstr(lines_of(0), "btcusdt@trade"));
     cr_assert(strstr(first, "\"t\":0}}") != NULL);
 
     struct rig g = {.books = 1};

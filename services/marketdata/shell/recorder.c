@@ -24,6 +24,7 @@
 #define TICK_MS         50
 #define BOOKS_BUDGET_US 1000
 #define JSON_BYTES      512u
+#define BEGIN           "{\"stream\":\"@scrip\",\"data\":{\"mark\":\"begin\"}}"
 
 /* A market's recording as the loop sees it. */
 struct lane {
@@ -138,7 +139,11 @@ segment_begin(struct recorder *r, uint32_t lane, int64_t received_ns)
     struct lane *l = &r->lanes[lane];
     l->segment = received_ns / 1000000 / r->o.segment_ms;
     r->told.wants_segment[lane] = false;
+    bool is_first = !l->has_begun;
     l->has_begun = put(r, lane, RECORDER_SEGMENT, received_ns, NULL, 0);
+    /* What a process before this one recorded ended somewhere else. */
+    if (l->has_begun && is_first)
+        put(r, lane, RECORDER_LINE, received_ns, BEGIN, strlen(BEGIN));
     if (l->has_begun)
         books_begin(r, lane);
 }
