@@ -353,15 +353,19 @@ sources_open(struct serve *s)
     uint32_t count;
     const struct symbol_rules *rules = symbols_rules(&s->listed, &count);
     char why[SOURCE_WHY_BYTES] = "";
-    enum err e = feed_open(&(struct feed_options){.loop = s->host->loop,
-                                                  .specs = s->specs,
-                                                  .spec_count = s->spec_count,
-                                                  .rules = rules,
-                                                  .rules_count = count,
-                                                  .arg = s,
-                                                  .on_event = on_event,
-                                                  .on_rules = change_rules},
-                           &s->feed, why);
+    if (!record_open(&s->record, s->host->loop, s->config, &s->md))
+        return ERR_FILE_UNREADABLE;
+    enum err e =
+        feed_open(&(struct feed_options){.loop = s->host->loop,
+                                         .specs = s->specs,
+                                         .spec_count = s->spec_count,
+                                         .rules = rules,
+                                         .rules_count = count,
+                                         .gap_max_us = s->config->playback_gap_max_ms * 1000,
+                                         .arg = s,
+                                         .on_event = on_event,
+                                         .on_rules = change_rules},
+                  &s->feed, why);
     if (e != OK)
         log_line(LOG_ERROR, "source_not_opened", "why=\"%s\"", why);
     else
@@ -484,6 +488,7 @@ serve_stop(void *state)
     timer_end(&s->drain_limit);
     timer_end(&s->begin_limit);
     feed_close(&s->feed);
+    record_close(&s->record);
     cache_close(&s->cache);
     history_close(&s->history);
     kept_close(&s->kept);

@@ -14,6 +14,7 @@
 #include "marketdata/shell/feed.h"
 #include "marketdata/shell/history.h"
 #include "marketdata/shell/kept.h"
+#include "marketdata/shell/record.h"
 #include "marketdata/shell/serve.h"
 #include "marketdata/shell/symbols.h"
 #include "wire/bus.h"
@@ -47,6 +48,7 @@ struct serve {
     struct bytes packed;
     struct bus *publisher, *server;
     struct feed *feed;
+    struct record record;    /* what live sources hear */
     struct cache *cache;     /* NULL when off */
     struct history *history; /* NULL when off */
     struct kept *kept;       /* NULL when off */
