@@ -123,3 +123,56 @@ sign_in(const char *name, char token[1024], char refresh[128])
     member("access_token", token, 1024);
     member("refresh_token", refresh, 128);
 }
+
+/* ---- WebSockets ---- */
+
+void
+stream_say(int fd, const char *text)
+{
+    unsigned char frame[256] = {0x81, (unsigned char)(0x80 | strlen(text)), 1, 2, 3, 4};
+    cr_assert_lt(strlen(text), 126);
+    for (size_t i = 0; text[i] != 0; i++)
+        frame[6 + i] = (unsigned char)text[i] ^ frame[2 + i % 4];
+    say(fd, (const char *)frame, 6 + strlen(text));
+}
+
+int
+stream_hear(int fd)
+{
+    unsigned char head[4];
+    if (recv(fd, head, 2, MSG_WAITALL) != 2)
+        return 0;
+    size_t length = head[1];
+    if (length == 126) {
+        cr_assert_eq(recv(fd, head + 2, 2, MSG_WAITALL), 2);
+        length = (size_t)head[2] << 8 | head[3];
+    }
+    cr_assert_eq(recv(fd, reply, length, MSG_WAITALL), (ssize_t)length);
+    reply[length] = 0;
+    return head[0];
+}
+
+int
+stream_open(const char *path)
+{
+    char request[512];
+    int fd = dial();
+    int n = snprintf(request, sizeof request,
+                     "GET %s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                     "Sec-WebSocket-Version: 13\r\n\r\n",
+                     path);
+    say(fd, request, (size_t)n);
+    return fd;
+}
+
+void
+stream_auth(int fd, const char *token)
+{
+    char op[1200];
+    int n = snprintf(op, sizeof op, "{\"op\":\"auth\",\"token\":\"%s\"}", token);
+    unsigned char head[8] = {0x81, 0x80 | 126, (unsigned char)(n >> 8), (unsigned char)n, 0};
+    say(fd, (const char *)head, 8);
+    say(fd, op, (size_t)n);
+    cr_assert_eq(stream_hear(fd), 0x81);
+}

@@ -28,4 +28,14 @@ void member(const char *name, char *out, size_t size);
 /* A new user, whose account the ledger does not open: it is away. */
 void sign_in(const char *name, char token[1024], char refresh[128]);
 
+/* ---- WebSockets ---- */
+
+/* A connection that has asked for the upgrade; hear() has the answer. */
+int stream_open(const char *path);
+void stream_say(int fd, const char *text);
+/* The next frame as text, in `reply`; its first byte. */
+int stream_hear(int fd);
+/* Sends the token in one frame of more than 125 bytes, and hears the answer. */
+void stream_auth(int fd, const char *token);
+
 #endif

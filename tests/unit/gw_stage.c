@@ -40,7 +40,8 @@ database_make(const char *server, const char *name, char *conninfo, size_t size)
     run(c, sql);
     snprintf(conninfo, size, "%s dbname=%s", server, name);
     static const char *const changes[] = {SCRIP_SOURCE "/db/deploy/gateway_users.sql",
-                                          SCRIP_SOURCE "/db/deploy/gateway_sessions_ended.sql"};
+                                          SCRIP_SOURCE "/db/deploy/gateway_sessions_ended.sql",
+                                          SCRIP_SOURCE "/db/deploy/gateway_auditors.sql"};
     PQfinish(c);
     c = PQconnectdb(conninfo);
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
@@ -123,6 +124,7 @@ main(int argc, char **argv)
     snprintf(name, sizeof name, "gw_http_test_%d", (int)getpid());
     database_make(server, name, conninfo, sizeof conninfo);
     setenv("GW_HTTP_TEST_DATABASE", name, 1);
+    setenv("GW_HTTP_TEST_FOLDER", folder, 1);
     pid_t pid = gateway_start(folder, conninfo);
 
     struct criterion_test_set *tests = criterion_initialize();

@@ -13,58 +13,6 @@
 
 #include "gw_client.h"
 
-static void
-stream_say(int fd, const char *text)
-{
-    unsigned char frame[256] = {0x81, (unsigned char)(0x80 | strlen(text)), 1, 2, 3, 4};
-    for (size_t i = 0; text[i] != 0; i++)
-        frame[6 + i] = (unsigned char)text[i] ^ frame[2 + i % 4];
-    say(fd, (const char *)frame, 6 + strlen(text));
-}
-
-/* One short frame as text; its first byte. */
-static int
-stream_hear(int fd)
-{
-    unsigned char head[4];
-    if (recv(fd, head, 2, MSG_WAITALL) != 2)
-        return 0;
-    size_t length = head[1];
-    if (length == 126) {
-        cr_assert_eq(recv(fd, head + 2, 2, MSG_WAITALL), 2);
-        length = (size_t)head[2] << 8 | head[3];
-    }
-    cr_assert_eq(recv(fd, reply, length, MSG_WAITALL), (ssize_t)length);
-    reply[length] = 0;
-    return head[0];
-}
-
-static int
-stream_open(const char *path)
-{
-    char request[512];
-    int fd = dial();
-    int n = snprintf(request, sizeof request,
-                     "GET %s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                     "Sec-WebSocket-Version: 13\r\n\r\n",
-                     path);
-    say(fd, request, (size_t)n);
-    return fd;
-}
-
-/* Sends the token in one frame of more than 125 bytes, and hears the answer. */
-static void
-stream_auth(int fd, const char *token)
-{
-    char op[1200];
-    int n = snprintf(op, sizeof op, "{\"op\":\"auth\",\"token\":\"%s\"}", token);
-    unsigned char head[8] = {0x81, 0x80 | 126, (unsigned char)(n >> 8), (unsigned char)n, 0};
-    say(fd, (const char *)head, 8);
-    say(fd, op, (size_t)n);
-    cr_assert_eq(stream_hear(fd), 0x81);
-}
-
 Test(stream, a_client_that_does_not_read_is_cut_off_with_the_reason)
 {
     /* So many questions at once that the answers are more than may wait for one client. */

@@ -56,11 +56,12 @@ symbols_answer(struct shell *s, const struct msg *m)
     s->symbols_asked = false;
     if (m == NULL || m->type != MSG_md_symbols || m->md_symbols.symbols_count == 0)
         return;
-    uint32_t count = m->md_symbols.symbols_count, old_count = s->symbol_count;
-    code_t *symbols = calloc(count, sizeof *symbols), *old = s->symbols;
+    uint32_t count = 0, old_count = s->symbol_count;
+    code_t *symbols = calloc(m->md_symbols.symbols_count, sizeof *symbols), *old = s->symbols;
     CHECK(symbols != NULL);
-    for (uint32_t i = 0; i < count; i++)
-        symbols[i] = m->md_symbols.symbols[i].symbol;
+    for (uint32_t i = 0; i < m->md_symbols.symbols_count; i++)
+        if (!m->md_symbols.symbols[i].is_removed)
+            symbols[count++] = m->md_symbols.symbols[i].symbol;
     qsort(symbols, count, sizeof *symbols, by_name);
     s->symbols = symbols;
     s->symbol_count = count;
@@ -74,5 +75,5 @@ symbols_answer(struct shell *s, const struct msg *m)
 bool
 symbols_known(const struct shell *s, const char *symbol)
 {
-    return s->symbol_count == 0 || name_has(s->symbols, s->symbol_count, symbol);
+    return s->symbols == NULL || name_has(s->symbols, s->symbol_count, symbol);
 }
