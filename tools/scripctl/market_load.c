@@ -187,16 +187,15 @@ exchange_load(struct load *l)
     struct market_page *page = calloc(1, sizeof *page);
     struct market_series *all = calloc((size_t)l->symbol_count * l->interval_count, sizeof *all);
     CHECK(page != NULL && all != NULL);
-    enum status status = STATUS_OK;
+    bool is_well = true;
     uint32_t count = 0;
     market_series_columns(l->c->out);
-    for (uint32_t n = 0; n < l->symbol_count && status == STATUS_OK; n++) {
-        for (uint32_t i = 0; i < l->interval_count && status == STATUS_OK; i++) {
+    for (uint32_t n = 0; n < l->symbol_count && is_well; n++) {
+        for (uint32_t i = 0; i < l->interval_count && is_well; i++) {
             struct market_series *s = &all[count++];
             market_series_init(s, l->table, l->symbols[n], l->intervals[i],
                                range_of(l, l->intervals[i]), l->now_us);
-            if (!series_load(l, rest, s, page))
-                status = failed(l, "NOT_LOADED");
+            is_well = series_load(l, rest, s, page);
             told(l, s);
         }
     }
@@ -205,7 +204,7 @@ exchange_load(struct load *l)
     free(all);
     free(page);
     market_rest_close(&rest);
-    return status;
+    return is_well ? STATUS_OK : failed(l, "NOT_LOADED");
 }
 
 /* ---- Folding ------------------------------------------------------------------------------ */
