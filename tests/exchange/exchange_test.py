@@ -9,9 +9,11 @@ usage: exchange_test.py [NAME...]      the tests of these names alone
 SPDX-License-Identifier: Apache-2.0
 """
 import asyncio
+import concurrent.futures
 import os
 import sys
 import time
+import traceback
 
 import aiohttp
 
@@ -21,6 +23,7 @@ from client import Client, NaiveBook, OwnCandle, ask, candle_row, check, end_of,
 from standin import StandIn
 
 FAST = {"rate": 200}
+TESTS_AT_ONCE = 4
 
 
 async def rebuild(client, market, symbol, diffs):
@@ -59,7 +62,7 @@ async def quotes():
                 client.open("/stream?streams=btcusdt@bookTicker/btcusdt@depth@100ms") as ws:
             book, compared, last = NaiveBook("spot"), 0, None
             book.snapshot(await client.result("depth?symbol=BTCUSDT&limit=1000"))
-            while compared < 10:
+            while compared < 5:
                 d = (await hear(ws))["data"]
                 if "e" not in d:
                     last = d
@@ -340,17 +343,31 @@ TESTS = [books, quotes, trades, aggregates, past, usdm, requests, parameters, we
          attempts, pings] + faults_test.TESTS + sources_test.TESTS
 
 
+def run(test):
+    at = time.monotonic()
+    try:
+        asyncio.run(test())
+        return None, time.monotonic() - at
+    except Exception:
+        return traceback.format_exc(), time.monotonic() - at
+
+
 def main(names):
     known = {test.__name__: test for test in TESTS}
-    begun = time.monotonic()
-    for name in names or known:
-        at = time.monotonic()
-        asyncio.run(known[name]())
-        print("%-16s %.1f s" % (name, time.monotonic() - at), flush=True)
-    print("%d tests, %.1f s" % (len(names or known), time.monotonic() - begun))
+    begun, failed = time.monotonic(), []
+    # Each waits for a market of its own most of the time.
+    with concurrent.futures.ThreadPoolExecutor(TESTS_AT_ONCE) as pool:
+        running = {name: pool.submit(run, known[name]) for name in names or known}
+        for name, result in running.items():
+            trace, seconds = result.result()
+            print("%-16s %4.1f s  %s" % (name, seconds, trace or "well"), flush=True)
+            failed += [name] if trace else []
+    print("%d tests, %.1f s; failed: %s" % (len(running), time.monotonic() - begun,
+                                            " ".join(failed) or "none"))
     if not os.environ.get("SCRIP_DATA"):
         print("SCRIP_DATA is not set: the recorded market was not tried")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

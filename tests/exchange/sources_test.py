@@ -4,6 +4,7 @@ The recorded one is tried when SCRIP_DATA names the folder of the recordings.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import json
 import lzma
 import os
 import re
@@ -93,6 +94,28 @@ async def recorded_trades():
             check(sum(r[8] for r in rows) == len(ids), "its candles know them", rows[-1])
 
 
+async def recorded_times():
+    """With their own times kept, trades are the recorded ones, and the clock is theirs."""
+    paths = recordings("spot")
+    if not paths:
+        return
+    with StandIn(recording=paths, times="recorded", begin="quiet") as x:
+        async with Client(x) as client, client.open("/ws/btcusdt@trade") as ws:
+            x.run("BTCUSDT")
+            trade = await hear(ws)
+            with lzma.open(paths[0], "rt", encoding="ascii") as file:
+                line = next(line for line in file if '"t":%d,' % trade["t"] in line)
+            check(json.loads(line.partition(" ")[2])["data"] == trade, "as recorded", trade, line)
+            now = (await client.result("time"))["serverTime"]
+            check(0 <= now - trade["E"] < 10000, "the clock of the recording", now, trade)
+            last = (await client.result("klines?symbol=BTCUSDT&interval=1m&limit=1"))[0]
+            check(last[0] == trade["T"] // 60000 * 60000 and last[8] > 0, "its candle", last)
+            x.settings(rate=50)
+            await hear(ws, lambda d: d["T"] > trade["T"] + 60000)
+            later = (await client.result("time"))["serverTime"]
+            check(later > now + 60000, "fifty times as fast", now, later)
+
+
 async def same_seed():
     """The same seed makes the same market, whatever the clock says."""
     runs = []
@@ -153,4 +176,4 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-TESTS = [recorded_books, recorded_trades, same_seed, flood]
+TESTS = [recorded_books, recorded_trades, recorded_times, same_seed, flood]

@@ -52,6 +52,7 @@ class Hub:
         self.counters = counters
         self.listeners = {}  # stream: {connection: True}
         self.connections = {}
+        self.frames = 0  # sent to those that are gone
         self.filters = []
         self.dirty = []
         self.on_wanted = lambda stream: None
@@ -339,7 +340,8 @@ class Connection:
         self.end("the client left")
         for stream in self.streams:
             self.hub.unlisten(self, stream)
-        self.hub.connections.pop(self.number, None)
+        if self.hub.connections.pop(self.number, None):
+            self.hub.frames += self.frames
 
     def view(self):
         return {"connection": self.number, "market": self.venue.name, "root": self.root,
