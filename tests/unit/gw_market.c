@@ -83,10 +83,21 @@ on_topic(void *arg, const char *topic, bool followed)
     tell(followed ? "follows" : "leaves", topic);
 }
 
-static void
-order_take(char *line)
+/* The next word of a line, which is cut behind it. */
+static char *
+word_take(char **line)
 {
-    char *what = strtok(line, " "), *name = strtok(NULL, " "), *rest = strtok(NULL, "");
+    char *word = *line;
+    *line += strcspn(word, " ");
+    if (**line != 0)
+        *(*line)++ = 0;
+    return word;
+}
+
+static void
+order_take(char *rest)
+{
+    char *what = word_take(&rest), *name = word_take(&rest);
     struct msg m;
     if (strcmp(what, "publish") == 0) {
         if (message_read(rest, &m))
