@@ -57,7 +57,7 @@ void
 live_init(struct live *l, const struct live_options *o, void *bytes)
 {
     CHECK(o->streams_max >= SYMBOL_STREAMS_MAX && o->held_max > 0 && o->asks_max > 0);
-    CHECK(o->attempts_max > 0 && o->attempts_max <= LIVE_ATTEMPTS_MAX);
+    CHECK(o->attempts_max >= 4);
     *l = (struct live){.o = *o, .random = o->seed};
     l->groups = o->market == TRADING_TYPE_spot ? 1 : 2;
     l->lines_symbols = o->streams_max / SYMBOL_STREAMS_MAX;

@@ -39,7 +39,6 @@
 #define LIVE_URL_STREAMS   100u /* in the URL of a connection; further ones are subscribed to */
 #define LIVE_BATCH_MAX     50u  /* streams in one SUBSCRIBE */
 #define LIVE_TEXT_BYTES    16384u
-#define LIVE_ATTEMPTS_MAX  256u
 #define LIVE_RULES_NAMED   100u /* more symbols: the whole exchangeInfo is asked for */
 #define LIVE_LOST_MAX      64u
 #define LIVE_FORCED_MAX    8u
@@ -59,7 +58,7 @@ struct live_options {
     enum trading_type market; /* spot or futures: USD-M */
     uint32_t symbols_max;
     uint32_t streams_max;     /* on a connection */
-    uint32_t attempts_max;    /* connections begun in 5 minutes; at most LIVE_ATTEMPTS_MAX */
+    uint32_t attempts_max;    /* connections begun in any 5 minutes, half of them at once */
     uint32_t asks_max;        /* REST requests under way */
     uint32_t held_max;        /* trades kept back, all symbols together */
     uint32_t levels_max;      /* a side, of one message */
@@ -272,9 +271,8 @@ struct live {
     /* Time. */
     int64_t now_us, wall_us; /* one that never jumps; the one that events are stamped with */
     uint64_t random;
-    int64_t attempts[LIVE_ATTEMPTS_MAX];
-    uint64_t attempts_count;
-    uint64_t requests; /* numbers of our messages */
+    int64_t attempts_us; /* when all connections begun so far would be paid for */
+    uint64_t requests;   /* numbers of our messages */
     uint32_t ask_numbers;
     bool is_due; /* live_poll() has something to do before the next tick */
     /* Rules. */

@@ -399,16 +399,16 @@ static const uint8_t to_asked[2] = {LIVE_SUB_ASKED, LIVE_SUB_ASKED};
 static const uint8_t from_unwanted[2] = {LIVE_SUB_UNWANTED, LIVE_SUB_RENEW};
 static const uint8_t to_leaving[2] = {LIVE_SUB_LEAVING, LIVE_SUB_RENEWING};
 
-/* Whether every stream of the line is on this connection, refused ones apart. */
+/* Whether every stream of the line is on this connection; `but_refused`: or was refused. */
 static bool
-is_full(const struct live *l, const struct live_line *line, uint32_t slot)
+is_full(const struct live *l, const struct live_line *line, uint32_t slot, bool but_refused)
 {
     for (uint32_t i = 0; i < l->o.symbols_max; i++) {
         const struct live_symbol *s = &l->symbols[i];
         for (enum live_kind k = 0; is_on(s, l, line) && k < LIVE_KINDS; k++) {
             uint8_t sub = s->sub[slot][k];
             if (live_group(l, k) == line->group && sub != LIVE_SUB_THERE && sub != LIVE_SUB_NONE &&
-                l->now_us >= s->watch[k].refused_us)
+                (!but_refused || l->now_us >= s->watch[k].refused_us))
                 return false;
         }
     }
@@ -434,8 +434,8 @@ message_write(struct live *l, struct live_line *line, uint32_t slot)
         pen_text(&p, "}");
         return true;
     }
-    c->has_work = !is_full(l, line, slot);
-    if (!c->has_work && c->full_us == 0)
+    c->has_work = !is_full(l, line, slot, false);
+    if (c->full_us == 0 && is_full(l, line, slot, true))
         c->full_us = l->now_us;
     return false;
 }
@@ -462,12 +462,18 @@ live_renew(struct live *l, struct live_symbol *s, enum live_kind kind)
 
 /* ---- What to do ------------------------------------------------------------------------- */
 
+/* Half of what is allowed in five minutes at once, the other half one by one: nobody is deaf for
+ * minutes because of a bad one. Connections to come leave the half of that to those that are
+ * missed. */
 static bool
-may_attempt(const struct live *l)
+may_attempt(struct live *l, bool is_spare)
 {
-    uint64_t n = l->attempts_count;
-    return n < l->o.attempts_max ||
-           l->now_us - l->attempts[n % l->o.attempts_max] >= ATTEMPTS_WINDOW_US;
+    int64_t burst = l->o.attempts_max / 2, each_us = ATTEMPTS_WINDOW_US / burst;
+    int64_t ahead_us = l->attempts_us > l->now_us ? l->attempts_us - l->now_us : 0;
+    if (ahead_us > (is_spare ? burst / 2 : burst - 1) * each_us)
+        return false;
+    l->attempts_us = l->now_us + ahead_us + each_us;
+    return true;
 }
 
 static bool
@@ -476,21 +482,35 @@ is_wanted(const struct live_line *line, uint32_t slot)
     return line->symbols > 0 && (slot == line->current || line->is_swapping);
 }
 
+/* Whether no stream may be asked for now. */
+static bool
+is_empty(const struct live *l, const struct live_line *line, uint32_t slot)
+{
+    for (uint32_t i = 0; i < l->o.symbols_max; i++) {
+        const struct live_symbol *s = &l->symbols[i];
+        for (enum live_kind k = 0; is_on(s, l, line) && k < LIVE_KINDS; k++) {
+            if (live_group(l, k) == line->group && s->sub[slot][k] == LIVE_SUB_WANTED &&
+                l->now_us >= s->watch[k].refused_us)
+                return false;
+        }
+    }
+    return true;
+}
+
 static bool
 conn_open(struct live *l, struct live_line *line, uint32_t slot)
 {
     static const char *const roots[] = {"/public", "/market"};
     struct live_conn *c = &line->conn[slot];
-    if (l->now_us < c->due_us || !may_attempt(l))
+    bool is_spare = line->conn[1 - slot].state == LIVE_OPEN;
+    if (l->now_us < c->due_us || is_empty(l, line, slot) || !may_attempt(l, is_spare))
         return false;
     struct pen p = pen_on(l->text, LIVE_TEXT_BYTES);
     if (l->o.market != TRADING_TYPE_spot)
         pen_text(&p, roots[line->group]);
     pen_text(&p, "/stream?streams=");
-    if (streams_write(l, line, slot, from_wanted, to_asked, LIVE_URL_STREAMS, "/", &p) == 0)
-        return false;
+    streams_write(l, line, slot, from_wanted, to_asked, LIVE_URL_STREAMS, "/", &p);
     c->state = LIVE_OPENING;
-    l->attempts[l->attempts_count++ % l->o.attempts_max] = l->now_us;
     return true;
 }
 
