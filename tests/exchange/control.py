@@ -101,8 +101,9 @@ class Control:
     def counters(self, body):
         del body
         view = self.exchange.counters.view()
-        view["frames"] = sum(venue.hub.frames + sum(c.frames for c in venue.hub.connections.values())
-                             for venue in self.exchange.venues.values())
+        hubs = [venue.hub for venue in self.exchange.venues.values()]
+        view["frames"] = sum(hub.frames + sum(c.frames for c in hub.connections.values())
+                             for hub in hubs)
         view["is_finished"] = self.exchange.is_finished()
         view["weights"] = {
             name: {"used": venue.weights.window.used, "most": venue.weights.window.most,
