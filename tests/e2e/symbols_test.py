@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Symbols come and go while the market plays and traders trade, and nobody else misses anything.
 
-Eight symbols play from one recording, a hundred quotes and trades a second each; six are given at
+Eight symbols play from one recording, two hundred quotes and trades a second each; six are given at
 the start. A follower counts every number of every stream, traders place orders without pause. A
 symbol is added: within seconds it is traded in every service, without a restart of any. It is
 removed: its orders rest, can be cancelled, and no new one is taken. It is added again, and a
@@ -24,7 +24,7 @@ GIVEN = ["BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT"]
 NEW, OTHER = "LTCUSDT", "DOGEUSDT"
 SCALE = {"BTCUSDT": 1, "ETHUSDT": 20, "BNBUSDT": 100, "SOLUSDT": 500, "XRPUSDT": 50000,
          "ADAUSDT": 100000, "LTCUSDT": 500, "DOGEUSDT": 200000}
-TICK_NS = 10_000_000
+TICK_NS = 5_000_000
 LOT = {NEW: "0.1", OTHER: "30"}
 STREAM = {80, 81, 82, 83, 87, 88}  # md_trade, md_quote, md_depth, md_book, md_mark, md_liquidation
 BEAT, SYMBOLS_BEAT = 86, 89
@@ -33,7 +33,7 @@ BEAT, SYMBOLS_BEAT = 86, 89
 def write(path):
     """The recording: each symbol's price walks as BTCUSDT's does in recording.py."""
     with open(path, "w", encoding="ascii") as file:
-        for index in range(400):
+        for index in range(800):
             walk = prices()[index % len(prices())]
             at_ns = 1_700_000_000_000_000_000 + index * TICK_NS
             for place, symbol in enumerate(GIVEN + [NEW, OTHER]):
@@ -181,24 +181,25 @@ def check_whole(counter, load):
 
 
 def story():
+    """A symbol is added under load, removed and added again, and nobody else misses a number."""
     with Stack(market=write) as stack:
         user = stack.user(balance="100000")
         counter = Counter(stack)
         counter.start()
         wait_for(lambda: all(counter.heard.get(s, 0) > 10 for s in GIVEN), "all streams", 30)
         with Load(stack) as load:
-            load.progress(40)
+            load.progress(400)
             seconds = added(stack, user, counter)
-            load.progress(40)
+            load.progress(400)
             removed(stack, user)
-            load.progress(40)
+            load.progress(400)
             again = time.monotonic()
             change(stack, "add", NEW)
             again = wait_traded(user, NEW, again)
             change(stack, "add", OTHER)
             wait_traded(user, OTHER, time.monotonic())
             refusals(stack)
-            load.progress(40)
+            load.progress(400)
             check_whole(counter, load)
             check(len(counter.versions) >= 3, "each change has a version", counter.versions)
             print("added under load: traded after %.2f s, again after %.2f s; %d messages of %d "

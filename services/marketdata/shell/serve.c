@@ -129,6 +129,7 @@ serve_begin(struct serve *s)
     if (s->has_begun)
         return;
     s->has_begun = true;
+    bus_pause(s->server, false);
     change_turn(s);
     loop_soon(s->host->loop);
     log_line(LOG_INFO, "sources_begin", "changes=%u", s->listed.changes_count);
@@ -158,7 +159,7 @@ on_tick(void *arg)
     }
     feed_measure(s->feed);
     int64_t steady_us = loop_steady_us(s->host->loop);
-    if (steady_us - s->beat_us >= SYMBOLS_BEAT_US) {
+    if (s->has_begun && steady_us - s->beat_us >= SYMBOLS_BEAT_US) {
         s->beat_us = steady_us;
         change_beat(s);
     }
@@ -330,11 +331,13 @@ stores_open(struct serve *s)
     return true;
 }
 
-/* Without a database nothing was kept. */
+/* Without a database nothing was kept. Until it is known, questions wait: nobody is to believe for
+ * a moment that what was removed is there. */
 static void
 begin(struct serve *s)
 {
     struct loop *loop = s->host->loop;
+    bus_pause(s->server, true);
     if (*s->config->database == '\0') {
         serve_begin(s);
         return;
@@ -355,8 +358,11 @@ sources_open(struct serve *s)
     char why[SOURCE_WHY_BYTES] = "";
     if (!record_open(&s->record, s->host->loop, s->config, &s->md))
         return ERR_FILE_UNREADABLE;
+    if (!net_open(&s->net, s->host->loop, s->config, s->record.recorder, s->specs, s->spec_count))
+        return ERR_CONFIG_BAD_VALUE;
     enum err e =
         feed_open(&(struct feed_options){.loop = s->host->loop,
+                                         .net = &s->net.source,
                                          .specs = s->specs,
                                          .spec_count = s->spec_count,
                                          .rules = rules,
@@ -488,6 +494,7 @@ serve_stop(void *state)
     timer_end(&s->drain_limit);
     timer_end(&s->begin_limit);
     feed_close(&s->feed);
+    net_close(&s->net);
     record_close(&s->record);
     cache_close(&s->cache);
     history_close(&s->history);
