@@ -214,6 +214,11 @@ static void
 round_end(struct feed_source *s)
 {
     char why[SOURCE_WHY_BYTES] = "";
+    struct source_view v = {.begin_us = s->begin_us};
+    if (s->ops->view != NULL)
+        s->ops->view(s->self, &v);
+    s->begin_us = v.begin_us;
+    s->end_us = s->last_at_us > s->end_us ? s->last_at_us : s->end_us;
     s->ops->close(&s->self);
     bool is_over = s->spec.kind != SPEC_PLAYBACK || !s->loops || s->round_events == 0;
     if (!is_over && feed_source_open(s, why) != OK) {

@@ -41,6 +41,10 @@ feed_view(const struct feed *f, uint32_t source, struct source_view *out)
     }
     if (s->self != NULL && s->ops->view != NULL)
         s->ops->view(s->self, out);
+    if (s->spec.kind == SPEC_PLAYBACK) {
+        out->begin_us = out->begin_us == 0 ? s->begin_us : out->begin_us;
+        out->end_us = out->end_us == 0 ? s->end_us : out->end_us;
+    }
 }
 
 /* ---- Steering --------------------------------------------------------------------------- */
