@@ -7,9 +7,11 @@
  *   heard from=ledger epoch=3                        something else arrives
  *   link to=ledger up=no                             its connection is gone (or up=yes: there)
  *   due                                              what has to be done now
- *   take key=7                                       a request of somebody with 3 tokens, 10 a
- * second follow conn=1 topic=p.BTCUSDT.                   and leave, close conn=1 cursor after=5 |
- * event n=6 | resent n=6 | resumed n=6 | recheck
+ *   take key=7                                       a request: 3 at once, then 10 a second
+ *   follow conn=1 topic=p.BTCUSDT.                   and leave, close conn=1
+ *   cursor after=5 | event n=6 | resent n=6 | resumed n=6 | recheck
+ *
+ * What the market adds is in gateway_market.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,6 +21,7 @@
 #include "gateway/core/gateway.h"
 #include "gateway/core/limit.h"
 #include "gateway/core/stream.h"
+#include "gateway_market.h"
 #include "scenario.h"
 
 #define CALLS_MAX 4
@@ -31,6 +34,7 @@ struct stage {
     struct limit limit;
     struct stream stream;
     struct cursor cursor;
+    struct gateway_market *market;
     void *memory[3];
 };
 
@@ -53,6 +57,7 @@ gateway_open(void)
     gw_add_server(&s->gw, ERR_BRIDGE_UNAVAILABLE);
     limit_init(&s->limit, 2, s->memory[1]);
     stream_init(&s->stream, CONNS_MAX, SUBS_MAX, 3, s->memory[2]);
+    s->market = gateway_market_open();
     return s;
 }
 
@@ -60,6 +65,7 @@ static void
 gateway_close(void *state)
 {
     struct stage *s = state;
+    gateway_market_close(s->market);
     for (int i = 0; i < 3; i++)
         free(s->memory[i]);
     free(s);
@@ -206,8 +212,8 @@ gateway_input(void *state, const char *line, struct scenario_out *out)
             scenario_say(out, "taken");
         else
             scenario_say(out, "RATE_LIMITED retry_after_seconds=%u", retry);
-    } else if (!calls_input(s, line, out) && !stream_input(s, line, out) &&
-               !cursor_input(s, line, out)) {
+    } else if (!gateway_market_input(s->market, line, out) && !calls_input(s, line, out) &&
+               !stream_input(s, line, out) && !cursor_input(s, line, out)) {
         scenario_fail(out, "not understood: %s", line);
     }
     gw_check(&s->gw);
