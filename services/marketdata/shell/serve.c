@@ -358,11 +358,8 @@ sources_open(struct serve *s)
     char why[SOURCE_WHY_BYTES] = "";
     if (!record_open(&s->record, s->host->loop, s->config, &s->md))
         return ERR_FILE_UNREADABLE;
-    if (!net_open(&s->net, s->host->loop, s->config, s->record.recorder, s->specs, s->spec_count))
-        return ERR_CONFIG_BAD_VALUE;
     enum err e =
         feed_open(&(struct feed_options){.loop = s->host->loop,
-                                         .net = &s->net.source,
                                          .specs = s->specs,
                                          .spec_count = s->spec_count,
                                          .rules = rules,
@@ -494,7 +491,6 @@ serve_stop(void *state)
     timer_end(&s->drain_limit);
     timer_end(&s->begin_limit);
     feed_close(&s->feed);
-    net_close(&s->net);
     record_close(&s->record);
     cache_close(&s->cache);
     history_close(&s->history);
