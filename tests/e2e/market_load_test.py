@@ -221,7 +221,8 @@ def from_trades(stack):
         rows[0][0], max(r[1] for r in rows), min(r[2] for r in rows), rows[-1][3],
         *(sum(r[n] for r in rows) for n in range(4, 9)))] for at, rows in minutes.items()}
     check(stored(stack, "XRPUSDT", "1m", 1, "true, false") == truth, "as they are here")
-    for interval, width, minutes_of in (("3m", 2, 3), ("15m", 4, 15), ("1h", 6, 60), ("2h", 7, 120)):
+    for interval, width, minutes_of in (("3m", 2, 3), ("15m", 4, 15), ("1h", 6, 60),
+                                        ("2h", 7, 120)):
         want = folded(truth, minutes_of * MINUTE_MS)
         found = stored(stack, "XRPUSDT", interval, width, "true, false")
         over = {at: row for at, row in want.items()

@@ -33,7 +33,8 @@ struct merge {
     struct candle known[MD_MINUTES]; /* to memory */
 };
 
-/* In order; one that is there already is replaced. */
+/* In order; one that is there already is replaced, unless it has more trades: then what comes is a
+ * part of it. */
 static void
 merge_add(struct merge *m, const struct candle *c, const struct md_klines_get *get)
 {
@@ -44,7 +45,8 @@ merge_add(struct merge *m, const struct candle *c, const struct md_klines_get *g
     while (at > 0 && m->list[at - 1].open_time_us > c->open_time_us)
         at--;
     if (at > 0 && m->list[at - 1].open_time_us == c->open_time_us) {
-        m->list[at - 1] = *c;
+        if (c->trades >= m->list[at - 1].trades)
+            m->list[at - 1] = *c;
         return;
     }
     if (m->count == KLINES_MERGED)
@@ -148,6 +150,7 @@ struct history_call {
     struct serve *serve;
     code_t symbol;
     int64_t first_minute_us;
+    enum { ASK_DAYS, ASK_MINUTES, ASK_OPEN, ASK_NOTHING } ask;
 };
 
 static uint32_t
@@ -159,66 +162,87 @@ index_asked_for(const struct history_call *call)
     return is_it ? index : UINT32_MAX;
 }
 
-static void
-minutes_read(void *arg, const struct history_row *rows, uint32_t count)
+/* Asks for the next part; open candles may be written over once all of them are known. */
+static void history_ask(struct history_call *call);
+
+/* The symbol that rows are for; NULL when there are none to take in. */
+static struct md_symbol *
+symbol_asked_for(const struct history_call *call, const struct history_row *rows)
 {
-    struct history_call *call = arg;
     uint32_t index = index_asked_for(call);
-    for (uint32_t i = 0; i < count && index != UINT32_MAX; i++)
-        md_remember_minute(call->serve->md.symbols[index], &rows[i].candle);
-    free(call);
+    if (index == UINT32_MAX)
+        return NULL;
+    if (rows == NULL) /* not answered: ask again */
+        call->serve->symbols[index].asked_history = false;
+    return rows == NULL ? NULL : call->serve->md.symbols[index];
 }
 
 static void
-open_read(void *arg, const struct history_row *rows, uint32_t count)
+part_read(void *arg, const struct history_row *rows, uint32_t count)
 {
     struct history_call *call = arg;
-    uint32_t index = index_asked_for(call);
-    if (index == UINT32_MAX) {
+    struct md_symbol *y = symbol_asked_for(call, rows);
+    if (y == NULL) {
         free(call);
         return;
     }
-    struct serve_symbol *k = &call->serve->symbols[index];
-    struct md_symbol *y = call->serve->md.symbols[index];
     for (uint32_t i = 0; i < count; i++) {
-        md_remember_open(y, rows[i].interval, &rows[i].candle, rows[i].as_of_us);
+        const struct history_row *r = &rows[i];
+        if (call->ask == ASK_DAYS && r->candle.is_closed)
+            md_remember_day(y, &r->candle);
+        if (call->ask == ASK_MINUTES)
+            md_remember_minute(y, &r->candle);
+        if (call->ask != ASK_OPEN)
+            continue;
+        md_remember_open(y, r->interval, &r->candle, r->as_of_us);
         /* A minute that ended while nobody was there to close it still counts for the day. */
-        if (rows[i].interval == INTERVAL_1m && rows[i].candle.open_time_us < k->first_minute_us)
-            md_remember_minute(y, &rows[i].candle);
+        if (r->candle.open_time_us < call->first_minute_us)
+            md_remember_minute(y, &r->candle);
     }
-    k->knows_history = rows != NULL;
-    k->asked_history = rows != NULL; /* not answered: ask again */
-    free(call);
+    call->ask++;
+    history_ask(call);
 }
 
-static struct history_call *
-history_call(struct serve *s, uint32_t index)
+static void
+history_ask(struct history_call *call)
 {
-    struct history_call *call = malloc(sizeof(*call));
-    CHECK(call != NULL);
-    *call = (struct history_call){s, s->md.symbols[index]->rules.symbol,
-                                  s->symbols[index].first_minute_us};
-    return call;
+    struct history *h = call->serve->history;
+    int64_t minute_us = call->first_minute_us, day_us = interval_open(INTERVAL_1d, minute_us);
+    bool is_asked = false;
+    switch (call->ask) {
+    case ASK_DAYS:
+        is_asked = history_read(h, call->symbol, INTERVAL_1d, day_us - MD_DAYS * DAY_US, day_us - 1,
+                                MD_DAYS, false, part_read, call);
+        break;
+    case ASK_MINUTES:
+        is_asked = history_read(h, call->symbol, INTERVAL_1m, minute_us - MD_MINUTES * MINUTE_US,
+                                minute_us - MINUTE_US, MD_MINUTES, false, part_read, call);
+        break;
+    case ASK_OPEN:
+        is_asked = history_read_open(h, call->symbol, minute_us - DAY_US, part_read, call);
+        break;
+    case ASK_NOTHING:
+        call->serve->symbols[index_asked_for(call)].knows_history = true;
+        break;
+    }
+    if (is_asked)
+        return;
+    if (call->ask != ASK_NOTHING)
+        (void)symbol_asked_for(call, NULL);
+    free(call);
 }
 
 void
 answer_history(struct serve *s, uint32_t index)
 {
     struct serve_symbol *k = &s->symbols[index];
-    const struct md_symbol *y = s->md.symbols[index];
     if (s->history == NULL || k->asked_history || k->first_minute_us == 0 ||
         !history_is_up(s->history))
         return;
-    struct history_call *open = history_call(s, index), *minutes = history_call(s, index);
+    struct history_call *call = malloc(sizeof(*call));
+    CHECK(call != NULL);
+    *call =
+        (struct history_call){s, s->md.symbols[index]->rules.symbol, k->first_minute_us, ASK_DAYS};
     k->asked_history = true;
-    if (!history_read_open(s->history, y->rules.symbol, k->first_minute_us - DAY_US, open_read,
-                           open)) {
-        free(open);
-        free(minutes);
-        k->asked_history = false;
-        return;
-    }
-    if (!history_read(s->history, y->rules.symbol, INTERVAL_1m, k->first_minute_us - DAY_US,
-                      k->first_minute_us - MINUTE_US, STATS_MINUTES, false, minutes_read, minutes))
-        free(minutes);
+    history_ask(call);
 }

@@ -31,8 +31,8 @@
 #define PLACE_DAY_US       (24 * PLACE_HOUR_US)
 
 /* The same candle may come twice in a batch, when a recording is played round and round. What the
- * exchange gave (is_final) stays, and so does a closed candle that has more trades: one of which
- * this process has seen only a part. */
+ * exchange gave (is_final) stays; a closed candle is not replaced by an open one, and neither by
+ * one with fewer trades: of that this process has seen only a part. */
 static const char write_sql[] =
     "INSERT INTO marketdata.candle (" COLUMN_LIST ") "
     "SELECT DISTINCT ON (symbol, width, open_time_us) " COLUMN_LIST " "
@@ -44,8 +44,9 @@ static const char write_sql[] =
     "quote_volume = excluded.quote_volume, trades = excluded.trades, "
     "taker_buy_volume = excluded.taker_buy_volume, "
     "taker_buy_quote_volume = excluded.taker_buy_quote_volume, is_closed = excluded.is_closed, "
-    "as_of_us = excluded.as_of_us WHERE NOT candle.is_final AND (NOT candle.is_closed OR "
-    "(excluded.is_closed AND excluded.trades >= candle.trades))";
+    "as_of_us = excluded.as_of_us WHERE NOT candle.is_final AND "
+    "((excluded.is_closed AND NOT candle.is_closed) OR "
+    "(excluded.is_closed = candle.is_closed AND excluded.trades >= candle.trades))";
 static const char partitions_sql[] = "SELECT marketdata.partitions_for($1, $2)";
 static const char ahead_sql[] = "SELECT marketdata.partitions_ahead($1, $2)";
 static const char drop_sql[] = "SELECT marketdata.seconds_drop($1)";

@@ -54,7 +54,7 @@ typedef void history_answer(void *arg, const struct history_row *rows, uint32_t 
  * answer, while the database is away. */
 bool history_read(struct history *h, code_t symbol, enum interval i, int64_t from_us, int64_t to_us,
                   uint32_t limit, bool from_start, history_answer *answer, void *arg);
-/* The candles of a symbol that were open when the last process ended. */
+/* The minutes of a symbol that were open when a process ended. */
 bool history_read_open(struct history *h, code_t symbol, int64_t from_us, history_answer *answer,
                        void *arg);
 

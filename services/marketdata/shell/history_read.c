@@ -11,6 +11,7 @@
 #include "marketdata/shell/history_priv.h"
 
 #define ROWS_MAX 1500u
+#define MONTH_US INT64_C(2678400000000)
 #define LAST_US  INT64_C(4102444800000000) /* 2100-01-01: what the database computes with */
 
 static const char first_sql[] = "SELECT " COLUMN_LIST " FROM marketdata.candle WHERE symbol = $1 "
@@ -23,11 +24,10 @@ static const char last_sql[] = "SELECT * FROM (SELECT " COLUMN_LIST " FROM marke
 static const char folded_sql[] =
     "SELECT DISTINCT ON (open_time_us) " COLUMN_LIST " "
     "FROM marketdata.folded($1, $2, $3, $4, $5, $6) ORDER BY open_time_us, trades DESC";
-/* One a width, and of 1m what was left open by processes that ended. */
+/* The minutes that processes left open; all longer candles are folded from minutes. */
 static const char open_sql[] =
     "SELECT " COLUMN_LIST " FROM marketdata.candle WHERE symbol = $1 AND NOT is_closed AND "
-    "width = ANY ('{1,2,3,4,5,6,7,8,9,10,11,12,14,15,16}') AND open_time_us >= $2 "
-    "ORDER BY open_time_us";
+    "width = 1 AND open_time_us >= $2 ORDER BY open_time_us";
 
 static const Oid range_types[] = {PG_TEXT, PG_INT2, PG_INT8, PG_INT8, PG_INT8, PG_BOOL};
 static const Oid open_types[] = {PG_TEXT, PG_INT8};
@@ -40,6 +40,7 @@ struct read_call {
     int64_t from_us, to_us;
     uint32_t limit;
     bool from_start, is_range;
+    bool is_near; /* asked for within the time that so many candles take, not yet in all of it */
     struct history_row *rows;
     uint32_t count;
     history_answer *answer;
@@ -216,12 +217,46 @@ on_folded(void *arg, enum pg_outcome outcome, const PGresult *result)
     free(folded);
 }
 
+static void on_stored(void *arg, enum pg_outcome outcome, const PGresult *result);
+
+/* A range without an end looks into every partition there is, which takes milliseconds with years
+ * of them: so first where the candles are, unless some are missing. */
+static struct span
+span_near(const struct read_call *call)
+{
+    int64_t width_us = interval_us(call->interval) > 0 ? interval_us(call->interval) : MONTH_US;
+    int64_t reach_us = width_us * 2 * (call->limit + 1), now_us = history_now_us(call->history);
+    struct span s = {call->from_us, call->to_us};
+    if (call->from_start)
+        s.to_us = s.to_us - s.from_us > reach_us ? s.from_us + reach_us : s.to_us;
+    else if ((s.to_us < now_us ? s.to_us : now_us) - reach_us > s.from_us)
+        s.from_us = (s.to_us < now_us ? s.to_us : now_us) - reach_us;
+    return s;
+}
+
+static bool
+stored_send(struct read_call *call)
+{
+    struct span all = {call->from_us, call->to_us}, near = span_near(call);
+    bool is_same = near.from_us == all.from_us && near.to_us == all.to_us;
+    call->is_near = !is_same && !call->is_near;
+    return range_send(call, call->from_start ? "first" : "last", 5, call->is_near ? near : all,
+                      on_stored);
+}
+
 static void
 on_stored(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct read_call *call = arg;
     if (outcome != PG_ROWS) {
         call_end(call, NULL, 0);
+        return;
+    }
+    if (call->is_near && (uint32_t)PQntuples(result) < call->limit) {
+        if (stored_send(call))
+            pg_sync(history_reader(call->history), NULL, NULL);
+        else
+            call_end(call, NULL, 0);
         return;
     }
     call->rows = rows_read(result, &call->count);
@@ -253,8 +288,7 @@ history_read(struct history *h, code_t symbol, enum interval i, int64_t from_us,
                                .is_range = true,
                                .answer = answer,
                                .arg = arg};
-    struct span all = {call->from_us, call->to_us};
-    if (!range_send(call, from_start ? "first" : "last", 5, all, on_stored)) {
+    if (!stored_send(call)) {
         free(call);
         return false;
     }
