@@ -3,9 +3,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <archive.h>
+#include <archive_entry.h>
 #include <criterion/criterion.h>
 #include <glob.h>
 #include <lzma.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "market/recording.h"
 #include "marketdata/shell/reader.h"
 #include "marketdata/shell/source.h"
 
@@ -117,6 +121,123 @@ Test(reader, plain_gzip_and_xz_give_the_same_lines)
     cr_assert_str_eq(read_all(path_of("a.txt")), "^one|two||last without newline|");
     cr_assert_str_eq(read_all(path_of("a.gz")), "^one|two||last without newline|");
     cr_assert_str_eq(read_all(path_of("a.xz")), "^one|two||last without newline|");
+}
+
+/* A zip with two members; any other filter packs `first` alone. */
+static void
+write_archive(const char *name, const char *filter, const char *first, const char *second)
+{
+    struct archive *a = archive_write_new();
+    bool is_zip = strcmp(filter, "zip") == 0;
+    cr_assert((is_zip ? archive_write_set_format_zip(a) : archive_write_set_format_raw(a)) == 0);
+    cr_assert(is_zip || archive_write_add_filter_by_name(a, filter) == ARCHIVE_OK);
+    cr_assert(archive_write_open_filename(a, path_of(name)) == ARCHIVE_OK);
+    for (int i = 0; i < (is_zip ? 2 : 1); i++) {
+        const char *text = i == 0 ? first : second;
+        struct archive_entry *e = archive_entry_new();
+        archive_entry_set_pathname(e, i == 0 ? "z-first.csv" : "a-second.csv");
+        archive_entry_set_filetype(e, AE_IFREG);
+        archive_entry_set_size(e, (int64_t)strlen(text));
+        cr_assert(archive_write_header(a, e) == ARCHIVE_OK);
+        cr_assert(archive_write_data(a, text, strlen(text)) == (ssize_t)strlen(text));
+        archive_entry_free(e);
+    }
+    cr_assert(archive_write_close(a) == ARCHIVE_OK);
+    archive_write_free(a);
+}
+
+Test(reader, archives_give_their_members_in_order)
+{
+    write_archive("a.zip", "zip", "1\n2", "3\n");
+    write_archive("b.zst", "zstd", "4\n", "");
+    write_archive("c.bz2", "bzip2", "5\n", "");
+    write_archive("d.gz", "gzip", "", "");
+    cr_assert_str_eq(read_all(folder), "^1|2|^3|^4|^5|");
+    /* The member names the symbol of a CSV. */
+    char why[READER_WHY_BYTES];
+    struct reader *r;
+    const char *line;
+    size_t length;
+    cr_assert(reader_open(path_of("a.zip"), 0, &r, why) == OK);
+    while (reader_next(r, &line, &length) != READER_LINE)
+        ;
+    cr_assert(strstr(reader_path(r), "/a.zip/z-first.csv") != NULL, "%s", reader_path(r));
+    reader_close(&r);
+}
+
+/* As Binance publishes it: the sum, two blanks, the name. */
+static void
+write_checksum(const char *name)
+{
+    static unsigned char bytes[65536];
+    unsigned char sha256[32];
+    char text[160] = "", beside[80];
+    FILE *f = fopen(path_of(name), "rb");
+    size_t length = fread(bytes, 1, sizeof(bytes), f);
+    fclose(f);
+    cr_assert(EVP_Digest(bytes, length, sha256, NULL, EVP_sha256(), NULL) == 1);
+    for (int i = 0; i < 32; i++)
+        snprintf(text + 2 * i, sizeof(text) - 2 * (size_t)i, "%02x", sha256[i]);
+    snprintf(text + 64, sizeof(text) - 64, "  %s\n", name);
+    snprintf(beside, sizeof(beside), "%s.CHECKSUM", name);
+    write_file(beside, text, strlen(text));
+}
+
+Test(reader, a_file_with_a_wrong_checksum_beside_it_gives_nothing)
+{
+    char why[READER_WHY_BYTES];
+    struct reader *r;
+    const char *line;
+    size_t length;
+    write_archive("a.zip", "zip", "1\n", "2\n");
+    write_file("b.txt", "3\n", 2);
+    write_checksum("a.zip");
+    write_checksum("b.txt");
+    cr_assert_str_eq(read_all(folder), "^1|^2|^3|");
+    write_file("b.txt", "4\n", 2);
+    cr_assert_str_eq(read_all(folder), "^1|^2|!");
+    write_file("a.zip.CHECKSUM", "no sum", 6);
+    cr_assert_str_eq(read_all(path_of("a.zip")), "!");
+    cr_assert(reader_open(path_of("b.txt"), 0, &r, why) == OK);
+    while (reader_next(r, &line, &length) != READER_BAD)
+        ;
+    cr_assert(strstr(reader_why(r), "CHECKSUM") != NULL && strstr(reader_why(r), "b.txt") != NULL,
+              "%s", reader_why(r));
+    reader_close(&r);
+}
+
+/* A segment of ours with one line. */
+static void
+write_segment(enum trading_type market, int64_t start_us, const char *text)
+{
+    char why[RECORDING_WHY_BYTES];
+    struct recording_frame f = {0};
+    struct recording_writer *w = recording_create(folder, market, start_us, why);
+    cr_assert(w != NULL, "%s", why);
+    recording_line(&f, text, strlen(text) - 1);
+    cr_assert(recording_put(w, text, strlen(text), &f, why), "%s", why);
+    cr_assert(recording_end(&w, why), "%s", why);
+}
+
+Test(reader, a_folder_of_segments_is_one_market_in_order_of_time)
+{
+    char why[READER_WHY_BYTES];
+    struct reader *r;
+    write_segment(TRADING_TYPE_spot, INT64_C(1795280500000000), "1795280500000000000 {2}\n");
+    write_segment(TRADING_TYPE_spot, INT64_C(1795280400000000), "1795280400000000000 {1}\n");
+    write_file("notes.txt", "not of the recording\n", 21);
+    cr_assert_str_eq(read_all(folder), "^1795280400000000000 {1}|^1795280500000000000 {2}|");
+    write_segment(TRADING_TYPE_futures, INT64_C(1795280450000000), "1795280450000000000 {3}\n");
+    cr_assert(reader_open(folder, 0, &r, why) == ERR_FILE_UNREADABLE);
+    cr_assert(strstr(why, "market=usdm") != NULL, "%s", why);
+    cr_assert(reader_open(folder, TRADING_TYPE_futures, &r, why) == OK);
+    const char *line;
+    size_t length;
+    while (reader_next(r, &line, &length) != READER_LINE)
+        ;
+    cr_assert(strncmp(line, "1795280450000000000 {3}", length) == 0);
+    cr_assert(reader_market(r) == TRADING_TYPE_futures);
+    reader_close(&r);
 }
 
 Test(reader, files_and_patterns_are_joined_in_order)
