@@ -373,7 +373,7 @@ static void
 sources(struct scenario_out *out, const char *text)
 {
     static struct spec specs[SPEC_SOURCES_MAX];
-    static const char *const KINDS[] = {"synthetic", "playback"};
+    static const char *const KINDS[] = {"synthetic", "playback", "binance"};
     uint32_t count;
     char why[SPEC_WHY_BYTES], speed[DECIMAL_BYTES];
     enum err e = spec_read(text, specs, &count, why);
@@ -392,6 +392,10 @@ sources(struct scenario_out *out, const char *text)
             scenario_say(out, "%s files=%s symbols=%s speed=%s clock=%s loop=%d", KINDS[s->kind],
                          s->files, symbols, s->speed.v == 0 ? "max" : speed,
                          s->clock_now ? "now" : "kept", s->loop);
+        else if (s->kind == SPEC_BINANCE)
+            scenario_say(out, "%s market=%s symbols=%s speed=%s clock=%s", KINDS[s->kind],
+                         msg_enum_name(MSG_ENUM_trading_type, s->market), symbols,
+                         s->speed.v == 0 ? "max" : speed, s->clock_now ? "now" : "kept");
         else
             scenario_say(out, "%s symbols=%s seed=%" PRIu64 " rate=%u levels=%u", KINDS[s->kind],
                          symbols, s->seed, s->rate, s->levels);

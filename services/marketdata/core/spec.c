@@ -53,7 +53,7 @@ symbols_read(struct slice list, struct spec *s, char *why)
         if (s->symbol_count > 0 && spec_takes(s, symbol))
             return refuse(why, "a symbol is named twice: ", name);
         if (s->symbol_count == SPEC_SYMBOLS_MAX)
-            return refuse(why, "a source takes at most 64 symbols: ", name);
+            return refuse(why, "a source takes at most 1024 symbols: ", name);
         s->symbols[s->symbol_count++] = symbol;
     }
     return s->symbol_count > 0 ? OK : refuse(why, "symbols= names none", list);
@@ -88,6 +88,15 @@ synthetic_option(struct slice name, struct slice value, struct spec *s, char *wh
 }
 
 static enum err
+market_read(struct slice value, struct spec *s, char *why)
+{
+    s->market = slice_is(value, "usdm") ? TRADING_TYPE_futures : TRADING_TYPE_spot;
+    if (s->market == TRADING_TYPE_spot && !slice_is(value, "spot"))
+        return refuse(why, "the market is spot or usdm, not ", value);
+    return OK;
+}
+
+static enum err
 playback_option(struct slice name, struct slice value, struct spec *s, char *why)
 {
     if (slice_is(name, "speed")) {
@@ -104,14 +113,12 @@ playback_option(struct slice name, struct slice value, struct spec *s, char *why
         s->loop = slice_is(value, "1");
         if (!s->loop && !slice_is(value, "0"))
             return refuse(why, "loop= is 1 or 0, not ", value);
-    } else if (slice_is(name, "market")) {
-        s->market = slice_is(value, "usdm") ? TRADING_TYPE_futures : TRADING_TYPE_spot;
-        if (s->market == TRADING_TYPE_spot && !slice_is(value, "spot"))
-            return refuse(why, "the market is spot or usdm, not ", value);
     } else if (slice_is(name, "follow")) {
         s->follow = slice_is(value, "1");
         if (!s->follow && !slice_is(value, "0"))
             return refuse(why, "follow= is 1 or 0, not ", value);
+    } else if (slice_is(name, "market")) {
+        return market_read(value, s, why);
     } else {
         return refuse(why, "playback takes speed, clock, loop, follow, market and symbols, not ",
                       name);
@@ -133,6 +140,8 @@ options_read(struct slice rest, struct spec *s, char *why)
             e = symbols_read(value, s, why);
         else if (s->kind == SPEC_SYNTHETIC)
             e = synthetic_option(name, value, s, why);
+        else if (s->kind == SPEC_BINANCE)
+            e = refuse(why, "binance takes symbols, not ", name);
         else
             e = playback_option(name, value, s, why);
         if (e != OK)
@@ -141,10 +150,27 @@ options_read(struct slice rest, struct spec *s, char *why)
     return OK;
 }
 
+/* USD-M's names have a mark: BTCUSDT_PERP, BTCUSDT_240927; those of spot have none. */
+static enum err
+names_fit(const struct spec *s, char *why)
+{
+    for (uint32_t i = 0; i < s->symbol_count; i++) {
+        const char *text = s->symbols[i].text;
+        struct slice name = {text, strlen(text), 's'};
+        bool has_mark = memchr(text, '_', name.length) != NULL;
+        if (has_mark && s->market == TRADING_TYPE_spot)
+            return refuse(why, "spot has no symbol ", name);
+        if (!has_mark && s->market != TRADING_TYPE_spot)
+            return refuse(why, "of usdm, the perpetual of a pair is named PAIR_PERP, not ", name);
+    }
+    return OK;
+}
+
 static enum err
 source_read(struct slice text, struct spec *s, char *why)
 {
     struct slice kind = cut(&text, ':');
+    enum err e = OK;
     *s = (struct spec){.speed = {DECIMAL_ONE},
                        .clock_now = true,
                        .market = TRADING_TYPE_spot,
@@ -159,14 +185,23 @@ source_read(struct slice text, struct spec *s, char *why)
         memcpy(s->files, files.at, files.length);
     } else if (slice_is(kind, "synthetic")) {
         s->kind = SPEC_SYNTHETIC;
+    } else if (slice_is(kind, "binance")) {
+        /* What is heard is due at once, and keeps its times. */
+        s->kind = SPEC_BINANCE;
+        s->speed.v = 0;
+        s->clock_now = false;
+        e = market_read(cut(&text, ':'), s, why);
     } else {
-        return refuse(why, "a source is synthetic or playback, not ", kind);
+        return refuse(why, "a source is synthetic, playback or binance, not ", kind);
     }
-    enum err e = options_read(text, s, why);
+    if (e == OK)
+        e = options_read(text, s, why);
     if (e == OK && s->loop && s->follow)
         return refuse(why, "a file that is followed has no end to begin again at: ", kind);
-    if (e == OK && s->kind == SPEC_SYNTHETIC && s->symbol_count == 0)
-        return refuse(why, "synthetic needs symbols=: ", kind);
+    if (e == OK && s->kind != SPEC_PLAYBACK && s->symbol_count == 0)
+        return refuse(why, "a source that is not played back needs symbols=: ", kind);
+    if (e == OK && s->kind == SPEC_BINANCE)
+        return names_fit(s, why);
     return e;
 }
 

@@ -14,6 +14,7 @@
 #include "marketdata/shell/feed.h"
 #include "marketdata/shell/history.h"
 #include "marketdata/shell/kept.h"
+#include "marketdata/shell/net.h"
 #include "marketdata/shell/record.h"
 #include "marketdata/shell/serve.h"
 #include "marketdata/shell/symbols.h"
@@ -49,6 +50,7 @@ struct serve {
     struct bus *publisher, *server;
     struct feed *feed;
     struct record record;    /* what live sources hear */
+    struct net net;          /* how they hear it */
     struct cache *cache;     /* NULL when off */
     struct history *history; /* NULL when off */
     struct kept *kept;       /* NULL when off */

@@ -80,6 +80,8 @@ source_of(enum spec_kind kind)
         return &source_synthetic;
     case SPEC_PLAYBACK:
         return &source_playback;
+    case SPEC_BINANCE:
+        return &source_binance;
     }
     return NULL;
 }

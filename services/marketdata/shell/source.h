@@ -85,6 +85,7 @@ struct source_ops {
 
 extern const struct source_ops source_playback;
 extern const struct source_ops source_synthetic;
+extern const struct source_ops source_binance;
 
 const struct source_ops *source_of(enum spec_kind kind);
 
