@@ -329,7 +329,8 @@ remember(struct driver *d, struct scenario_out *out, const char *line)
     enum interval i = scenario_interval(out, scenario_value(line, "interval"));
     if (s == NULL || i == INTERVAL_NONE)
         return;
-    if (scenario_value(line, "as_of") != NULL)
+    c.is_closed = scenario_value(line, "as_of") == NULL;
+    if (!c.is_closed)
         md_remember_open(s, i, &c, scenario_number(line, "as_of", 0));
     else if (i == INTERVAL_1m)
         md_remember_minute(s, &c);

@@ -32,7 +32,7 @@ static void
 minute_owe(struct md_symbol *s, struct part *p)
 {
     int64_t open_us = p->candle.open_time_us;
-    bool is_missed = s->remembered_us != 0 && open_us > s->remembered_us;
+    bool is_missed = s->remembered_us != 0 && open_us >= s->remembered_us;
     if (p->is_told || is_missed || (s->live_us != 0 && open_us >= s->live_us))
         parts_owe(&s->minutes, p, DEBT_SELF);
     else if (is_within_told(s, open_us))
@@ -212,9 +212,10 @@ static void
 around_tell(struct md_symbol *s, enum interval i, const struct parts *parts, int64_t part_us,
             int64_t market_us, struct outbox *out)
 {
-    const struct md_candle_slot *slot = &s->candles[i - 1];
+    struct md_candle_slot *slot = &s->candles[i - 1];
     int64_t open_us = interval_open(i, part_us), end_us = interval_end(i, open_us);
-    if ((slot->is_open && slot->open_time_us == open_us) || end_us > market_us ||
+    bool is_over = end_us <= market_us || md_closed_find(slot, open_us) != NULL;
+    if (!is_over || (slot->is_open && slot->open_time_us == open_us) ||
         parts_in_debt(parts, part_us + parts->width_us, end_us) != NULL)
         return;
     fold_tell(s, i, open_us, parts, out);
@@ -248,19 +249,28 @@ day_tell(struct md_symbol *s, struct part *day, int64_t market_us, struct outbox
         around_tell(s, i, &s->days, open_us, market_us, out);
 }
 
-/* It has come to be known what the database has: what the exchange said besides was missed. */
+/* It has come to be known what the database has: what the exchange said besides was missed. What
+ * contains its first minute may have been told without those before, and nobody closed what was
+ * open behind its last. */
 static void
 missed_owe(struct md_symbol *s)
 {
+    struct part *last = NULL, *first = parts_find(&s->minutes, s->remembered_us);
     if (!s->has_remembered_minute)
         return;
     s->has_remembered_minute = false;
-    int64_t at = s->remembered_us + MINUTE_US, reach_us = parts_reach(&s->minutes);
+    int64_t at = s->remembered_us, reach_us = parts_reach(&s->minutes);
     for (at = at < reach_us ? reach_us : at; at < s->live_us; at += MINUTE_US) {
         struct part *p = parts_find(&s->minutes, at);
-        if (p != NULL && p->state == PART_FINAL && !p->is_told)
+        if (p != NULL && p->is_told)
+            last = p;
+        else if (p != NULL)
             parts_owe(&s->minutes, p, DEBT_SELF);
     }
+    if (last != NULL)
+        parts_owe(&s->minutes, last, DEBT_AROUND);
+    if (first != NULL)
+        parts_owe(&s->minutes, first, DEBT_AROUND);
 }
 
 void
@@ -325,12 +335,13 @@ part_remember(struct parts *parts, const struct candle *c, struct part **out)
     if (is_new) {
         p->candle = *c;
         p->candle.is_closed = true;
-    } else if (p->state == PART_FINAL && !p->is_told && !candle_same(&p->candle, c)) {
+    } else if (p->state == PART_FINAL && !p->is_told && c->is_closed &&
+               !candle_same(&p->candle, c)) {
         parts_owe(parts, p, DEBT_SELF); /* the exchange has corrected it since */
     } else if (p->state != PART_FINAL) {
         return false;
     }
-    p->is_told = true;
+    p->is_told |= c->is_closed; /* one that nobody closed is still to be told */
     return is_new;
 }
 
