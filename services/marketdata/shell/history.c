@@ -196,6 +196,11 @@ second_is_kept(struct history *h, const struct history_row *row)
 void
 history_put(struct history *h, const struct history_row *row)
 {
+    /* One that the table refuses would be refused with its whole batch, for ever. */
+    if (!candle_is_valid(&row->candle) || row->candle.trades > INT64_MAX) {
+        metric_add(h->dropped, 1);
+        return;
+    }
     if (row->interval == INTERVAL_1s && (h->o.keep_1s_us == 0 || !second_is_kept(h, row)))
         return;
     if (!row->candle.is_closed) {
@@ -366,8 +371,9 @@ history_open(const struct history_options *o)
     pg_array_init(&h->new_times, PG_INT8);
     h->written = metric_counter("scrip_marketdata_candles_written_total", "",
                                 "Candles that PostgreSQL has committed.");
-    h->dropped = metric_counter("scrip_marketdata_candles_dropped_total", "",
-                                "Closed candles that gave way because the queue was full.");
+    h->dropped =
+        metric_counter("scrip_marketdata_candles_dropped_total", "",
+                       "Candles that gave way because the queue was full, or make no sense.");
     h->failures = metric_counter("scrip_marketdata_candle_failures_total", "",
                                  "Batches that were not committed and are tried again.");
     h->waiting = metric_gauge("scrip_marketdata_candles_waiting", "",
