@@ -161,9 +161,15 @@ class Control:
             instrument.halt(body["action"] == "halt")
         return self.symbols(body)
 
+    def invented(self, body, ability):
+        instrument = self.instrument(body)
+        if not getattr(self.exchange.source_of(instrument.venue.name), ability):
+            raise BadAsk("what happens here is written already")
+        return instrument
+
     def trade(self, body):
         """`count` trades, one after another."""
-        instrument = self.instrument(body)
+        instrument = self.invented(body, "takes_trades")
         now = instrument.venue.now_ms()
         best = instrument.book.best(ASK)
         price = scaled(body["price"]) if "price" in body else best[0]
@@ -176,7 +182,7 @@ class Control:
 
     def level(self, body):
         """One level of the book changes; a diff tells of it."""
-        instrument = self.instrument(body)
+        instrument = self.invented(body, "takes_levels")
         side = {"bid": BID, "ask": ASK}[body["side"]]
         price, quantity = scaled(body["price"]), scaled(body["quantity"])
         best = instrument.book.best(1 - side)

@@ -12,7 +12,8 @@ import random
 import time
 
 STREAM_KINDS = ("drop", "duplicate", "reorder", "stale")
-CONNECTION_KINDS = ("cut", "half", "close", "silence", "no_pings", "deaf", "expire", "shutdown")
+CONNECTION_KINDS = ("cut", "half", "close", "silence", "no_pings", "deaf", "expire", "shutdown",
+                    "lag")
 REST_KINDS = ("rest_error", "rest_slow", "rest_timeout", "rest_half", "rest_cut")
 OTHER_KINDS = ("refuse", "refuse_subscribe", "weight_full", "ban", "stale_snapshot", "trade_gap")
 KINDS = STREAM_KINDS + CONNECTION_KINDS + REST_KINDS + OTHER_KINDS
@@ -110,11 +111,11 @@ class Faults:
             raise BadFault(str(e)) from None
         if fault.kind not in KINDS:
             raise BadFault("unknown kind %r; known: %s" % (fault.kind, " ".join(KINDS)))
+        if fault.kind in STREAM_KINDS and fault.stream is None:
+            raise BadFault("needs a stream, or a pattern like btcusdt@*")
         self.all[fault.number] = fault
         self.venue.counters.add("faults_" + fault.kind)
         if fault.kind in STREAM_KINDS:
-            if fault.stream is None:
-                raise BadFault("needs a stream, or a pattern like btcusdt@*")
             self.venue.hub.filters.append(fault)
         elif fault.kind in CONNECTION_KINDS:
             self.on_connections(fault)
@@ -150,6 +151,8 @@ class Faults:
                 connection.is_deaf = True
             elif fault.kind == "expire":
                 connection.expire()
+            elif fault.kind == "lag":
+                connection.lag_s = fault.seconds
             elif fault.kind == "shutdown":
                 connection.shutdown(fault.seconds * 1000)
             fault.tell({"connection": connection.number})
@@ -253,7 +256,7 @@ async def schedule(venues, text):
             if not connections:
                 continue
             what.update(connection=dice.choice(connections),
-                        seconds=dice.choice((0.2, 1)) if kind == "shutdown" else 0)
+                        seconds=dice.choice((0.2, 1)) if kind in ("shutdown", "lag") else 0)
         elif kind in ("refuse", "ban", "rest_slow"):
             what.update(seconds=dice.choice((0.5, 1, 2)))
         else:

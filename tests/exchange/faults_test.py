@@ -49,6 +49,21 @@ async def lost_and_doubled():
             check(await ids(ws, 1) == [first + 2], "a gap of trades")
 
 
+async def behind():
+    """One of two connections hears everything later; nothing is lost or turned round."""
+    with StandIn(synthetic=5, rate=200) as x:
+        async with Client(x) as client, client.open(TRADES) as fast, client.open(TRADES) as slow:
+            await asyncio.gather(hear(fast), hear(slow))
+            x.fault("lag", connection=max(c["connection"] for c in x.connections()), seconds=0.3)
+            first = x.trade("BTCUSDT", count=5)["first"]
+            at = {}
+            for name, ws in (("fast", fast), ("slow", slow)):
+                await hear(ws, lambda m: m["data"]["t"] == first)
+                at[name] = asyncio.get_running_loop().time()
+                check(await ids(ws, 20) == list(range(first + 1, first + 21)), "in order")
+            check(at["slow"] > at["fast"] + 0.1, "later", at)
+
+
 async def stale_stream():
     """One stream of a symbol falls silent, the others go on."""
     with StandIn(synthetic=5, rate=200) as x:
@@ -233,5 +248,5 @@ async def dice():
             check("cut" in kinds, "told", kinds)
 
 
-TESTS = [lost_and_doubled, stale_stream, connections, silence, refused, rest_faults, old_snapshot,
-         markets, slow_reader, dice]
+TESTS = [lost_and_doubled, behind, stale_stream, connections, silence, refused, rest_faults,
+         old_snapshot, markets, slow_reader, dice]

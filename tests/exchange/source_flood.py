@@ -177,6 +177,8 @@ class FloodInstrument(Instrument):
 class Flood:
     """All symbols of one market."""
 
+    takes_trades, takes_levels = True, False
+
     def __init__(self, venue, seed, count):
         self.venue, self.seed = venue, seed
         self.dice = random.Random("%s bursts" % seed)

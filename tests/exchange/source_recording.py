@@ -51,6 +51,8 @@ def changes_of(data):
 class Recording:
     """The recorded symbol of one market."""
 
+    takes_trades, takes_levels = False, False
+
     def __init__(self, venue, lines, seed, speed, times):
         self.venue, self.lines, self.speed = venue, lines, speed
         self.are_times_kept = times == "recorded"

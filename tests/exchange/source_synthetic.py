@@ -132,6 +132,8 @@ class Maker:
 class Synthetic:
     """The seeded market of some symbols on one venue."""
 
+    takes_trades, takes_levels = True, True
+
     def __init__(self, venue, seed, symbols, rate):
         self.venue, self.seed, self.rate = venue, seed, rate
         self.makers = {}

@@ -170,10 +170,29 @@ async def flood():
                 check(len(trades) > 150, "trades of nearly all", len(trades))
 
 
+async def usdm_flood():
+    """A flood of futures: diffs are chained, trades and marks come, its book is the true one."""
+    with StandIn(flood=4, flood_spot=0, flood_usdm=30) as x:
+        async with Client(x) as client:
+            async with client.open("/market/stream?streams=solusdt@aggTrade/solusdt@markPrice@1s",
+                                   "usdm") as ws:
+                for kind in ("aggTrade", "markPriceUpdate"):
+                    await hear(ws, lambda m, e=kind: m["data"]["e"] == e)
+            url = "/public/stream?streams=solusdt@depth@100ms"
+            async with client.open(url, "usdm") as ws:
+                book = NaiveBook("usdm")
+                held = [(await hear(ws))["data"]]
+                book.snapshot(await client.result("depth?symbol=SOLUSDT&limit=1000", "usdm"))
+                held += [(await hear(ws))["data"] for _ in range(40)]
+                check(all(book.diff(d) for d in held), "each diff follows", book.id)
+                truth = x.truth("SOLUSDT", "usdm", update_id=book.id, levels=400)
+                check(book.differs(truth, 400) is None, "the true book", truth["update_id"])
+
+
 def cpu_s(pid):
     with open("/proc/%d/stat" % pid, encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-TESTS = [recorded_books, recorded_trades, recorded_times, same_seed, flood]
+TESTS = [recorded_books, recorded_trades, recorded_times, same_seed, flood, usdm_flood]

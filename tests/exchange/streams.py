@@ -133,6 +133,7 @@ class Connection:
         self.frames = self.requests = 0
         self.is_silent = self.is_half = self.is_deaf = self.is_over = False
         self.has_pings = True
+        self.lag_s = 0.0  # by a fault: what is said comes so much later
         self.why = ""
         self.since = time.time()
         self.timers = []
@@ -140,6 +141,12 @@ class Connection:
     # Out.
 
     def put(self, data):
+        if self.lag_s:
+            asyncio.get_running_loop().call_later(self.lag_s, self.put_now, data)
+        else:
+            self.put_now(data)
+
+    def put_now(self, data):
         if self.is_silent or self.is_over:
             return
         if not self.out:
