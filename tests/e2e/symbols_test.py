@@ -49,8 +49,8 @@ def write(path):
                     message = {"stream": "%s@%s" % (symbol.lower(), name), "data": data}
                     text = json.dumps(message, separators=(",", ":"))
                     file.write("%d %s\n" % (at_ns + place, text))
-    os.environ["SCRIP_MARKETDATA_SOURCES"] = "playback:%s:loop=1:symbols=%s" % (
-        path, ",".join(GIVEN))
+    os.environ["SCRIP_MARKETDATA_SOURCES"] = (
+        "playback:%s:loop=1:symbols=%s;synthetic:symbols=ETHBTC" % (path, ",".join(GIVEN)))
     return path
 
 
@@ -168,7 +168,9 @@ def removed(stack, user):
 
 def refusals(stack):
     for words, code in ((("add", "NOSUCH"), "SYMBOL_UNKNOWN"), (("add", "btcusdt"),
-                        "SYMBOL_UNKNOWN"), (("add", OTHER, "--source", "1"), "SOURCE_UNKNOWN")):
+                        "SYMBOL_UNKNOWN"), (("add", OTHER, "--source", "2"), "SOURCE_UNKNOWN"),
+                        (("pause", "--source", "1"), "SOURCE_FIXED"),
+                        (("add", "LINKUSDT"), "SYMBOLS_FULL")):
         status, said = ctl(stack, *words)
         check(status == 1 and said[0]["error"]["code"] == code, "refused: " + " ".join(words),
               status, said)
@@ -182,7 +184,7 @@ def check_whole(counter, load):
 
 def story():
     """A symbol is added under load, removed and added again, and nobody else misses a number."""
-    with Stack(market=write) as stack:
+    with Stack(settings={"marketdata": "symbols_max = 9\n"}, market=write) as stack:
         user = stack.user(balance="100000")
         counter = Counter(stack)
         counter.start()
