@@ -3,12 +3,15 @@
  *
  * A limit counts in aligned windows (Binance: 6000 a minute for spot, from second 0). The count
  * lives in Redis, changed by one atomic script, so that no two processes spend the same weight;
- * what the exchange says it has counted wins when it is higher. A process that cannot reach Redis
- * keeps to `alone_percent` of the limit by itself. 429 and 418 stop every process until their time
- * is over.
+ * what the exchange says it has counted wins when it is higher. Near the edge of a window nobody
+ * knows in which one the exchange will count a request: it is counted in both. 429 and 418 stop
+ * every process until their time is over.
  *
- * Who asks waits in order of priority; each priority may use the limit up to its own percentage,
- * so that reads leave room for orders and orders for cancels.
+ * A process that cannot reach Redis keeps to `alone_percent` of what was left by itself, and goes
+ * on so until the window ends in which Redis came back: others may still be spending their shares.
+ *
+ * Who asks waits in order of priority; each priority may use the limit up to its own percentage
+ * (100, 95, 80, 70), so that reads leave room for orders and orders for cancels.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -28,14 +31,15 @@ enum budget_priority { BUDGET_CANCEL, BUDGET_ORDER, BUDGET_SYNC, BUDGET_READ, BU
 struct budget_options {
     struct loop *loop;
     struct redis_link *redis; /* NULL = alone; borrowed */
-    const char *host;         /* names the limit in Redis: "api.binance.com"; copied */
+    const char *host;         /* names the limit in Redis: "api.binance.com"; kept as it is */
     uint32_t limit;           /* weight a window */
     int64_t window_ms;        /* aligned to the epoch */
     uint32_t alone_percent;   /* of the limit, while Redis is away */
     uint32_t queue_max;       /* that wait at most */
 };
 
-/* Granted: send now. Refused: retry_after_ms says when there may be room (queue full, banned). */
+/* Granted: send now, retry_after_ms is 0. Refused: it says when there may be room (no room within
+ * the patience, queue full, banned). */
 typedef void budget_answer(void *arg, bool is_granted, int64_t retry_after_ms);
 
 struct budget *budget_open(const struct budget_options *o);
@@ -48,7 +52,8 @@ void budget_set_limit(struct budget *b, uint32_t limit);
 uint64_t budget_ask(struct budget *b, uint32_t weight, enum budget_priority priority,
                     int64_t patience_ms, budget_answer *answer, void *arg);
 void budget_drop(struct budget *b, uint64_t ask);
-/* To be told of every reply of the exchange: its own count, 429 and 418 with their Retry-After. */
+/* To be told of every reply of the exchange: its own count (of used_weight_1m), 429 and 418 with
+ * their Retry-After. */
 void budget_learn(struct budget *b, const struct fetch_reply *r);
 /* Weight left in this window as far as is known, and until when all wait (0 = nobody does). */
 uint32_t budget_left(const struct budget *b);

@@ -42,6 +42,7 @@ struct redis_link {
     redisAsyncContext *redis;
     struct lookup *lookup;
     uint32_t attempts; /* for the next one of several addresses */
+    uint32_t ups;
     struct loop_timer *retry, *silence;
     int64_t backoff_ms;
     int64_t heard_us; /* steady clock: last reply, or first command after none under way */
@@ -118,6 +119,7 @@ on_connect(const redisAsyncContext *redis, int status)
     }
     log_line(LOG_INFO, "redis_up", "link=%s host=%s port=%d", l->label, l->host, l->port);
     l->is_up = true;
+    l->ups++;
     l->backoff_ms = BACKOFF_MIN_MS;
     l->heard_us = loop_steady_us(l->loop);
     metric_set(l->up, 1);
@@ -277,6 +279,12 @@ bool
 redis_link_is_up(const struct redis_link *l)
 {
     return l->is_up;
+}
+
+uint32_t
+redis_link_ups(const struct redis_link *l)
+{
+    return l->ups;
 }
 
 bool

@@ -38,6 +38,8 @@ struct redis_link *redis_link_open(const struct redis_link_options *o);
 /* Every command under way is answered with NULL first. Not from within an answer. */
 void redis_link_close(struct redis_link **l);
 bool redis_link_is_up(const struct redis_link *l);
+/* How often it has come up: another number tells that it was away meanwhile. */
+uint32_t redis_link_ups(const struct redis_link *l);
 /* False while Redis is away or in_flight_max commands wait for their replies. */
 bool redis_link_ready(const struct redis_link *l);
 /* Sends a command in words; `answer` may be NULL. False: not sent, and `answer` is not called. */

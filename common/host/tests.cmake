@@ -12,10 +12,12 @@ foreach(noun fetch ws_client)
   target_compile_definitions(${noun}_test PRIVATE SCRIP_NET_SERVER="${unit}/net_server.py")
 endforeach()
 
-scrip_unit_test(redis_link_test ${unit}/redis_link_test.c ${unit}/net_stage.c ${unit}/redis_main.c
-  LIBS scrip_net PkgConfig::hiredis LABELS redis)
-set_tests_properties(redis_link_test PROPERTIES RUN_SERIAL ON)
-target_compile_definitions(redis_link_test PRIVATE SCRIP_NET_SERVER="${unit}/net_server.py")
+foreach(noun redis_link budget)
+  scrip_unit_test(${noun}_test ${unit}/${noun}_test.c ${unit}/net_stage.c ${unit}/redis_main.c
+    LIBS scrip_net PkgConfig::hiredis LABELS redis)
+  set_tests_properties(${noun}_test PROPERTIES RUN_SERIAL ON)
+  target_compile_definitions(${noun}_test PRIVATE SCRIP_NET_SERVER="${unit}/net_server.py")
+endforeach()
 
 # The bus next to bare libzmq; see docs/decisions/0003-loop-and-bus.md.
 add_executable(bus_bench EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/bus_bench.c)

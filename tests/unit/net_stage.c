@@ -16,6 +16,8 @@
 
 #include "host/log.h"
 
+#define TURN_MS 10 /* at least so often the condition is looked at */
+
 static bool (*wanted)(void);
 static const char *wanted_what;
 static struct loop *wanted_loop;
@@ -26,6 +28,12 @@ stop_when_wanted(void *arg)
     (void)arg;
     if (wanted != NULL && wanted())
         loop_stop(wanted_loop);
+}
+
+static void
+on_turn_time(void *arg)
+{
+    (void)arg; /* a turn is all that is wanted */
 }
 
 static void
@@ -44,7 +52,9 @@ net_wait(struct net_stage *s, bool (*condition)(void), const char *what)
     wanted_what = what;
     wanted_loop = s->loop;
     struct loop_timer *limit = loop_timer_new(s->loop, 20000, 0, on_limit, NULL);
+    struct loop_timer *turn = loop_timer_new(s->loop, TURN_MS, TURN_MS, on_turn_time, NULL);
     loop_run(s->loop);
+    loop_timer_end(&turn);
     loop_timer_end(&limit);
     wanted = NULL;
 }
