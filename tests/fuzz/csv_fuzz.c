@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "marketdata/core/candle.h"
 #include "marketdata/core/csv.h"
 
 static void
@@ -26,6 +27,17 @@ row_is_sound(const struct md_event *rows, uint32_t count)
             CHECK(e->quote.bid.v > 0 && e->quote.bid.v < e->quote.ask.v &&
                   e->quote.bid_quantity.v >= 0);
     }
+}
+
+static void
+candles_are_sound(const struct csv_layout *layout, const char *line, size_t length)
+{
+    struct candle c;
+    int64_t end_us;
+    if (layout != NULL && csv_candle(layout, line, length, &c, &end_us) == OK)
+        CHECK(candle_is_valid(&c) && (end_us == 0 || end_us > c.open_time_us));
+    if (csv_rest_candle(line, length, &c, &end_us) == OK)
+        CHECK(candle_is_valid(&c) && end_us > c.open_time_us);
 }
 
 int
@@ -52,6 +64,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else {
             CHECK(count == 0);
         }
+        candles_are_sound(at == end || layout.kind != CSV_KLINES ? NULL : &layout, line, length);
         free(line);
         if (at == end || newline == NULL)
             break;

@@ -112,7 +112,7 @@ told(struct load *l, const struct market_series *s)
 
 /* ---- From an exchange --------------------------------------------------------------------- */
 
-/* Page after page. The next one begins behind the last candle, or behind the span. */
+/* Page after page, each from behind the last candle on, until there is none any more. */
 static bool
 span_load(struct load *l, struct market_rest *rest, struct market_series *s,
           struct market_span span, struct market_page *page, struct progress *p)
@@ -129,7 +129,7 @@ span_load(struct load *l, struct market_rest *rest, struct market_series *s,
         }
         progress_add(p, page->count);
         int64_t last_us = page->count == 0 ? 0 : page->candles[page->count - 1].open_time_us;
-        if (page->rows < MARKET_PAGE_MAX || last_us < at_us)
+        if (last_us < at_us)
             break;
         at_us = interval_end(s->interval, last_us);
     }
@@ -182,8 +182,11 @@ exchange_load(struct load *l)
     if (l->symbol_count == 0 || l->interval_count == 0 || l->c->o.since == INT64_MIN)
         return refuse(l->c, STATUS_USAGE, "USAGE",
                       "name --symbol, --interval and --since, or --files, or --build");
-    const struct market_rest_options o = {.url = l->c->o.url, .ca_file = l->c->o.ca_file};
-    struct market_rest *rest = market_rest_open(&o);
+    const struct market_rest_options o = {
+        .url = l->c->o.url, .ca_file = l->c->o.ca_file, .redis = l->c->o.redis};
+    struct market_rest *rest = market_rest_open(&o, l->why);
+    if (rest == NULL)
+        return failed(l, "NOT_LOADED");
     struct market_page *page = calloc(1, sizeof *page);
     struct market_series *all = calloc((size_t)l->symbol_count * l->interval_count, sizeof *all);
     CHECK(page != NULL && all != NULL);

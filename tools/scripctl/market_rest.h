@@ -1,9 +1,10 @@
 /*
  * market_rest.h - candles from an exchange's REST, a page at a time, for a program that waits.
  *
- * It keeps within half of the weight that the exchange allows an address, by the exchange's own
- * count; what others spend there is in that count. 429 and 418 are waited for as told, replies
- * that do not come are asked for again a few times.
+ * It spends of the weight that the exchange allows an address (host/budget.h): with the Redis of a
+ * deployment what its services leave, without it at most half, by the exchange's own count, in
+ * which what others spend is. 429 and 418 are waited for as told; replies that do not come are
+ * asked for again a few times.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -20,6 +21,7 @@ struct market_rest;
 struct market_rest_options {
     const char *url;     /* of the exchange; NULL = Binance's */
     const char *ca_file; /* NULL = the system's */
+    const char *redis;   /* HOST:PORT or unix:PATH of the deployment; NULL = alone */
 };
 
 struct market_page {
@@ -29,7 +31,8 @@ struct market_page {
     uint32_t rows;                    /* that came */
 };
 
-struct market_rest *market_rest_open(const struct market_rest_options *o);
+/* NULL, and why. */
+struct market_rest *market_rest_open(const struct market_rest_options *o, char why[WHY_BYTES]);
 void market_rest_close(struct market_rest **m);
 /* The first candles that open within from_us <= t < until_us, oldest first. NAME_PERP is asked for
  * at the market of USD-M futures. */

@@ -300,21 +300,22 @@ csv_row(struct csv_layout *l, const char *line, size_t length, price_t tick,
 
 /* ---- Klines as candles ------------------------------------------------------------------ */
 
+#define LARGE_DIGITS 11u /* 92,233,720,368 is the largest whole number that we have */
+
 /* A sum of a cheap asset can be too large for us: then the largest number stands for it. */
 static bool
 sum_read(struct slice s, int64_t *out)
 {
-    bool has_point = false;
+    size_t digits = 0, rest;
     if (slice_decimal(s, out))
         return *out >= 0;
-    for (size_t i = 0; i < s.length; i++) {
-        if (s.at[i] == '.' && i > 0 && !has_point)
-            has_point = true;
-        else if (s.at[i] < '0' || s.at[i] > '9')
-            return false;
-    }
+    while (digits < s.length && s.at[digits] >= '0' && s.at[digits] <= '9')
+        digits++;
+    rest = digits + (digits < s.length && s.at[digits] == '.');
+    while (rest < s.length && s.at[rest] >= '0' && s.at[rest] <= '9')
+        rest++;
     *out = INT64_MAX;
-    return s.length > 18;
+    return digits >= LARGE_DIGITS && s.at[0] != '0' && rest == s.length;
 }
 
 static bool
