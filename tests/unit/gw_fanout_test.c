@@ -242,6 +242,8 @@ answer(void)
 {
     struct depth *d = &w.depth;
     w.is_asked = false;
+    if (d->state == DEPTH_TRUE)
+        return; /* a book of the stream came first */
     if (d->state == DEPTH_AWAITS_BOOK) {
         struct level bids[PRICES], asks[PRICES];
         struct msg m;

@@ -288,11 +288,9 @@ conn_writable(struct ws_conn *c)
     return conn_write(c);
 }
 
-/* The end of a turn: what it has for clients leaves. */
-static void
-on_turn_end(void *arg)
+void
+ws_flush(struct ws *w)
 {
-    struct ws *w = arg;
     for (uint32_t i = 0; i < w->ready_count; i++) {
         struct ws_conn *c = &w->conns[w->ready[i]];
         c->is_ready = false;
@@ -302,6 +300,14 @@ on_turn_end(void *arg)
         lws_callback_on_writable(c->wsi);
     }
     w->ready_count = 0;
+    w->told_count = 0;
+}
+
+/* What the turn has for clients leaves. */
+static void
+on_turn_end(void *arg)
+{
+    ws_flush(arg);
 }
 
 static int

@@ -82,6 +82,7 @@ struct ws {
     struct bytes text;
     struct bytes batch; /* what one client is sent in one go */
     uint32_t *ready, ready_count;
+    int64_t told_count; /* messages of the market since clients were last written to */
     /* By the number of a topic: */
     struct lane *lanes;
     struct ws_book **books;
@@ -103,6 +104,8 @@ void ws_send(struct ws_conn *c, struct note *n);
 void ws_send_text(struct ws_conn *c, const struct bytes *text);
 /* It is written to at the end of the turn, or as soon as its socket takes more. */
 void ws_ready(struct ws_conn *c);
+/* Writes to all who are ready, as at the end of a turn. */
+void ws_flush(struct ws *w);
 void ws_cut(struct ws_conn *c, int code, const char *reason);
 
 /* ---- ws_op.c ---- */

@@ -284,6 +284,9 @@ ws_market_event(struct ws *w, const char *topic, const struct msg *m)
         tell(w, topic, m, false);
     else if (topic[0] == 'c' && m->type == MSG_md_candle)
         tell(w, topic, m, m->md_candle.candle.is_closed);
+    /* A turn may bring more than a lane keeps: who is not slow is to miss nothing of it. */
+    if (++w->told_count >= w->shell->config->stream_kept_messages / 2)
+        ws_flush(w);
 }
 
 /* ---- Messages out ------------------------------------------------------------------------ */
