@@ -25,7 +25,7 @@ arena_reset(struct arena *a)
 }
 
 void *
-arena_take(struct arena *a, size_t count, size_t size)
+arena_take_unset(struct arena *a, size_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > a->size - a->used)
@@ -34,6 +34,14 @@ arena_take(struct arena *a, size_t count, size_t size)
     size_t rounded = (bytes + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     void *out = a->bytes + a->used;
     a->used = rounded < a->size - a->used ? a->used + rounded : a->size;
-    memset(out, 0, bytes);
+    return out;
+}
+
+void *
+arena_take(struct arena *a, size_t count, size_t size)
+{
+    void *out = arena_take_unset(a, count, size);
+    if (out != NULL)
+        memset(out, 0, count * size);
     return out;
 }

@@ -23,5 +23,8 @@ void arena_init(struct arena *a, void *bytes, size_t size);
 void arena_reset(struct arena *a);
 /* Zeroed room for count items of size bytes, aligned to 16; NULL when the arena is full. */
 void *arena_take(struct arena *a, size_t count, size_t size);
+/* The same with whatever was there: for what is written before it is read. Memory that nobody ever
+ * needs is then never touched. */
+void *arena_take_unset(struct arena *a, size_t count, size_t size);
 
 #endif

@@ -128,8 +128,9 @@ void md_init(struct md *m, const struct md_limits *l, const struct symbol_rules 
              uint32_t rules_count, void *bytes);
 /* Bytes that one symbol needs. */
 size_t md_symbol_bytes(const struct md_limits *l);
-/* Adds a symbol with its memory (zeroed here); again is harmless. Refuses with SYMBOL_UNKNOWN (it
- * has no rules) or MARKET_UNAVAILABLE (symbols_max are there): the memory is then not used. */
+/* Adds a symbol with its memory (what must be zero is zeroed here); again is harmless. Refuses with
+ * SYMBOL_UNKNOWN (it has no rules) or MARKET_UNAVAILABLE (symbols_max are there): the memory is
+ * then not used. */
 MUST_USE enum err md_symbol_add(struct md *m, code_t symbol, uint64_t first_sequence, void *bytes);
 /* Takes a symbol away, telling its followers that its stream has ended; gives its memory, to be
  * freed once the outbox is sent, or NULL. The last of m->symbols takes its place there. */

@@ -14,8 +14,9 @@ ring_init(struct ring *r, uint32_t messages_max, uint32_t bytes_max, uint64_t fi
     CHECK(messages_max > 0 && bytes_max > 0 && first > 0);
     *r = (struct ring){
         .bytes_max = bytes_max, .slots_max = messages_max, .first = first, .last = first - 1};
-    r->bytes = arena_take(memory, bytes_max, 1);
-    r->slots = arena_take(memory, messages_max, sizeof(*r->slots));
+    /* A quiet symbol never uses most of it. */
+    r->bytes = arena_take_unset(memory, bytes_max, 1);
+    r->slots = arena_take_unset(memory, messages_max, sizeof(*r->slots));
     CHECK(r->bytes != NULL && r->slots != NULL);
 }
 

@@ -11,9 +11,9 @@ void
 sync_init(struct sync *s, uint32_t levels_max, uint32_t kept_levels_max, struct arena *memory)
 {
     *s = (struct sync){.kept_levels_max = kept_levels_max};
-    struct level *bids = arena_take(memory, levels_max, sizeof(*bids));
-    struct level *asks = arena_take(memory, levels_max, sizeof(*asks));
-    s->kept_levels = arena_take(memory, kept_levels_max, sizeof(*s->kept_levels));
+    struct level *bids = arena_take_unset(memory, levels_max, sizeof(*bids));
+    struct level *asks = arena_take_unset(memory, levels_max, sizeof(*asks));
+    s->kept_levels = arena_take_unset(memory, kept_levels_max, sizeof(*s->kept_levels));
     CHECK(bids != NULL && asks != NULL && s->kept_levels != NULL);
     book_init(&s->book, bids, asks, levels_max);
 }
