@@ -18,7 +18,7 @@
  *   unreadable                     one of its frames arrives damaged
  *   snapshot seq=N source=S bids=P:Q,P:Q asks=...   answers the core's question
  *   book, depth bids= asks=        the numbered stream; seq= gives a number of one's own
- *   quote BID:QUANTITY ASK:QUANTITY, trade PRICE:QUANTITY, mark PRICE, beat
+ *   quote BID:QUANTITY ASK:QUANTITY, trade PRICE:QUANTITY, mark PRICE, liquidation, beat
  *                                  `sell` behind a trade: the taker sold, the bid was hit;
  *                                  time=US is the exchange's time, here and with books
  *   now US, wait US                the clock; wait also lets the core notice
@@ -461,6 +461,15 @@ mark(struct driver *d, const char *line, struct scenario_out *out)
 }
 
 static void
+liquidation(struct driver *d, const char *line, struct scenario_out *out)
+{
+    struct msg m = {.type = MSG_md_liquidation};
+    m.md_liquidation.symbol = symbol_of(line);
+    m.md_liquidation.sequence = d->sequence = whole(line, "seq", d->sequence + 1);
+    feed(d, 0, &m, out);
+}
+
+static void
 beat(struct driver *d, const char *line, struct scenario_out *out)
 {
     struct msg m = {.type = MSG_md_beat};
@@ -541,12 +550,18 @@ clock_set(struct driver *d, const char *line, struct scenario_out *out)
 static const struct {
     const char *word;
     void (*run)(struct driver *d, const char *line, struct scenario_out *out);
-} words[] = {{"ledger", ledger}, {"begin", begin},     {"hello", hello},   {"synced", synced},
-             {"buy", order},     {"sell", order},      {"pull", pull},     {"frames", frames},
-             {"snapshot", book}, {"book", book},       {"depth", depth},   {"quote", quote},
-             {"trade", trade},   {"beat", beat},       {"now", clock_set}, {"wait", clock_set},
-             {"limits", limits}, {"venue", venue},     {"outbox", outbox}, {"show", show},
-             {"trim", trim},     {"explain", explain}, {"mark", mark}};
+} words[] = {{"ledger", ledger},   {"begin", begin},
+             {"hello", hello},     {"synced", synced},
+             {"buy", order},       {"sell", order},
+             {"pull", pull},       {"frames", frames},
+             {"snapshot", book},   {"book", book},
+             {"depth", depth},     {"quote", quote},
+             {"trade", trade},     {"liquidation", liquidation},
+             {"beat", beat},       {"now", clock_set},
+             {"wait", clock_set},  {"limits", limits},
+             {"venue", venue},     {"outbox", outbox},
+             {"show", show},       {"trim", trim},
+             {"explain", explain}, {"mark", mark}};
 
 static void
 driver_input(void *state, const char *line, struct scenario_out *out)
