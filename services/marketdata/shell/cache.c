@@ -209,7 +209,6 @@ void
 cache_put(struct cache *c, const struct md_ticker *t)
 {
     struct md_ticker now = *t;
-    CHECK(cache_ready(c));
     now.written_us = loop_now_us(c->loop);
     command_send(c, form_write(&c->ticker, c->command, t->symbol, &now));
 }
@@ -217,7 +216,6 @@ cache_put(struct cache *c, const struct md_ticker *t)
 void
 cache_candle(struct cache *c, code_t symbol, enum interval interval, const struct candle *k)
 {
-    CHECK(cache_ready(c));
     char *at = form_write(&c->candle, c->command, symbol, k);
     at = put(at, c->symbol.text, c->symbol.length);
     at = put_word(at, symbol.text);
@@ -243,14 +241,12 @@ words_send(struct cache *c, uint32_t count, const char *const *words)
 void
 cache_symbol(struct cache *c, code_t symbol)
 {
-    CHECK(cache_ready(c));
     words_send(c, 3, (const char *const[]){"SADD", "scrip:symbols", symbol.text});
 }
 
 void
 cache_remove(struct cache *c, code_t symbol)
 {
-    CHECK(cache_ready(c));
     char ticker[KEY_BYTES], candle[KEY_BYTES];
     size_t length = strlen(symbol.text) + 1;
     memcpy(put(ticker, c->ticker.key, strlen(c->ticker.key)), symbol.text, length);

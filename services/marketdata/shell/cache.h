@@ -25,13 +25,14 @@ struct cache *cache_open(struct loop *l, const char *address, void (*on_up)(void
 void cache_close(struct cache **c);
 /* Room for what belongs to one symbol. False while Redis is away or slow: say it again later. */
 bool cache_ready(const struct cache *c);
-/* Sends one symbol's hash, with written_us as of now. Only when cache_ready(). */
+/* These are called for one symbol after cache_ready(); what finds no room is lost, and counted.
+ * Sends its hash, with written_us as of now. */
 void cache_put(struct cache *c, const struct md_ticker *t);
 /* The same for its open candle. */
 void cache_candle(struct cache *c, code_t symbol, enum interval interval, const struct candle *k);
-/* Adds a name to scrip:symbols. Only when cache_ready(). */
+/* Adds its name to scrip:symbols. */
 void cache_symbol(struct cache *c, code_t symbol);
-/* Takes a symbol out of it: its name and its hashes. Only when cache_ready(). */
+/* Takes it out: its name and its hashes. */
 void cache_remove(struct cache *c, code_t symbol);
 
 #endif

@@ -191,12 +191,13 @@ on_cache_time(void *arg)
         if (!s->symbols[i].is_cached) {
             s->symbols[i].is_cached = true;
             cache_symbol(s->cache, y->rules.symbol);
-            if (!cache_ready(s->cache))
-                return;
         }
         struct md_ticker t;
+        struct candle candle;
         md_view_ticker(y, &t);
         cache_put(s->cache, &t);
+        if (md_candle_now(y, INTERVAL_1m, &candle))
+            cache_candle(s->cache, y->rules.symbol, INTERVAL_1m, &candle);
         y->ticker_is_changed = false;
     }
 }
