@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -106,6 +107,7 @@ def from_an_exchange(stack):
         check(told[0]["read"] == 61 and x.count("rest_klines") == asked + 2,
               "what is missing, or was only seen in part, is loaded", told)
         check(stored(stack, "ETHUSDT", "1m", 1) == truth, "and is the exchange's again")
+        weight_is_shared(stack, x)
         a_full_window(stack, x, since, until)
         of_futures(stack, x, since, until)
         _, said = load(stack, "--symbol", "NOSUCH", "--interval", "1m", "--since", "-1d", "--url",
@@ -122,6 +124,15 @@ def a_full_window(stack, x, since, until):
                    "--until", utc(until), "--url", x.spot_rest_url, "--ca-file", x.ca_file)
     check(told[0]["written"] == 20, "it waits until it may ask", told)
     check(x.count("rest_429") == 1, "it was refused once, and obeyed", x.counters())
+
+
+def weight_is_shared(stack, x):
+    """What was spent stands where the services of the stack look."""
+    with socket.socket(socket.AF_UNIX) as redis:
+        redis.connect(os.path.join(stack.dir, "run", "redis.sock"))
+        redis.sendall(b"KEYS scrip:budget:*\r\n")
+        check(b"scrip:budget:127.0.0.1:%d" % x.ports["spot"] in redis.recv(65536),
+              "the weight is counted in Redis")
 
 
 def of_futures(stack, x, since, until):

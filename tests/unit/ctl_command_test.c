@@ -35,6 +35,7 @@ forget_environment(void)
     unsetenv("SCRIPCTL_DATABASE");
     unsetenv("SCRIPCTL_ARCHIVE");
     unsetenv("SCRIPCTL_ENDPOINT");
+    unsetenv("SCRIPCTL_REDIS");
 }
 
 TestSuite(ctl_command, .init = forget_environment);
@@ -123,6 +124,17 @@ Test(ctl_command, the_environment_says_where_market_data_answers)
     cr_assert_str_eq(line.call.o.endpoint, "tcp://127.0.0.1:7402");
     TAKES("market", "seek", "--", "-2h");
     cr_assert_str_eq(line.call.words[0], "-2h");
+}
+
+Test(ctl_command, candles_are_loaded_by_symbol_interval_and_time)
+{
+    setenv("SCRIPCTL_REDIS", "unix:/run/redis", 1);
+    TAKES("market", "load", "--symbol", "BTCUSDT,ETHUSDT", "--interval", "all", "--since", "-2d");
+    cr_assert_str_eq(line.call.o.interval, "all");
+    cr_assert_str_eq(line.call.o.redis, "unix:/run/redis");
+    TAKES("market", "load", "--files", "a.zip", "--files", "b.zip,c.zip", "--build", "--redis=");
+    cr_assert_eq(line.call.o.files_count, 2);
+    cr_assert(line.call.o.build && line.call.o.redis == NULL);
 }
 
 Test(ctl_command, help_and_version_need_nothing_else)

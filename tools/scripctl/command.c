@@ -444,14 +444,19 @@ static void
 set_environment(struct reader *r)
 {
     struct options *o = &r->line->call.o;
-    const char *database = getenv("SCRIPCTL_DATABASE"), *archive = getenv("SCRIPCTL_ARCHIVE"),
-               *endpoint = getenv("SCRIPCTL_ENDPOINT");
-    if (!r->is_given[PLACE_database] && database != NULL && *database != 0)
-        o->database = database;
-    if (!r->is_given[PLACE_archive] && archive != NULL && *archive != 0)
-        o->archive = archive;
-    if (!r->is_given[PLACE_endpoint] && endpoint != NULL && *endpoint != 0)
-        o->endpoint = endpoint;
+    const struct {
+        const char *name;
+        uint32_t place;
+        const char **value;
+    } stands_for[] = {{"SCRIPCTL_DATABASE", PLACE_database, &o->database},
+                      {"SCRIPCTL_ARCHIVE", PLACE_archive, &o->archive},
+                      {"SCRIPCTL_ENDPOINT", PLACE_endpoint, &o->endpoint},
+                      {"SCRIPCTL_REDIS", PLACE_redis, &o->redis}};
+    for (size_t i = 0; i < sizeof(stands_for) / sizeof(stands_for[0]); i++) {
+        const char *said = getenv(stands_for[i].name);
+        if (!r->is_given[stands_for[i].place] && said != NULL && *said != 0)
+            *stands_for[i].value = said;
+    }
 }
 
 enum status

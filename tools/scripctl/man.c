@@ -107,10 +107,11 @@ put_page(FILE *to)
         "reads the output.\n"
         ".TP\n130\nIt was interrupted.\n"
         ".SH ENVIRONMENT\n"
-        ".TP\n\\fBSCRIPCTL_DATABASE\\fR, \\fBSCRIPCTL_ARCHIVE\\fR, \\fBSCRIPCTL_ENDPOINT\\fR\n"
-        "Stand for \\fB\\-\\-database\\fR, \\fB\\-\\-archive\\fR and \\fB\\-\\-endpoint\\fR where "
-        "these\n"
-        "are not given; an\n"
+        ".TP\n\\fBSCRIPCTL_DATABASE\\fR, \\fBSCRIPCTL_ARCHIVE\\fR, \\fBSCRIPCTL_ENDPOINT\\fR, "
+        "\\fBSCRIPCTL_REDIS\\fR\n"
+        "Stand for \\fB\\-\\-database\\fR, \\fB\\-\\-archive\\fR, \\fB\\-\\-endpoint\\fR and "
+        "\\fB\\-\\-redis\\fR\n"
+        "where these are not given; an\n"
         "option with an empty value undoes them.\n"
         ".TP\n\\fBNO_COLOR\\fR\nHeadings are not set in bold on a terminal.\n",
         to);
