@@ -5,12 +5,13 @@ Eight symbols play from one recording, two hundred quotes and trades a second ea
 the start. A follower counts every number of every stream, traders place orders without pause. A
 symbol is added: within seconds it is traded in every service, without a restart of any. It is
 removed: its orders rest, can be cancelled, and no new one is taken. It is added again, and a
-market data that is killed has it when it is back.
+market data that is killed has it when it is back; the rules that it has read anew count at once.
 
 SPDX-License-Identifier: Apache-2.0
 """
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -176,6 +177,23 @@ def refusals(stack):
               status, said)
 
 
+def other_rules(stack):
+    """What market data reads at its next start: half a dollar is the least step of NEW's price."""
+    conf, path = os.path.join(stack.dir, "etc", "marketdata.conf"), stack.dir + "/symbols.json"
+    with open(conf, encoding="utf-8") as file:
+        text = file.read()
+    with open(re.search(r"(?m)^rules_file = (.*)$", text)[1], encoding="utf-8") as file:
+        rules = json.load(file)
+    for symbol in rules["symbols"]:
+        for each in symbol["filters"]:
+            if symbol["symbol"] == NEW and each["filterType"] == "PRICE_FILTER":
+                each.update(tickSize="0.50", minPrice="0.50")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(rules, file)
+    with open(conf, "w", encoding="utf-8") as file:
+        file.write(re.sub(r"(?m)^rules_file = .*$", "rules_file = " + path, text))
+
+
 def check_whole(counter, load):
     others = [s for s in GIVEN if counter.missed.get(s)]
     check(not others, "no other symbol misses a number", {s: counter.missed[s] for s in others})
@@ -210,8 +228,13 @@ def story():
                       load.count()))
             change(stack, "remove", OTHER)
         load.check_nothing_lost()
+        odd = ("BUY", "LIMIT", NEW), {"quantity": "1", "price": "50.10"}
+        check(code_of(user, *odd[0], **odd[1]) is None, "a price between the steps to come")
+        other_rules(stack)
         stack.kill("marketdata")
         stack.wait_ready("marketdata")
+        wait_for(lambda: code_of(user, *odd[0], **odd[1]) == "FILTER_PRICE",
+                 "the ledger judges by the new rules", 15)
         wait_for(lambda: is_filled(user, NEW), NEW + " is traded after a restart", 30)
         check(code_of(user, "BUY", "MARKET", OTHER, quantity=LOT[OTHER]) == "SYMBOL_HALTED",
               "what was removed stays removed")
