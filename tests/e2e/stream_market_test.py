@@ -4,7 +4,8 @@
 A recording grows as the story says. A client that applies depth_snapshot and depth has at every
 update id the book that GET /api/market/depth shows. One that stops reading is not cut off: it gets
 the changes of the book in one, the newest tick, every closed candle, the trades that are still kept
-and how many it missed; and what waits for it takes no memory of the gateway.
+and how many it missed; and what waits for it takes no memory of the gateway. Subscriptions of a
+symbol that is removed end, and it can be followed again when it is back.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -310,6 +311,34 @@ def answers(stack):
     check(0 <= ticker["age_ms"] < 3_600_000, "a ticker tells its age", ticker)
 
 
+def symbols(stack):
+    """A symbol goes while a client follows it, and comes back."""
+    admin = stack.user(balance=None)
+    stack.sql("UPDATE gateway.users SET role = 'admin' WHERE username = '%s'" % admin.name)
+    admin.log_in(admin.name)  # a role counts from the next log-in
+    stream = stack.client().stream(follow=False)
+    for channel in ("ticks", "depth"):
+        stream.ask(op="subscribe", channel=channel, symbols=["ETHUSDT"])
+    check(stream.wait(lambda e: e["event"] == "depth_snapshot"), "its book comes", stream.events)
+    admin.call("DELETE", "/api/market/symbols/ETHUSDT")
+    check(stream.wait(lambda e: e == {"event": "symbol_removed", "symbol": "ETHUSDT"}),
+          "its subscriptions end", stream.events[-1])
+    check(not stream_takes(stream, "ETHUSDT"), "and nobody can follow it", stream.events[-1])
+    admin.call("PUT", "/api/market/symbols/ETHUSDT")
+    wait_for(lambda: stream_takes(stream, "ETHUSDT"), "it can be followed again", 10)
+    stream.events.clear()
+    check(stream.wait(lambda e: e["event"] == "ticks"), "and is heard of", stream.events)
+    stream.close()
+
+
+def stream_takes(stream, symbol):
+    try:
+        return stream.ask(op="subscribe", channel="ticks", symbols=[symbol])["ok"]
+    except HttpError as error:
+        check(error.code == "SYMBOL_UNKNOWN", "an unknown symbol is told", error)
+        return False
+
+
 def story():
     """A client's book is the market's, however slowly it reads"""
     market = Recording()
@@ -319,6 +348,9 @@ def story():
         answers(stack)
         quick(stack, market)
         slow_clients(stack, market)
+    os.environ["SCRIP_MARKETDATA_SOURCES"] = "synthetic:seed=7:symbols=BTCUSDT,ETHUSDT"
+    with Stack() as stack:
+        symbols(stack)
 
 
 if __name__ == "__main__":

@@ -286,6 +286,12 @@ static const struct bind_case bind_cases[] = {
     {HTTP1_GET, "/api/paper-trading/orders/7/why", "", "", OK, ""},
     {HTTP1_GET, "/api/market/klines", "symbol=BTCUSDT", "", ERR_FIELD_MISSING, "interval"},
     {HTTP1_GET, "/api/market/depth", "symbol=%zz", "", ERR_FIELD_TYPE, "symbol"},
+    {HTTP1_PUT, "/api/market/symbols/ETHUSDT", "", "", OK, ""},
+    {HTTP1_PUT, "/api/market/symbols/ETHUSDT", "source=1", "", OK, ""},
+    {HTTP1_PUT, "/api/market/symbols/ETHUSDT", "", "{\"source\":1}", OK, ""},
+    {HTTP1_DELETE, "/api/market/symbols/ETHUSDT", "source=1", "", ERR_FIELD_UNKNOWN, "source"},
+    {HTTP1_PUT, "/api/market/playback", "", "{}", ERR_FIELD_MISSING, "action"},
+    {HTTP1_PUT, "/api/market/playback", "", "{\"action\":\"SPEED\",\"speed\":2}", OK, ""},
 };
 
 Test(route, a_request_becomes_a_message_or_a_precise_refusal)
