@@ -129,7 +129,7 @@ mark_take(struct chains *c, const struct recording_mark *m)
     if (s == NULL)
         return;
     s->marks++;
-    s->may_break |= is_hole || is_pause;
+    s->may_break |= is_hole || is_pause || strcmp(m->what, "break") == 0;
     s->may_jump |= is_hole;
     if (strcmp(m->what, "lost") == 0 && m->last > s->told_to)
         s->told_to = m->last;

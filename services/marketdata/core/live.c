@@ -368,6 +368,15 @@ live_give(struct live *l, struct live_symbol *s, const struct md_event *e, const
     s->told_us = l->now_us;
 }
 
+void
+live_mark(struct live *l, const char *mark, uint64_t first, uint64_t last)
+{
+    CHECK(l->has_given);
+    l->given.mark = mark;
+    l->given.mark_first = first;
+    l->given.mark_last = last;
+}
+
 /* AWAY and ALIVE go before trades that were kept back. */
 static void
 symbol_next(struct live *l, struct live_symbol *s)
@@ -377,6 +386,7 @@ symbol_next(struct live *l, struct live_symbol *s)
         s->pending &= ~(unsigned)LIVE_TELL_AWAY;
         s->is_away = true;
         live_give(l, s, &e, NULL, 0);
+        live_mark(l, "away", 0, 0);
     } else if (s->pending & LIVE_TELL_ALIVE) {
         s->pending &= ~(unsigned)LIVE_TELL_ALIVE;
         s->is_away = false;

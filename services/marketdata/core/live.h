@@ -135,11 +135,12 @@ struct live_trades {
     uint64_t want_raw;   /* to be caught up with, because no message came; 0 = nothing */
     uint32_t head, tail; /* held, by id */
     uint32_t held;
-    bool has_gap;    /* told, and not yet healed */
-    uint64_t gap_to; /* last id of the hole that was told */
-    int64_t gap_us;  /* when */
-    bool gives_up;   /* the core is to go on without what is missing */
-    uint64_t lost;   /* in this gap */
+    bool has_gap;                   /* told, and not yet healed */
+    uint64_t gap_to;                /* last id of the hole that was told */
+    int64_t gap_us;                 /* when */
+    bool gives_up;                  /* the core is to go on without what is missing */
+    uint64_t lost;                  /* in this gap */
+    uint64_t lost_first, lost_last; /* to be marked before what follows; 0 = nothing */
     bool is_asked;
     uint32_t failures;
     int64_t ask_us; /* not before */
@@ -243,6 +244,8 @@ struct live_given {
     struct md_event event;
     const char *text; /* JSON; NULL = nothing to record; lent until the next call */
     size_t length;
+    const char *mark; /* recorded before the text: gap, heal, lost, away, break; NULL = none */
+    uint64_t mark_first, mark_last;
     bool is_snapshot;  /* the text is a REST answer: to be put into an envelope */
     const char *lower; /* then, the symbol in the stream's name */
 };

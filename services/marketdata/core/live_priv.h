@@ -25,6 +25,8 @@ void live_dirty(struct live *l, struct live_symbol *s, enum live_pending pending
 /* Makes this the next event; `text` NULL: nothing to record. */
 void live_give(struct live *l, struct live_symbol *s, const struct md_event *e, const char *text,
                size_t length);
+/* Marks the event that was given last. */
+void live_mark(struct live *l, const char *mark, uint64_t first, uint64_t last);
 /* The symbol of an earlier request, unless it was let go meanwhile. */
 struct live_symbol *live_symbol_of(struct live *l, uint32_t symbol, uint32_t generation);
 

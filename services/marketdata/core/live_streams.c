@@ -89,6 +89,9 @@ diff_take(struct live *l, struct live_symbol *s, uint32_t slot, const struct md_
     }
     if (is_only_ahead(l, s, slot, e))
         return;
+    uint64_t before = b->diff_id;
+    bool is_next =
+        before == 0 || (e->has_previous_id ? e->previous_id == before : e->first_id == before + 1);
     b->ahead_us = 0;
     b->diff_id = e->last_id;
     s->watch[LIVE_DEPTH].behind_us = s->watch[LIVE_DEPTH].wait_us = 0;
@@ -97,10 +100,13 @@ diff_take(struct live *l, struct live_symbol *s, uint32_t slot, const struct md_
         l->counts.gaps++;
     if (b->sync.state == SYNC_WAITING)
         book_wants(l, b);
-    if (step == SYNC_INVALID)
+    if (step == SYNC_INVALID) {
         l->counts.invalid++;
-    else
-        live_give(l, s, e, text, length);
+        return;
+    }
+    live_give(l, s, e, text, length);
+    if (!is_next)
+        live_mark(l, "break", before + 1, e->first_id - 1);
 }
 
 bool

@@ -97,6 +97,15 @@ live_trades_forget(struct live *l, struct live_symbol *s)
 
 /* ---- Giving ----------------------------------------------------------------------------- */
 
+/* What was lost is marked where it is missing. */
+static void
+lost_mark(struct live *l, struct live_trades *t)
+{
+    if (t->lost_last != 0)
+        live_mark(l, "lost", t->lost_first, t->lost_last);
+    t->lost_first = t->lost_last = 0;
+}
+
 static void
 trade_give(struct live *l, struct live_symbol *s, const struct md_event *e, const char *text,
            size_t length)
@@ -110,6 +119,7 @@ trade_give(struct live *l, struct live_symbol *s, const struct md_event *e, cons
     if (t->known_raw <= t->last_raw)
         s->watch[LIVE_TRADES].behind_us = 0;
     live_give(l, s, e, text, length);
+    lost_mark(l, t);
 }
 
 static void
@@ -266,6 +276,7 @@ gap_tell(struct live *l, struct live_symbol *s, uint64_t last)
         t->ask_us = l->now_us + ASK_FIRST_US;
     l->counts.gaps++;
     live_give(l, s, &e, NULL, 0);
+    live_mark(l, "gap", e.first_id, e.last_id);
 }
 
 static void
@@ -278,6 +289,8 @@ healed_tell(struct live *l, struct live_symbol *s)
     t->failures = 0;
     l->counts.heals++;
     live_give(l, s, &e, NULL, 0);
+    live_mark(l, "heal", 0, e.last_id);
+    lost_mark(l, t);
 }
 
 /* Goes on without what is missing. */
@@ -289,7 +302,8 @@ hole_lose(struct live *l, struct live_symbol *s, uint64_t last)
     if (last != UINT64_MAX) {
         lost_keep(l, s, t->last_id + 1, last);
         count = last - t->last_id;
-        t->last_id = last;
+        t->lost_first = t->last_id + 1;
+        t->lost_last = t->last_id = last;
     }
     if (t->want_raw > t->last_raw)
         t->last_raw = t->want_raw;

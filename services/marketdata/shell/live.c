@@ -161,28 +161,15 @@ line_put(struct live_source *s, const char *head, const char *text, size_t lengt
 }
 
 static void
-mark_put(struct live_source *s, const struct md_event *e, const char *what)
-{
-    uint64_t first = e->first_id;
-    if (e->kind == MD_EVENT_HEALED && e->lost > 0)
-        first = e->last_id - e->lost + 1;
-    recorder_mark(s->env.net->recorder, s->market, e->at_us * 1000, what, e->symbol, first,
-                  e->last_id);
-}
-
-static void
 record(struct live_source *s, const struct live_given *g)
 {
     const struct md_event *e = &g->event;
     char head[CODE_BYTES + 64];
     if (s->env.net->recorder == NULL)
         return;
-    if (e->kind == MD_EVENT_GAP)
-        mark_put(s, e, "gap");
-    else if (e->kind == MD_EVENT_HEALED)
-        mark_put(s, e, e->lost > 0 ? "lost" : "heal");
-    else if (e->kind == MD_EVENT_AWAY)
-        mark_put(s, e, "away");
+    if (g->mark != NULL)
+        recorder_mark(s->env.net->recorder, s->market, e->at_us * 1000, g->mark, e->symbol,
+                      g->mark_first, g->mark_last);
     if (g->text == NULL)
         return;
     if (!g->is_snapshot) {
