@@ -215,7 +215,7 @@ async def serve(reader, writer):
 async def on_connection(reader, writer):
     try:
         await serve(reader, writer)
-    except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+    except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ssl.SSLError):
         pass
     finally:
         writer.close()
