@@ -184,7 +184,9 @@ on_cache_time(void *arg)
 {
     struct serve *s = arg;
     cache_clear(s);
-    for (uint32_t i = 0; i < s->md.count && cache_ready(s->cache); i++) {
+    /* Goes on where it had to stop, so that a slow Redis starves nobody. */
+    for (uint32_t n = 0; n < s->md.count && cache_ready(s->cache); n++) {
+        uint32_t i = s->cache_next++ % s->md.count;
         struct md_symbol *y = s->md.symbols[i];
         if (!y->ticker_is_changed || !md_has_price(y))
             continue;
@@ -359,8 +361,11 @@ sources_open(struct serve *s)
     char why[SOURCE_WHY_BYTES] = "";
     if (!record_open(&s->record, s->host->loop, s->config, &s->md))
         return ERR_FILE_UNREADABLE;
+    if (!net_open(&s->net, s->host->loop, s->config, s->record.recorder, s->specs, s->spec_count))
+        return ERR_CONFIG_BAD_VALUE;
     enum err e =
         feed_open(&(struct feed_options){.loop = s->host->loop,
+                                         .net = &s->net.source,
                                          .specs = s->specs,
                                          .spec_count = s->spec_count,
                                          .rules = rules,
@@ -492,6 +497,7 @@ serve_stop(void *state)
     timer_end(&s->drain_limit);
     timer_end(&s->begin_limit);
     feed_close(&s->feed);
+    net_close(&s->net);
     record_close(&s->record);
     cache_close(&s->cache);
     history_close(&s->history);
