@@ -52,6 +52,7 @@ struct serve {
     struct record record;    /* what live sources hear */
     struct net net;          /* how they hear it */
     struct cache *cache;     /* NULL when off */
+    uint32_t cache_next;     /* the symbol whose turn it is to be written there */
     struct history *history; /* NULL when off */
     struct kept *kept;       /* NULL when off */
     struct loop_timer *tick, *cache_tick, *drain_limit, *begin_limit;
