@@ -260,6 +260,23 @@ Test(history, weeks_and_months_are_folded_from_days)
     cr_assert_eq(got[0].candle.trades, 6);
 }
 
+static void
+on_no_answer(void *arg, const struct history_row *rows, uint32_t count)
+{
+    cr_assert(rows == NULL && count == 0);
+    (*(uint32_t *)arg)++;
+}
+
+Test(history, a_question_at_the_end_is_answered_with_nothing)
+{
+    uint32_t answers = 0;
+    cr_assert(history_read(history, code_of("BTCUSDT"), INTERVAL_4h, 0, INT64_MAX, 500, false,
+                           on_no_answer, &answers));
+    cr_assert(history_read_open(history, code_of("BTCUSDT"), 0, on_no_answer, &answers));
+    history_close(&history);
+    cr_assert_eq(answers, 2);
+}
+
 /* ---- Seconds ---------------------------------------------------------------------------- */
 
 static bool

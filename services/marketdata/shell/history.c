@@ -72,6 +72,7 @@ struct place {
 struct history {
     struct history_options o;
     struct pg *writer, *reader;
+    struct read_call *calls; /* questions under way */
     struct loop_timer *write_timer, *open_timer, *keep_timer;
     /* Closed candles: a ring. */
     struct history_row *queue;
@@ -402,6 +403,7 @@ history_close(struct history **history)
         return;
     pg_close(&h->writer);
     pg_close(&h->reader);
+    history_read_end(h);
     loop_timer_end(&h->write_timer);
     loop_timer_end(&h->open_timer);
     loop_timer_end(&h->keep_timer);
@@ -418,6 +420,12 @@ bool
 history_is_up(const struct history *h)
 {
     return pg_is_up(h->reader) && pg_is_up(h->writer);
+}
+
+struct read_call **
+history_calls(struct history *h)
+{
+    return &h->calls;
 }
 
 struct pg *

@@ -34,6 +34,7 @@ struct history_options {
 };
 
 struct history *history_open(const struct history_options *o);
+/* What was asked and is not answered is answered with NULL first. */
 void history_close(struct history **h);
 bool history_is_up(const struct history *h);
 

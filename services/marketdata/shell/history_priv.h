@@ -35,7 +35,11 @@ enum column {
 
 /* Prepares what is asked on this connection. */
 void history_read_prepare(struct pg *reader);
-/* The connection and the clock to read with. */
+/* Questions under way, answered with NULL: the connection is closed. */
+void history_read_end(struct history *h);
+/* The head of their list; the connection and the clock to read with. */
+struct read_call;
+struct read_call **history_calls(struct history *h);
 struct pg *history_reader(struct history *h);
 int64_t history_now_us(const struct history *h);
 

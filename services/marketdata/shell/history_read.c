@@ -35,6 +35,7 @@ static const Oid open_types[] = {PG_TEXT, PG_INT8};
 /* A question under way. `rows` are those that were stored, while what they lack is folded. */
 struct read_call {
     struct history *history;
+    struct read_call *next, **link; /* of those under way */
     code_t symbol;
     enum interval interval;
     int64_t from_us, to_us;
@@ -192,12 +193,46 @@ range_send(struct read_call *call, const char *statement, int count, struct span
            pg_send_prepared(reader, statement, count, values, NULL, NULL, true, answer, call);
 }
 
+static struct read_call *
+call_new(const struct read_call *as)
+{
+    struct read_call *call = malloc(sizeof(*call));
+    CHECK(call != NULL);
+    *call = *as;
+    call->link = history_calls(as->history);
+    call->next = *call->link;
+    *call->link = call;
+    if (call->next != NULL)
+        call->next->link = &call->next;
+    return call;
+}
+
+/* Without an answer. */
+static void
+call_free(struct read_call *call)
+{
+    *call->link = call->next;
+    if (call->next != NULL)
+        call->next->link = call->link;
+    free(call->rows);
+    free(call);
+}
+
+void
+history_read_end(struct history *h)
+{
+    while (*history_calls(h) != NULL) {
+        struct read_call *call = *history_calls(h);
+        call->answer(call->arg, NULL, 0);
+        call_free(call);
+    }
+}
+
 static void
 call_end(struct read_call *call, const struct history_row *rows, uint32_t count)
 {
     call->answer(call->arg, rows, count);
-    free(call->rows);
-    free(call);
+    call_free(call);
 }
 
 static void
@@ -276,20 +311,19 @@ bool
 history_read(struct history *h, code_t symbol, enum interval i, int64_t from_us, int64_t to_us,
              uint32_t limit, bool from_start, history_answer *answer, void *arg)
 {
-    struct read_call *call = malloc(sizeof(*call));
-    CHECK(call != NULL);
-    *call = (struct read_call){.history = h,
-                               .symbol = symbol,
-                               .interval = i,
-                               .from_us = from_us > 0 ? from_us : 0,
-                               .to_us = to_us < LAST_US ? to_us : LAST_US,
-                               .limit = limit < ROWS_MAX ? limit : ROWS_MAX,
-                               .from_start = from_start,
-                               .is_range = true,
-                               .answer = answer,
-                               .arg = arg};
+    struct read_call *call =
+        call_new(&(struct read_call){.history = h,
+                                     .symbol = symbol,
+                                     .interval = i,
+                                     .from_us = from_us > 0 ? from_us : 0,
+                                     .to_us = to_us < LAST_US ? to_us : LAST_US,
+                                     .limit = limit < ROWS_MAX ? limit : ROWS_MAX,
+                                     .from_start = from_start,
+                                     .is_range = true,
+                                     .answer = answer,
+                                     .arg = arg});
     if (!stored_send(call)) {
-        free(call);
+        call_free(call);
         return false;
     }
     pg_sync(history_reader(h), NULL, NULL);
@@ -303,9 +337,8 @@ history_read_open(struct history *h, code_t symbol, int64_t from_us, history_ans
     char from[24];
     snprintf(from, sizeof(from), "%" PRId64, from_us);
     const char *values[] = {symbol.text, from};
-    struct read_call *call = malloc(sizeof(*call));
-    CHECK(call != NULL);
-    *call = (struct read_call){.history = h, .answer = answer, .arg = arg};
+    struct read_call *call =
+        call_new(&(struct read_call){.history = h, .answer = answer, .arg = arg});
     if (!pg_is_up(history_reader(h)) || !pg_send_prepared(history_reader(h), "open", 2, values,
                                                           NULL, NULL, true, on_stored, call)) {
         free(call);
