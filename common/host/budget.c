@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/budget_priv.h"
 #include "host/log.h"
@@ -328,7 +329,7 @@ budget_open(const struct budget_options *o)
     CHECK(b != NULL && o->window_ms > 0 && o->queue_max > 0);
     b->loop = o->loop;
     b->redis = o->redis;
-    b->host = o->host;
+    b->host = strdup(o->host);
     b->limit = o->limit;
     b->alone_percent = o->alone_percent;
     b->window_us = o->window_ms * 1000;
@@ -337,7 +338,7 @@ budget_open(const struct budget_options *o)
         b->edge_us = EDGE_US_MAX;
     b->opened_us = loop_steady_us(o->loop);
     b->asks = calloc(o->queue_max, sizeof *b->asks);
-    CHECK(b->asks != NULL);
+    CHECK(b->asks != NULL && b->host != NULL);
     for (uint32_t i = 0; i < o->queue_max; i++) {
         b->asks[i].next = b->free;
         b->free = &b->asks[i];
@@ -365,5 +366,6 @@ budget_close(struct budget **budget)
             ask_answer(b, b->first[p], false, window_left_us(b));
     loop_timer_end(&b->tick);
     free(b->asks);
+    free(b->host);
     free(b);
 }

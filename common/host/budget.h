@@ -31,7 +31,7 @@ enum budget_priority { BUDGET_CANCEL, BUDGET_ORDER, BUDGET_SYNC, BUDGET_READ, BU
 struct budget_options {
     struct loop *loop;
     struct redis_link *redis; /* NULL = alone; borrowed */
-    const char *host;         /* names the limit in Redis: "api.binance.com"; kept as it is */
+    const char *host;         /* names the limit in Redis: "api.binance.com"; copied */
     uint32_t limit;           /* weight a window */
     int64_t window_ms;        /* aligned to the epoch */
     uint32_t alone_percent;   /* of the limit, while Redis is away */

@@ -38,7 +38,7 @@ struct take_call {
 struct budget {
     struct loop *loop;
     struct redis_link *redis;
-    const char *host;
+    char *host;
     uint32_t limit, alone_percent;
     int64_t window_us, edge_us;
     struct window windows[BUDGET_WINDOWS];

@@ -37,7 +37,7 @@ struct redis_link {
     struct loop *loop;
     char host[LOOKUP_HOST_BYTES]; /* or the path of a unix socket */
     int port;                     /* 0 = a unix socket */
-    const char *label;
+    char label[32];
     bool is_up, is_closing;
     redisAsyncContext *redis;
     struct lookup *lookup;
@@ -225,7 +225,7 @@ redis_link_open(const struct redis_link_options *o)
     struct redis_link *l = calloc(1, sizeof *l);
     CHECK(l != NULL);
     l->loop = o->loop;
-    l->label = o->label;
+    snprintf(l->label, sizeof l->label, "%s", o->label);
     l->on_up = o->on_up;
     l->arg = o->arg;
     l->backoff_ms = BACKOFF_MIN_MS;

@@ -23,7 +23,7 @@ struct redisReply;
 struct redis_link_options {
     struct loop *loop;
     const char *address;    /* HOST:PORT or unix:PATH; copied */
-    const char *label;      /* of its log lines and metrics: "cache"; kept as it is */
+    const char *label;      /* of its log lines and metrics: "cache"; copied */
     uint32_t in_flight_max; /* commands without a reply; 0 = 4096 */
     void *arg;
     void (*on_up)(void *arg); /* after each connect; NULL = not wanted */
