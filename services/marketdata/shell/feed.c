@@ -11,7 +11,6 @@
 
 #define TURN_BUDGET_US 2000
 #define CLOCK_EVERY    16 /* events between two looks at the clock */
-#define ALIVE_EVERY_US 1000000
 
 static void
 on_ready(void *arg)
@@ -281,25 +280,6 @@ source_step(struct feed_source *s, int64_t now_us, int64_t *next_us)
     return true;
 }
 
-/* A market that was paused is still there: its last prices hold until it goes on. */
-static void
-pause_pass(struct feed_source *s, int64_t now_us, int64_t *next_us)
-{
-    if (!s->is_paused || s->state != FEED_RUNNING)
-        return;
-    if (now_us >= s->alive_us + ALIVE_EVERY_US) {
-        s->alive_us = now_us;
-        for (uint32_t i = 0; i < s->known_count; i++) {
-            struct md_event alive = {
-                .kind = MD_EVENT_ALIVE, .symbol = s->known[i].symbol, .at_us = now_us};
-            if (s->known[i].has_begun)
-                feed_hand_on(s, &alive);
-        }
-    }
-    if (s->alive_us + ALIVE_EVERY_US < *next_us)
-        *next_us = s->alive_us + ALIVE_EVERY_US;
-}
-
 /* All that is due of one source, within the budget; false when the budget is spent. */
 static bool
 source_turn(struct feed_source *s, int64_t now_us, int64_t *next_us, int64_t until_us)
@@ -308,7 +288,6 @@ source_turn(struct feed_source *s, int64_t now_us, int64_t *next_us, int64_t unt
         if (n % CLOCK_EVERY == 0 && loop_measure_us() >= until_us)
             return false;
     }
-    pause_pass(s, now_us, next_us);
     return true;
 }
 

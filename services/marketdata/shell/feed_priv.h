@@ -47,7 +47,6 @@ struct feed_source {
     uint64_t given;
     int64_t begin_us, end_us; /* recorded times, once a round has come to its end */
     int64_t last_time_us;     /* latest time handed on */
-    int64_t alive_us;         /* while paused: when its symbols were last said to be there */
     int64_t lag_us;           /* how late the last event was */
     struct metric *events[MD_EVENT_KINDS], *skipped, *ignored, *lag;
 };

@@ -19,13 +19,13 @@ struct symbol {
     code_t name;
     struct sync *sync; /* NULL until it has a book or a diff */
     void *memory;
-    bool has_quote;
-    struct md_event quote;
+    bool has_quote, has_trade;
+    struct md_event quote, trade; /* the last of each */
 };
 
 struct past {
     struct symbol *symbols;
-    uint32_t count, told;
+    uint32_t count, told; /* told: two steps a symbol */
     struct map by_name;
     void *map_memory;
 };
@@ -86,7 +86,8 @@ sync_make(struct symbol *y)
 void
 past_apply(struct past *p, const struct md_event *e)
 {
-    if (e->kind != MD_EVENT_BOOK && e->kind != MD_EVENT_DIFF && e->kind != MD_EVENT_QUOTE)
+    if (e->kind != MD_EVENT_BOOK && e->kind != MD_EVENT_DIFF && e->kind != MD_EVENT_QUOTE &&
+        e->kind != MD_EVENT_TRADE)
         return;
     struct symbol *y = symbol_of(p, e->symbol);
     if (y == NULL)
@@ -96,32 +97,48 @@ past_apply(struct past *p, const struct md_event *e)
         y->quote = *e;
         return;
     }
+    if (e->kind == MD_EVENT_TRADE) {
+        y->has_trade = true;
+        y->trade = *e;
+        return;
+    }
     if (y->sync == NULL)
         sync_make(y);
     /* What cannot be believed changes nothing, and a gap is healed by the next book. */
     (void)sync_apply(y->sync, e);
 }
 
+/* The book, or the quote where there is no true book. */
+static bool
+touch_tell(const struct symbol *y, struct md_event *out)
+{
+    if (y->sync == NULL || y->sync->state != SYNC_TRUE) {
+        *out = y->quote;
+        return y->has_quote;
+    }
+    const struct book *b = &y->sync->book;
+    *out = (struct md_event){.kind = MD_EVENT_BOOK,
+                             .symbol = y->name,
+                             .last_id = y->sync->last_id,
+                             .bids = b->bids.levels,
+                             .bid_count = b->bids.count,
+                             .asks = b->asks.levels,
+                             .ask_count = b->asks.count};
+    return true;
+}
+
 bool
 past_next(struct past *p, int64_t at_us, struct md_event *out)
 {
-    while (p->told < p->count) {
-        const struct symbol *y = &p->symbols[p->told++];
-        bool has_book = y->sync != NULL && y->sync->state == SYNC_TRUE;
-        if (!has_book && !y->has_quote)
-            continue;
-        *out = has_book ? (struct md_event){.kind = MD_EVENT_BOOK, .symbol = y->name} : y->quote;
+    while (p->told < 2 * p->count) {
+        const struct symbol *y = &p->symbols[p->told / 2];
+        bool is_there = p->told % 2 == 0 ? touch_tell(y, out) : y->has_trade;
+        if (p->told++ % 2 == 1)
+            *out = y->trade;
         out->at_us = at_us;
         out->time_us = 0; /* it is so now, whenever it became so */
-        if (has_book) {
-            const struct book *b = &y->sync->book;
-            out->last_id = y->sync->last_id;
-            out->bids = b->bids.levels;
-            out->bid_count = b->bids.count;
-            out->asks = b->asks.levels;
-            out->ask_count = b->asks.count;
-        }
-        return true;
+        if (is_there)
+            return true;
     }
     return false;
 }

@@ -15,10 +15,11 @@ struct past;
 
 struct past *past_new(void);
 void past_free(struct past **p);
-/* Takes books, diffs and quotes; the rest says nothing of how things stood. */
+/* Takes books, diffs, quotes and trades; the rest says nothing of how things stood. */
 void past_apply(struct past *p, const struct md_event *e);
-/* The next symbol as it stood: its book, or its quote where it has no true book, as received at
- * `at_us`. The lists are lent until past_free(). False when all were told. */
+/* The next thing of how symbols stood, as received at `at_us`: of each its book, or its quote where
+ * it has no true book, and its last trade, which is its price. The lists are lent until
+ * past_free(). False when all was told. */
 bool past_next(struct past *p, int64_t at_us, struct md_event *out);
 
 #endif

@@ -26,6 +26,7 @@
 #define LEVELS_MAX   5000u
 #define LOG_EVERY_US 10000000
 #define FOLLOW_MS    5
+#define LOOK_BACK_US 10000000 /* what traded so long before a seek has its last price at once */
 
 enum format { FORMAT_UNKNOWN, FORMAT_RAW, FORMAT_CSV, FORMAT_NEITHER };
 
@@ -359,7 +360,7 @@ playback_seek(void *self, int64_t to_us, char why[SOURCE_WHY_BYTES])
     p->seek_us = to_us;
     p->row_at = p->row_count = 0;
     p->has_held = p->has_ended = false;
-    reader_seek(p->reader, to_us);
+    reader_seek(p->reader, to_us - LOOK_BACK_US);
     return OK;
 }
 
