@@ -43,7 +43,7 @@ segments(void)
     char pattern[80];
     snprintf(pattern, sizeof(pattern), "%s/*", folder);
     if (glob(pattern, 0, NULL, &found) != 0)
-        found.gl_pathc = 0;
+        found = (glob_t){0};
     return found;
 }
 
@@ -53,6 +53,7 @@ end(void)
     glob_t found = segments();
     for (size_t i = 0; i < found.gl_pathc; i++)
         unlink(found.gl_pathv[i]);
+    globfree(&found);
     cr_assert_eq(rmdir(folder), 0);
 }
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/log.h"
 #include "marketdata/shell/feed_priv.h"
 
 /* ---- Views ------------------------------------------------------------------------------ */
@@ -96,19 +95,6 @@ play(struct feed_source *s, int64_t now_us, char *why)
     return e;
 }
 
-static void
-say(const struct feed_source *s, uint32_t source, const struct md_playback_set *set)
-{
-    char speed[DECIMAL_BYTES];
-    decimal_write_short(s->speed.v, speed);
-    log_line(LOG_INFO, "playback_set", "source=%u action=%s at_us=%lld speed=%s loop=%d", source,
-             msg_enum_name(MSG_ENUM_playback_action, set->action),
-             (long long)(set->action == PLAYBACK_ACTION_SEEK
-                             ? set->to_us
-                             : feed_position_us(s, loop_now_us(s->feed->o.loop))),
-             s->speed.v == 0 ? "max" : speed, s->loops);
-}
-
 enum err
 feed_steer(struct feed *f, const struct md_playback_set *set, char why[SOURCE_WHY_BYTES])
 {
@@ -145,7 +131,6 @@ feed_steer(struct feed *f, const struct md_playback_set *set, char why[SOURCE_WH
     }
     if (e != OK)
         return e;
-    say(s, set->source, set);
     loop_soon(f->o.loop);
     return OK;
 }
