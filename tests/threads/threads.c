@@ -1,6 +1,6 @@
 /*
  * threads.c - what crosses threads, run hard: loop_wake, the password hashes off the loop, memory
- * made ahead, and anchors.
+ * made ahead, anchors, and recordings read ahead.
  *
  * A program of its own, without Criterion (which does not run under ThreadSanitizer), so that
  * tests/threads/run.sh can build it with -fsanitize=thread. The other builds run it as it is.
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "anchors.h"
 #include "base/check.h"
 #include "gateway/shell/hash_pool.h"
@@ -153,6 +154,7 @@ main(void)
     hashes_agree(loop);
     made_memory_keeps_what_is_written();
     anchors_are_signed(loop);
+    what_is_read_ahead_is_the_same(loop);
     loop_timer_end(&limit);
     loop_destroy(&loop);
     printf("threads: %u wakes, %u hashes: as they should be\n", SENDERS * SENT, JOBS);

@@ -76,7 +76,7 @@ source_init(struct feed_source *s, struct feed *f, const struct spec *spec)
 {
     s->feed = f;
     s->spec = *spec;
-    s->ops = source_of(spec->kind);
+    s->ops = source_for(spec);
     s->speed = spec->speed;
     s->loops = spec->loop;
     s->known = calloc(FEED_SYMBOLS_MAX, sizeof(*s->known));

@@ -158,11 +158,11 @@ feed_symbol_add(struct feed *f, uint32_t source, code_t symbol, char why[SOURCE_
     if (known == NULL)
         return refuse(ERR_SYMBOLS_FULL, why, "the source has no room for another symbol");
     enum err e = OK;
-    if (s->ops->symbol_add != NULL)
-        e = s->ops->symbol_add(s->self, symbol, why);
-    else if (s->spec.kind == SPEC_PLAYBACK)
+    if (s->spec.kind == SPEC_PLAYBACK)
         e = playback_takes(s, symbol, why);
-    else if (!spec_takes(&s->spec, symbol))
+    if (e == OK && s->self != NULL && s->ops->symbol_add != NULL)
+        e = s->ops->symbol_add(s->self, symbol, why);
+    else if (e == OK && !spec_takes(&s->spec, symbol))
         e = refuse(ERR_SOURCE_FIXED, why, "the source gives the symbols it was made with");
     if (e == OK && known->is_removed)
         known->is_removed = known->has_begun = false;

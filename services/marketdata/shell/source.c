@@ -10,6 +10,7 @@
 
 #include "market/rules.h"
 #include "marketdata/core/synth.h"
+#include "marketdata/shell/ahead.h"
 
 struct synthetic {
     struct synth synth;
@@ -84,4 +85,10 @@ source_of(enum spec_kind kind)
         return &source_binance;
     }
     return NULL;
+}
+
+const struct source_ops *
+source_for(const struct spec *spec)
+{
+    return spec->kind == SPEC_PLAYBACK && !spec->follow ? &source_ahead : source_of(spec->kind);
 }

@@ -88,5 +88,7 @@ extern const struct source_ops source_synthetic;
 extern const struct source_ops source_binance;
 
 const struct source_ops *source_of(enum spec_kind kind);
+/* The same on a loop: files are read ahead of it (ahead.h), unless they are still being written. */
+const struct source_ops *source_for(const struct spec *spec);
 
 #endif
