@@ -9,6 +9,8 @@ scrip_unit_test(ctl_twin_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_twin_test.c ${c
   LIBS scripctl_parts matcher_core)
 scrip_unit_test(ctl_backtest_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_backtest_test.c
   LIBS scripctl_parts)
+scrip_unit_test(ctl_chain_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_chain_test.c
+  LIBS scripctl_parts)
 scrip_unit_test(ctl_command_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_command_test.c
   LIBS scripctl_parts)
 scrip_unit_test(ctl_out_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_out_test.c
