@@ -1,5 +1,5 @@
 # The live source's tests.
-foreach(noun live_sim)
+foreach(noun live_sim live_rules)
   if(noun STREQUAL live_sim)
     set(more ${CMAKE_SOURCE_DIR}/tests/unit/md_live_model.c
       ${CMAKE_SOURCE_DIR}/tests/unit/md_live_model_net.c)

@@ -210,8 +210,8 @@ class Judge:
     def recording(self):
         """The trades that were recorded against those that were: a dict of counts by symbol."""
         zstd, seen = Zstd(), {symbol: {} for symbol in self.heard.symbols}
-        counts = {symbol: {"expected": 0, "recorded": 0, "missing": 0, "doubled": 0, "backfilled": 0,
-                           "late": 0, "wrong": 0} for symbol in self.heard.symbols}
+        words = ("expected", "recorded", "missing", "doubled", "backfilled", "late", "wrong")
+        counts = {symbol: dict.fromkeys(words, 0) for symbol in self.heard.symbols}
         for path in sorted(glob.glob(os.path.join(self.heard.folder, "*.zst"))):
             market = os.path.basename(path).split("-")[0]
             for line in zstd.lines(path):

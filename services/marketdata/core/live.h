@@ -138,6 +138,7 @@ struct live_trades {
     bool has_gap;                   /* told, and not yet healed */
     uint64_t gap_to;                /* last id of the hole that was told */
     int64_t gap_us;                 /* when */
+    int64_t ahead_us;               /* since when one of two connections is ahead; 0 = it is not */
     bool gives_up;                  /* the core is to go on without what is missing */
     uint64_t lost;                  /* in this gap */
     uint64_t lost_first, lost_last; /* to be marked before what follows; 0 = nothing */

@@ -26,16 +26,14 @@ sync_ids(const struct live *l, struct live_book *b, const struct md_event *e)
                             .last_id = e->last_id,
                             .has_previous_id = e->has_previous_id,
                             .previous_id = e->previous_id};
-    uint32_t levels = e->bid_count + e->ask_count, kept = b->sync.kept_count;
+    uint32_t levels = e->bid_count + e->ask_count;
     if (e->kind == MD_EVENT_DIFF && b->kept_levels + levels > l->o.kept_levels_max)
         b->sync.kept_count = 0;
     enum sync_step step = sync_apply(&b->sync, &bare);
     if (b->sync.kept_count == 0)
         b->kept_levels = 0;
-    else if (b->sync.kept_count == 1 && kept != 0)
-        b->kept_levels = levels;
-    else if (b->sync.kept_count != kept)
-        b->kept_levels += levels;
+    else if (e->kind == MD_EVENT_DIFF && step != SYNC_INVALID)
+        b->kept_levels = (b->sync.kept_count == 1 ? 0 : b->kept_levels) + levels;
     return step;
 }
 

@@ -9,7 +9,8 @@
 #include "marketdata/core/live_text.h"
 
 #define BEHIND_US     (2 * LIVE_SECOND_US) /* a kline may be ahead of the trades so long */
-#define ASK_FIRST_US  INT64_C(100000)      /* what comes out of order needs no request */
+#define AHEAD_US      INT64_C(300000)
+#define ASK_FIRST_US  INT64_C(100000) /* what comes out of order needs no request */
 #define ASK_LEAST_US  INT64_C(250000)
 #define ASK_MOST_US   (5 * LIVE_SECOND_US)
 #define LOST_LEAST_US (5 * LIVE_SECOND_US)
@@ -269,6 +270,7 @@ gap_tell(struct live *l, struct live_symbol *s, uint64_t last)
     struct md_event e = {.kind = MD_EVENT_GAP,
                          .first_id = t->last_id + 1,
                          .last_id = last == UINT64_MAX ? t->last_id + 1 : last};
+    t->ahead_us = 0;
     t->has_gap = true;
     t->gap_to = last;
     t->gap_us = l->now_us;
@@ -312,6 +314,18 @@ hole_lose(struct live *l, struct live_symbol *s, uint64_t last)
     l->counts.lost += count;
 }
 
+/* Of two connections, one is ahead of the other: what is missing is most often on its way. */
+static bool
+is_only_ahead(struct live *l, struct live_symbol *s)
+{
+    struct live_trades *t = &s->trades;
+    if (t->gives_up || !live_carries(l, s, 0, LIVE_TRADES) || !live_carries(l, s, 1, LIVE_TRADES))
+        return false;
+    if (t->ahead_us == 0)
+        t->ahead_us = l->now_us;
+    return l->now_us - t->ahead_us < AHEAD_US;
+}
+
 bool
 live_trades_next(struct live *l, struct live_symbol *s)
 {
@@ -320,6 +334,8 @@ live_trades_next(struct live *l, struct live_symbol *s)
     held_skip(l, t);
     if (hole_find(l, t, &last)) {
         if (!t->has_gap || t->last_id >= t->gap_to) {
+            if (is_only_ahead(l, s))
+                return false;
             gap_tell(l, s, last);
             return true;
         }
@@ -327,6 +343,7 @@ live_trades_next(struct live *l, struct live_symbol *s)
             return false;
         hole_lose(l, s, last);
     }
+    t->ahead_us = 0;
     if (t->head != LIVE_NONE) {
         held_give(l, s);
         return true;
@@ -410,6 +427,8 @@ live_trades_tick(struct live *l, struct live_symbol *s)
 {
     struct live_trades *t = &s->trades;
     behind_tick(l, s);
+    if (t->ahead_us != 0)
+        live_dirty(l, s, LIVE_TELL_TRADES);
     if (t->has_gap && !t->gives_up && l->now_us - t->gap_us >= l->o.heal_us) {
         t->gives_up = true;
         live_dirty(l, s, LIVE_TELL_TRADES);
