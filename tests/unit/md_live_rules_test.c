@@ -138,7 +138,7 @@ trades_answer(struct teller *t, uint64_t first, uint64_t last)
                  "%s{\"id\":%" PRIu64 ",\"price\":\"100\",\"qty\":\"1\",\"time\":1700000000000,"
                  "\"isBuyerMaker\":true}",
                  id > first ? "," : "", id);
-    strcat(body, "]");
+    snprintf(body + strlen(body), sizeof(body) - strlen(body), "]");
     answer(t, body);
 }
 

@@ -6,7 +6,7 @@
 
 demo_usage() {
     cat <<'TXT'
-usage: ./scrip demo [--market synthetic|FILE...] [--no-build]
+usage: ./scrip demo [--market synthetic|binance|FILE...] [--no-build]
 
 ./scrip up with the chosen market, then tools/demo.py: signs up, sets the balance, follows the
 stream, places market and limit orders, shows fills with their evidence, cancels one, and proves

@@ -37,12 +37,13 @@ market_path() {
 }
 
 # The sources of market data, in the form of services/marketdata/core/spec.h: synthetic without
-# arguments, otherwise these files one after the other.
+# arguments, the live market for `binance`, otherwise these files one after the other.
 market_sources() {
-    if [ $# -eq 0 ]; then
-        printf 'synthetic:seed=7:symbols=BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT'
-        return
-    fi
+    local usual=BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT
+    case ${1:-} in
+    '') printf 'synthetic:seed=7:symbols=%s' "$usual" && return ;;
+    binance) printf 'binance:spot:symbols=%s' "$usual" && return ;;
+    esac
     local file files=() symbol=''
     for file in "$@"; do
         files+=("$(market_path "$file")")

@@ -8,7 +8,7 @@
 
 up_usage() {
     cat <<'TXT'
-usage: ./scrip up [--market synthetic|FILE...] [--no-build]
+usage: ./scrip up [--market synthetic|binance|FILE...] [--no-build]
 
 Installs the Debian packages that are missing, builds, starts a private PostgreSQL and Redis,
 migrates the database, starts the five services and prints the URL. What already runs is left
@@ -16,6 +16,7 @@ alone unless its program or its settings have changed: then it is replaced, one 
 other, while requests go on.
 
   --market synthetic   a seeded market of several symbols (the default)
+  --market binance     the same symbols live from Binance's public streams; needs the internet
   --market FILE...     a recording of Binance's streams (.txt, .gz, .xz) or CSV files of its public
                        data that name their symbol, played in a loop with the clock shifted to
                        now; stays chosen until --market names another
@@ -42,17 +43,21 @@ up_options() {
         --help | -h) up_usage && exit 0 ;;
         --no-build) build=no ;;
         --market)
-            [ $# -ge 2 ] || die "--market needs 'synthetic' or a file"
+            [ $# -ge 2 ] || die "--market needs 'synthetic', 'binance' or a file"
             market=$2
             shift
-            while [ "$market" != synthetic ] && [ $# -ge 1 ] && [ "${1#--}" = "$1" ]; do
-                [ "$1" != binance ] || [ -e binance ] ||
-                    die "--market binance: live data is not available yet; give a recording"
-                [ -r "$1" ] || die "--market: there is no file '$1'"
-                files+=("$(realpath "$1")")
-                shift
-            done
-            [ "$market" = synthetic ] || continue
+            case $market in
+            synthetic) ;;
+            binance) files=(binance) ;;
+            *)
+                while [ $# -ge 1 ] && [ "${1#--}" = "$1" ]; do
+                    [ -r "$1" ] || die "--market: there is no file '$1'"
+                    files+=("$(realpath "$1")")
+                    shift
+                done
+                continue
+                ;;
+            esac
             ;;
         *) die "up does not know '$1'; see ./scrip up --help" ;;
         esac

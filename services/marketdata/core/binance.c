@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "marketdata/core/candle.h"
 #include "marketdata/core/scan.h"
 
 /* Values of one message by name. */
@@ -347,15 +348,7 @@ kline_read(const struct values *v, struct md_event *out)
     c->is_closed = slice_is(k.letter['x'], "true");
     out->kline_last_trade = trade_id_or_none(k.letter['L']);
     out->kind = MD_EVENT_KLINE;
-    return binance_candle_valid(c);
-}
-
-bool
-binance_candle_valid(const struct candle *c)
-{
-    return c->open.v > 0 && c->low.v > 0 && c->low.v <= c->open.v && c->low.v <= c->close.v &&
-           c->high.v >= c->open.v && c->high.v >= c->close.v && c->volume.v >= 0 &&
-           c->quote_volume.v >= 0 && c->taker_buy_volume.v >= 0 && c->taker_buy_quote_volume.v >= 0;
+    return candle_is_valid(c);
 }
 
 static bool

@@ -40,8 +40,6 @@ struct binance_control {
 
 /* For messages that binance_json() found to be none of the market; false when malformed. */
 bool binance_control_read(const char *json, size_t length, struct binance_control *out);
-/* Whether prices are in order and nothing is negative. */
-bool binance_candle_valid(const struct candle *c);
 /* Microseconds from an exchange's ms, us or ns, told apart by size; 0 for what is neither. */
 int64_t binance_time_us(uint64_t value);
 

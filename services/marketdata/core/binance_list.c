@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "marketdata/core/binance.h"
+#include "marketdata/core/candle.h"
 
 #define KLINE_VALUES 11 /* the twelfth says nothing */
 
@@ -124,7 +125,7 @@ kline_item(struct scan *s, struct md_event *out)
         !slice_decimal(v[10], &c->taker_buy_quote_volume.v))
         return false;
     out->kind = MD_EVENT_KLINE;
-    return out->time_us >= c->open_time_us && binance_candle_valid(c);
+    return out->time_us >= c->open_time_us && candle_is_valid(c);
 }
 
 static bool

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "marketdata/core/binance.h"
+#include "marketdata/core/candle.h"
 #include "marketdata/core/scan.h"
 
 #define DAY_US    INT64_C(86400000000)
@@ -346,7 +347,7 @@ candle_row(const struct csv_layout *l, const struct row *r, struct candle *out, 
         !slice_decimal(field(l, r, CSV_HIGH), &out->high.v) ||
         !slice_decimal(field(l, r, CSV_LOW), &out->low.v) ||
         !slice_decimal(field(l, r, CSV_CLOSE), &out->close.v) || !sums_read(l, r, out) ||
-        !binance_candle_valid(out))
+        !candle_is_valid(out))
         return ERR_LINE_INVALID;
     if (l->column[CSV_CLOSE_TIME] >= 0) {
         if (!time_read(field(l, r, CSV_CLOSE_TIME), end_us) || *end_us <= out->open_time_us)
