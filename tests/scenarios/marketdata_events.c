@@ -146,6 +146,7 @@ source(const char *line, struct level *levels_to, struct md_event *e, struct sce
     e->first_id = (uint64_t)scenario_number(line, "first", 0);
     e->last_id = (uint64_t)scenario_number(line, "last", 0);
     e->lost = (uint64_t)scenario_number(line, "lost", 0);
+    e->until_alive = scenario_value(line, "until") != NULL;
     e->time_us = scenario_number(line, "time", 0);
 }
 

@@ -376,8 +376,12 @@ Test(md_live_rules, a_lost_connection_is_told_at_once_and_its_return_too)
     wait_us(t, SECOND);
     expect(t, "connect0 ");
     live_opened(&t->live, 0);
+    trade(t, 0, 6);
     wait_us(t, SECOND / 10);
-    cr_expect(strstr(t->said, "alive ") != NULL, "%s", t->said);
+    cr_expect(strstr(t->said, "alive ") == NULL, "the book may have moved: %s", t->said);
+    quote_and_diff(t, 0, 0, 10, 12);
+    wait_us(t, SECOND / 10);
+    cr_expect(strstr(t->said, "diff ") != NULL && strstr(t->said, "alive ") != NULL, "%s", t->said);
     end(t);
 }
 

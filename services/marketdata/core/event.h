@@ -67,6 +67,8 @@ struct md_event {
     enum interval interval;
     struct md_forced_order liquidation;
     uint64_t lost;
+    bool until_alive; /* AWAY: only a part of it is heard; what comes meanwhile does not end that,
+                         ALIVE does */
     uint64_t first_id, last_id; /* update ids: U and u, or lastUpdateId */
     bool has_previous_id;       /* futures: diffs are chained by pu */
     uint64_t previous_id;

@@ -311,6 +311,22 @@ alive_tick(struct live *l, struct live_symbol *s)
     }
 }
 
+/* All streams are there again, and a diff told whether the book still is true; where little happens
+ * that is not waited for. */
+static bool
+is_back(const struct live *l, struct live_symbol *s)
+{
+    if (!live_carried(l, s)) {
+        s->missed_us = l->now_us;
+        return false;
+    }
+    for (uint32_t slot = 0; slot < LIVE_SLOTS; slot++) {
+        if (live_carries(l, s, slot, LIVE_DEPTH) && (s->heard[slot] & 1u << LIVE_DEPTH) != 0)
+            return true;
+    }
+    return l->now_us - s->missed_us >= LIVE_SECOND_US;
+}
+
 void
 live_tick(struct live *l)
 {
@@ -330,7 +346,7 @@ live_tick(struct live *l)
             continue;
         live_trades_tick(l, s);
         live_streams_tick(l, s);
-        if (s->is_away && live_carried(l, s))
+        if (s->is_away && is_back(l, s))
             live_dirty(l, s, LIVE_TELL_ALIVE);
         alive_tick(l, s);
     }
@@ -381,7 +397,7 @@ live_mark(struct live *l, const char *mark, uint64_t first, uint64_t last)
 static void
 symbol_next(struct live *l, struct live_symbol *s)
 {
-    struct md_event e = {.kind = MD_EVENT_AWAY};
+    struct md_event e = {.kind = MD_EVENT_AWAY, .until_alive = true};
     if (s->pending & LIVE_TELL_AWAY) {
         s->pending &= ~(unsigned)LIVE_TELL_AWAY;
         s->is_away = true;
@@ -390,7 +406,7 @@ symbol_next(struct live *l, struct live_symbol *s)
     } else if (s->pending & LIVE_TELL_ALIVE) {
         s->pending &= ~(unsigned)LIVE_TELL_ALIVE;
         s->is_away = false;
-        e.kind = MD_EVENT_ALIVE;
+        e = (struct md_event){.kind = MD_EVENT_ALIVE};
         live_give(l, s, &e, NULL, 0);
     } else if (!live_trades_next(l, s)) {
         s->pending &= ~(unsigned)LIVE_TELL_TRADES;

@@ -174,6 +174,7 @@ struct live_symbol {
     char wire[CODE_BYTES], lower[CODE_BYTES]; /* the exchange's */
     bool is_used, is_leaving, has_rules;
     bool is_away, has_given;
+    int64_t missed_us;   /* away: a stream was missing then */
     uint32_t generation; /* of this place: an answer to an earlier symbol is not for this one */
     uint32_t line[LIVE_GROUPS_MAX];
     uint8_t sub[LIVE_SLOTS][LIVE_KINDS]; /* enum live_sub */

@@ -343,7 +343,7 @@ begin_apply(const struct md *m, struct md_symbol *s, const struct md_event *e, i
 {
     s->has_ended = false;
     s->has_gap = false;
-    s->is_away = s->misses_trades = false;
+    s->is_away = s->until_alive = s->misses_trades = false;
     s->waiting_us = 0;
     s->takes_aggregates = s->takes_trades = false;
     sync_reset(&s->sync);
@@ -396,8 +396,11 @@ event_apply(struct md *m, struct md_symbol *s, const struct md_event *e, int64_t
         return OK;
     case MD_EVENT_AWAY:
         s->is_away = true;
+        s->until_alive = e->until_alive;
         return OK;
     case MD_EVENT_ALIVE:
+        s->until_alive = false;
+        break;
     case MD_EVENT_NONE:
     case MD_EVENT_KINDS:
         break;
@@ -414,7 +417,7 @@ after(struct md_symbol *s, const struct md_event *e, int64_t now_us)
         s->live_us = interval_open(INTERVAL_1m, e->time_us);
     if (e->kind == MD_EVENT_BEGIN || e->kind == MD_EVENT_END || e->kind == MD_EVENT_AWAY)
         return;
-    s->is_away = false;
+    s->is_away = s->is_away && s->until_alive;
     if (e->kind == MD_EVENT_ALIVE)
         s->heard_us = now_us;
     else

@@ -98,6 +98,7 @@ struct md_symbol {
     enum stream_state state;
     bool has_ended;
     bool is_away;       /* the source hears nothing of it */
+    bool until_alive;   /* or only a part: away until it says ALIVE */
     bool misses_trades; /* the source asks for some, and keeps the later ones back */
     bool takes_aggregates, takes_trades; /* which kind of trade the source turned out to have */
     bool has_gap;                        /* the book was true once and is not now */
