@@ -41,9 +41,9 @@ def replay(judge, faults):
     return time.monotonic() - begin
 
 
-def story(folder):
+def story():
     """A recorded market with faults is heard whole"""
-    files = [os.path.join(folder, "l2_raw", name) for name in (
+    files = [os.path.join(os.environ["SCRIP_DATA"], "l2_raw", name) for name in (
         "spot_btcusdt_20240808.txt.xz", "spot_btcusdt_20240809.txt.xz",
         "usdm_btcusdt_20240808.txt.xz")]
     exchange = StandIn(recording=files, speed=SPEED, begin="quiet")
@@ -77,4 +77,4 @@ if __name__ == "__main__":
     if not os.environ.get("SCRIP_DATA"):
         print("SKIPPED: live_recording_test needs SCRIP_DATA, the folder of recordings")
         sys.exit(77)
-    tell(lambda: story(os.environ["SCRIP_DATA"]))
+    tell(story)
