@@ -16,6 +16,7 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import lzma
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ sys.path[:0] = [os.path.join(ROOT, "tests", "e2e"), os.path.join(ROOT, "tools"),
                 os.path.join(ROOT, "tests", "exchange")]
 import recording  # noqa: E402
 from stack import Stack, wait_for  # noqa: E402
+from standin import StandIn  # noqa: E402
 
 SECONDS = int(os.environ.get("SCRIP_BENCH_SECONDS", "4"))
 RECORDED = ("l2_raw/spot_btcusdt_20240808.txt.xz", "l2_raw/spot_btcusdt_20240809.txt.xz")
@@ -266,8 +268,62 @@ def crowd():
                bare_most["per_second"]))
 
 
+# ---- Five hundred symbols -----------------------------------------------------------------------
+
+SYMBOLS = int(os.environ.get("SCRIP_BENCH_SYMBOLS", "500"))
+SETTLED_S = 120
+
+
+def books_heard(service):
+    text = subprocess.check_output(
+        ["curl", "-s", "http://127.0.0.1:%d/metrics" % (service.base + 2)], text=True)
+    found = re.findall(r'^scrip_marketdata_events_total\{.*kind="book"\} (\S+)$', text, re.M)
+    return sum(float(value) for value in found)
+
+
+def symbols_once(service):
+    """What a follower hears in some seconds, and what of the processor that took."""
+    with follow(service.publish, 2 * SECONDS) as follower:
+        before, begun = cpu_s(service.process.pid), time.monotonic()
+        row = figures_of(follower)
+        spent, took = cpu_s(service.process.pid) - before, time.monotonic() - begun
+    return {"ticks_per_second": row["messages"] / took, "processor": spent / took,
+            "lag_p50_ms": row["lag_p50_ms"], "lag_p99_ms": row["lag_p99_ms"],
+            "lag_p999_ms": row["lag_p999_ms"], "missed": row["missed"], "stale": row["stale"],
+            "symbols": row["symbols"]}
+
+
+def is_settled(service):
+    """Every symbol has its book."""
+    ready = subprocess.run(["curl", "-sf", "http://127.0.0.1:%d/readyz" % (service.base + 2)],
+                           capture_output=True, check=False)
+    return ready.returncode == 0 and books_heard(service) >= SYMBOLS
+
+
+def symbols():
+    last = str(os.cpu_count() - 1)
+    with tempfile.TemporaryDirectory(prefix="scrip-bench-") as folder, \
+            StandIn(flood=7, flood_spot=SYMBOLS, spot_weight=10000000) as exchange:
+        names = [s["symbol"] for s in exchange.symbols()]
+        settings = ("redis =\nsources = binance:spot:symbols=%s\nsymbols_max = 4000\n"
+                    "spot_stream_url = %s\nspot_rest_url = %s\nspot_weight = 1000000\n"
+                    "weight_alone_percent = 100\n" % (
+                        ",".join(names), exchange.spot_stream_url, exchange.spot_rest_url))
+        with Service(folder, settings, processor=last) as service:
+            wait_for(lambda: is_settled(service), "every book is true", SETTLED_S)
+            rows = [symbols_once(service) for _ in range(RUNS)]
+    row = medians(rows)
+    if row["missed"]:
+        say("  a follower missed %d ticks" % row["missed"])
+    settle("marketdata-symbols", 1 / row["processor"], 1.0, "of one processor, spare", row,
+           "%d symbols, %.0f ticks a second on one processor: %.0f %% of it; a tick is at a "
+           "follower %.1f ms after its exchange time (p50), %.1f (p99), %.1f (p99.9)" % (
+               row["symbols"], row["ticks_per_second"], row["processor"] * 100, row["lag_p50_ms"],
+               row["lag_p99_ms"], row["lag_p999_ms"]))
+
+
 def main(*words):
-    parts = {"feed": feed, "cache": cache, "crowd": crowd}
+    parts = {"feed": feed, "cache": cache, "crowd": crowd, "symbols": symbols}
     for word in words or parts:
         if word not in parts:
             raise Failed("there is no part '%s'; there are %s" % (word, ", ".join(parts)))

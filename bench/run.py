@@ -2,8 +2,8 @@
 """run - measures what is named, or all: e2e, journal, marketdata, match, realism, recovery,
 replay, sensitivity, tick.
 
-What follows a name and is none is for that measurement: `realism FILE`, `marketdata feed`. `storm` takes minutes and
-kills its services all along, so it runs only when it is named.
+What follows a name and is none is for that measurement: `realism FILE`, `marketdata feed`.
+`storm` takes minutes and kills its services all along, so it runs only when it is named.
 
 Prints each figure as a ratio with the medians it comes from and writes BENCH/NAME.json with
 `name`, `ratio` (bigger is better), `aim`, `unit` and the raw figures. The exit status is 0

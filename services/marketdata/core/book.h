@@ -2,7 +2,9 @@
  * book.h - one symbol's book of the real market: two sorted arrays of levels.
  *
  * The best level stands last, because nearly all changes happen near the touch: they then move
- * few levels. Each side holds at most `max` levels; a deeper book forgets its worst ones.
+ * few levels. A level that goes leaves its place behind, with no quantity: most come back at the
+ * same price, or a new one moves in, and nothing has to be moved. Each side holds at most `max`
+ * levels; a deeper book forgets its worst ones.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,8 +16,9 @@
 
 struct book_side {
     enum side side;
-    struct level *levels; /* worst first */
-    uint32_t count, max;
+    struct level *levels; /* worst first; the last one has a quantity */
+    uint32_t count, max;  /* places in use */
+    uint32_t empty;       /* of them without a quantity */
 };
 
 struct book {

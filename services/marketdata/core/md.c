@@ -427,10 +427,15 @@ after(struct md_symbol *s, const struct md_event *e, int64_t now_us)
 enum err
 md_apply(struct md *m, const struct md_event *e, int64_t now_us, struct outbox *out)
 {
-    CHECK(outbox_room(out) >= MD_OUT_MAX);
     struct md_symbol *s = md_symbol_find(m, e->symbol);
-    if (s == NULL)
-        return ERR_SYMBOL_UNKNOWN;
+    return s == NULL ? ERR_SYMBOL_UNKNOWN : md_symbol_apply(m, s, e, now_us, out);
+}
+
+enum err
+md_symbol_apply(struct md *m, struct md_symbol *s, const struct md_event *e, int64_t now_us,
+                struct outbox *out)
+{
+    CHECK(outbox_room(out) >= MD_OUT_MAX);
     /* Only BEGIN may take the clock back. */
     if (e->time_us < 0)
         return ERR_LINE_INVALID;

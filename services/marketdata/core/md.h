@@ -148,6 +148,9 @@ struct md_symbol *md_symbol_find(const struct md *m, code_t symbol);
  * then nothing changed but a counter. */
 MUST_USE enum err md_apply(struct md *m, const struct md_event *e, int64_t now_us,
                            struct outbox *out);
+/* The same for the symbol of the event, where the caller has found it. */
+MUST_USE enum err md_symbol_apply(struct md *m, struct md_symbol *s, const struct md_event *e,
+                                  int64_t now_us, struct outbox *out);
 /* What time does to one symbol: prices and candles that waited for their turn, candles that are
  * over, beats, a stale stream. */
 void md_tick(struct md *m, struct md_symbol *s, int64_t now_us, struct outbox *out);

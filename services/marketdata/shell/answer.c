@@ -87,7 +87,7 @@ answer_msg(void *arg, const struct bus_in *in)
                           e == ERR_NUMBER_RANGE ? "limit" : "symbol");
         if (e == OK && in->msg->type == MSG_md_symbols_get)
             s->out.slots[0].msg.md_symbols.version = s->listed.version;
-        publish_outbox(s);
+        publish_outbox(s, NULL);
         return;
     }
     case MSG_md_resend_get:

@@ -101,7 +101,7 @@ binance_open(const struct spec *spec, const struct source_env *env, void **self,
 {
     if (env->net == NULL) {
         snprintf(why, SOURCE_WHY_BYTES, "there is no way to an exchange here");
-        return ERR_EXCHANGE_UNREACHABLE;
+        return ERR_CONFIG_BAD_VALUE;
     }
     struct live_source *s = calloc(1, sizeof(*s));
     CHECK(s != NULL);

@@ -60,13 +60,20 @@ topic_letter(enum msg_type type)
     return type == MSG_md_price ? 'p' : type == MSG_md_ticker ? 'k' : 't';
 }
 
+/* Put together by hand: it is done for every tick. */
 static void
 topic_write(const struct msg *m, code_t symbol, char out[TOPIC_BYTES])
 {
-    if (m->type == MSG_md_candle)
-        snprintf(out, TOPIC_BYTES, "c.%s.%s.", symbol.text, interval_name(m->md_candle.interval));
-    else
-        snprintf(out, TOPIC_BYTES, "%c.%s.", topic_letter(m->type), symbol.text);
+    bool is_candle = m->type == MSG_md_candle;
+    out[0] = is_candle ? 'c' : topic_letter(m->type);
+    out[1] = '.';
+    char *at = stpcpy(out + 2, symbol.text);
+    *at++ = '.';
+    if (is_candle) {
+        at = stpcpy(at, interval_name(m->md_candle.interval));
+        *at++ = '.';
+    }
+    *at = '\0';
 }
 
 static void
@@ -83,11 +90,12 @@ candle_keep(struct serve *s, const struct md_candle *c, const struct md_symbol *
 
 /* The last words about a symbol that was removed come when the core has it no more. */
 static void
-publish(struct serve *s, const struct msg *m)
+publish(struct serve *s, struct md_symbol *y, const struct msg *m)
 {
     char topic[TOPIC_BYTES];
     code_t symbol = symbol_of(m);
-    struct md_symbol *y = md_symbol_find(&s->md, symbol);
+    if (y == NULL || !code_same(y->rules.symbol, symbol))
+        y = md_symbol_find(&s->md, symbol);
     topic_write(m, symbol, topic);
     bytes_clear(&s->packed);
     msg_pack(&s->packed, m);
@@ -101,12 +109,12 @@ publish(struct serve *s, const struct msg *m)
 }
 
 void
-publish_outbox(struct serve *s)
+publish_outbox(struct serve *s, struct md_symbol *y)
 {
     for (uint32_t i = 0; i < s->out.count; i++) {
         const struct out *o = &s->out.slots[i];
         if (o->to == OUT_PUBLISH) {
-            publish(s, &o->msg);
+            publish(s, y, &o->msg);
             continue;
         }
         CHECK(o->to == OUT_REPLY);
@@ -143,6 +151,6 @@ publish_topic(void *arg, const char *topic, bool followed)
             md_view_price(y, &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_price, 0)->md_price);
         if (is_followed(topic, MSG_md_ticker, y->rules.symbol))
             md_view_ticker(y, &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_ticker, 0)->md_ticker);
-        publish_outbox(s);
+        publish_outbox(s, y);
     }
 }

@@ -74,7 +74,7 @@ serve_symbol_remove(struct serve *s, code_t symbol)
         return;
     void *memory = md_symbol_remove(&s->md, symbol, &s->out);
     s->symbols[index] = s->symbols[s->md.count];
-    publish_outbox(s);
+    publish_outbox(s, NULL);
     free(memory);
     metric_set(s->symbol_count, s->md.count);
 }
@@ -93,7 +93,7 @@ on_event(void *arg, uint32_t source, const struct md_event *e)
     }
     struct md_symbol *y = s->md.symbols[index];
     uint64_t gaps = y->gaps, heals = y->heals, late = y->late_trades;
-    if (md_apply(&s->md, e, loop_now_us(s->host->loop), &s->out) != OK) {
+    if (md_symbol_apply(&s->md, y, e, loop_now_us(s->host->loop), &s->out) != OK) {
         metric_add(s->bad_events, 1);
         outbox_clear(&s->out);
         return;
@@ -106,7 +106,7 @@ on_event(void *arg, uint32_t source, const struct md_event *e)
     }
     metric_add(s->heals, (int64_t)(y->heals - heals));
     metric_add(s->late_trades, (int64_t)(y->late_trades - late));
-    publish_outbox(s);
+    publish_outbox(s, y);
     if (s->symbols[index].first_minute_us == 0 && y->stats.last.v > 0) {
         s->symbols[index].first_minute_us = interval_open(INTERVAL_1m, y->market_us);
         answer_history(s, index);
@@ -151,7 +151,7 @@ on_tick(void *arg)
         struct md_symbol *y = s->md.symbols[i];
         enum stream_state before = y->state;
         md_tick(&s->md, y, loop_now_us(s->host->loop), &s->out);
-        publish_outbox(s);
+        publish_outbox(s, y);
         if (y->state != before)
             log_line(LOG_INFO, "stream_state", "symbol=%s state=%s", y->rules.symbol.text,
                      msg_enum_name(MSG_ENUM_stream_state, y->state));

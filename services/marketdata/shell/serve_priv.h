@@ -73,8 +73,9 @@ void serve_symbol_remove(struct serve *s, code_t symbol);
 /* The sources may speak from now on. */
 void serve_begin(struct serve *s);
 
-/* Sends what the core put into the outbox, and empties it. */
-void publish_outbox(struct serve *s);
+/* Sends what the core put into the outbox, and empties it. `y` is whom most of it is about, to be
+ * spared a look-up, or NULL. */
+void publish_outbox(struct serve *s, struct md_symbol *y);
 /* A question on the ROUTER, and how it is answered or refused. */
 void answer_msg(void *arg, const struct bus_in *in);
 void answer_reply(struct serve *s, uint32_t peer, enum msg_type type, uint64_t corr,
