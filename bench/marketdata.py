@@ -235,24 +235,26 @@ def crowd_ours(stack):
     return Crowd(stack.url_port, "/ws", [text]).figures(stack.pid("gateway"))
 
 
-def crowd_rate(folder, path, speed):
-    """The market of the crowd, so fast."""
+ROOM = "stream_connections_max = 4000\nconnections_max = 4000\npublic_requests_burst = 1000000\n"
+
+
+def crowd_stack(path, speed):
+    """A stack whose market plays so fast."""
     os.environ["SCRIP_MARKETDATA_SOURCES"] = "playback:%s:speed=%s:loop=1" % (path, speed)
-    return {"gateway": "stream_connections_max = 4000\npublic_requests_burst = 1000000\n"
-                       "connections_max = 4000\n" if folder else ""}
+    return Stack({"gateway": ROOM}, market=recording.write)
 
 
 def crowd():
     with tempfile.TemporaryDirectory(prefix="scrip-bench-") as folder:
         path = market_file(folder)
         paced, bare, most, bare_most = [], [], [], []
-        with Stack(crowd_rate(folder, path, "1"), market=recording.write) as stack:
+        with crowd_stack(path, "3") as stack:
             wait_for(stack.client().ticker, "a price")
             for _ in range(RUNS):
                 paced.append(crowd_ours(stack))
                 bare.append(crowd_bare(round(paced[-1]["bytes"]),
                                        max(1, round(paced[-1]["per_second"] / CLIENTS))))
-        with Stack(crowd_rate(folder, path, "30"), market=recording.write) as stack:
+        with crowd_stack(path, "30") as stack:
             wait_for(stack.client().ticker, "a price")
             for _ in range(RUNS):
                 most.append(crowd_ours(stack))
