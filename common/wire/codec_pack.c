@@ -10,76 +10,67 @@
 
 #define FIELDS_MAX 64 /* of one record or message; a unit test holds messages.def to it */
 
-static int
-pack_write(void *to, const char *data, size_t length)
+static inline void
+put_bytes(struct bytes *out, const void *data, size_t length)
 {
-    struct bytes *out = to;
     if (__builtin_expect(length > out->room - out->length, 0))
         bytes_reserve(out, length);
-    uint8_t *at = out->data + out->length;
-    /* Nearly all are a head or a number, of these lengths: copied without a call. */
-    switch (length) {
-    case 1:
-        *at = (uint8_t)*data;
-        break;
-    case 2:
-        memcpy(at, data, 2);
-        break;
-    case 3:
-        memcpy(at, data, 3);
-        break;
-    case 5:
-        memcpy(at, data, 5);
-        break;
-    case 9:
-        memcpy(at, data, 9);
-        break;
-    default:
-        memcpy(at, data, length);
-    }
+    memcpy(out->data + out->length, data, length);
     out->length += length;
-    return 0;
 }
 
-static void pack_fields(msgpack_packer *pk, const struct msg_layout *l, const uint8_t *body);
+/* The library's packer, made for our buffer: without a call through a pointer for each head and
+ * number, whose few bytes are then stored directly. */
+#define msgpack_pack_inline_func(name)        static inline int put##name
+#define msgpack_pack_inline_func_cint(name)   static inline int put##name
+#define msgpack_pack_inline_func_fixint(name) static inline int put_fix##name
+#define msgpack_pack_user                     struct bytes *
+#define msgpack_pack_append_buffer(user, data, length)                                             \
+    do {                                                                                           \
+        put_bytes(user, data, length);                                                             \
+        return 0;                                                                                  \
+    } while (0)
+#include <msgpack/pack_template.h>
+
+static void pack_fields(struct bytes *out, const struct msg_layout *l, const uint8_t *body);
 
 static void
-pack_text(msgpack_packer *pk, const char *text, size_t room)
+pack_text(struct bytes *out, const char *text, size_t room)
 {
     size_t length = strnlen(text, room);
     CHECK(length < room);
-    msgpack_pack_str(pk, length);
-    msgpack_pack_str_body(pk, text, length);
+    put_str(out, length);
+    put_str_body(out, text, length);
 }
 
 static void
-pack_list(msgpack_packer *pk, const struct msg_field *f, const uint8_t *body)
+pack_list(struct bytes *out, const struct msg_field *f, const uint8_t *body)
 {
     uint32_t count = msg_list_count(f, body);
     const uint8_t *item = msg_list(f, body);
     CHECK(count <= f->max && item != NULL);
-    msgpack_pack_array(pk, count);
+    put_array(out, count);
     for (uint32_t i = 0; i < count; i++, item += f->items->size)
-        pack_fields(pk, f->items, item);
+        pack_fields(out, f->items, item);
 }
 
 static void
-pack_value(msgpack_packer *pk, const struct msg_field *f, const uint8_t *body)
+pack_value(struct bytes *out, const struct msg_field *f, const uint8_t *body)
 {
     const uint8_t *at = body + f->offset;
     switch ((enum msg_kind)f->kind) {
     case KIND_BOOL:
-        msgpack_pack_true(pk); /* false is not sent */
+        put_true(out); /* false is not sent */
         break;
     case KIND_U32:
     case KIND_ERR:
     case KIND_TRI:
     case KIND_ENUM:
-        msgpack_pack_uint32(pk, *(const uint32_t *)at);
+        put_uint32(out, *(const uint32_t *)at);
         break;
     case KIND_U64:
     case KIND_ID:
-        msgpack_pack_uint64(pk, *(const uint64_t *)at);
+        put_uint64(out, *(const uint64_t *)at);
         break;
     case KIND_I64:
     case KIND_TIME:
@@ -87,39 +78,39 @@ pack_value(msgpack_packer *pk, const struct msg_field *f, const uint8_t *body)
     case KIND_PRICE:
     case KIND_QTY:
     case KIND_RATE:
-        msgpack_pack_int64(pk, *(const int64_t *)at);
+        put_int64(out, *(const int64_t *)at);
         break;
     case KIND_CODE:
-        pack_text(pk, (const char *)at, CODE_BYTES);
+        pack_text(out, (const char *)at, CODE_BYTES);
         break;
     case KIND_CID:
-        pack_text(pk, (const char *)at, CID_BYTES);
+        pack_text(out, (const char *)at, CID_BYTES);
         break;
     case KIND_TEXT:
-        pack_text(pk, (const char *)at, TEXT_BYTES);
+        pack_text(out, (const char *)at, TEXT_BYTES);
         break;
     case KIND_RECORD:
-        pack_fields(pk, f->items, at);
+        pack_fields(out, f->items, at);
         break;
     case KIND_LIST:
-        pack_list(pk, f, body);
+        pack_list(out, f, body);
         break;
     }
 }
 
 /* The map's head counts its fields, so the ones to send are picked first. */
 static void
-pack_fields(msgpack_packer *pk, const struct msg_layout *l, const uint8_t *body)
+pack_fields(struct bytes *out, const struct msg_layout *l, const uint8_t *body)
 {
     const struct msg_field *sent[FIELDS_MAX];
     uint32_t count = 0;
     for (uint32_t i = 0; i < l->field_count; i++)
         if (!msg_field_zero(&l->fields[i], body))
             sent[count++] = &l->fields[i];
-    msgpack_pack_map(pk, count);
+    put_map(out, count);
     for (uint32_t i = 0; i < count; i++) {
-        msgpack_pack_uint8(pk, sent[i]->tag);
-        pack_value(pk, sent[i], body);
+        put_uint8(out, sent[i]->tag);
+        pack_value(out, sent[i], body);
     }
 }
 
@@ -128,12 +119,10 @@ msg_pack_body(struct bytes *out, enum msg_type type, uint64_t corr, const void *
 {
     const struct msg_layout *l = msg_layout(type);
     CHECK(l != NULL);
-    msgpack_packer pk;
-    msgpack_packer_init(&pk, out, pack_write);
-    msgpack_pack_array(&pk, 3);
-    msgpack_pack_uint32(&pk, (uint32_t)type);
-    msgpack_pack_uint64(&pk, corr);
-    pack_fields(&pk, l, body);
+    put_array(out, 3);
+    put_uint32(out, (uint32_t)type);
+    put_uint64(out, corr);
+    pack_fields(out, l, body);
 }
 
 void
@@ -147,9 +136,7 @@ msg_pack_payload(struct bytes *out, enum msg_type type, const void *body)
 {
     const struct msg_layout *l = msg_layout(type);
     CHECK(l != NULL);
-    msgpack_packer pk;
-    msgpack_packer_init(&pk, out, pack_write);
-    pack_fields(&pk, l, body);
+    pack_fields(out, l, body);
 }
 
 void
@@ -157,7 +144,5 @@ msg_pack_record(struct bytes *out, enum msg_record id, const void *record)
 {
     const struct msg_layout *l = msg_record_at((uint32_t)id);
     CHECK(l != NULL);
-    msgpack_packer pk;
-    msgpack_packer_init(&pk, out, pack_write);
-    pack_fields(&pk, l, record);
+    pack_fields(out, l, record);
 }
