@@ -45,6 +45,8 @@ decimal_push(int64_t *negated, char digit)
            !__builtin_sub_overflow(*negated, digit - '0', negated);
 }
 
+#define PLAIN_DIGITS 10u
+
 /* The usual form, read in one pass: up to ten digits, and up to eight behind a point, which cannot
  * overflow. False for anything else, whatever is wrong with it. */
 static bool
@@ -54,10 +56,10 @@ decimal_plain(const char *text, size_t length, int64_t *out)
                                                       1000,      100,      10,      1};
     int64_t value = 0;
     size_t i = 0;
-    while (i < length && is_digit(text[i]))
+    while (i < length && i <= PLAIN_DIGITS && is_digit(text[i]))
         value = value * 10 + (text[i++] - '0');
     size_t whole = i;
-    if (whole == 0 || whole > 10)
+    if (whole == 0 || whole > PLAIN_DIGITS)
         return false;
     if (i < length && text[i] == '.')
         for (i++; i < length && is_digit(text[i]) && i - whole <= DECIMAL_PLACES; i++)
