@@ -51,26 +51,51 @@ say_text(int fd, const char *text)
     say(fd, text, strlen(text));
 }
 
+/* Reads up to the end of the head; gives its length, or 0 when the connection ended before. */
+static size_t
+head_read(int fd)
+{
+    size_t length = 0;
+    reply_body = "";
+    while (length < 4 || memcmp(reply + length - 4, "\r\n\r\n", 4) != 0) {
+        cr_assert_lt(length, sizeof reply - 1);
+        if (recv(fd, reply + length, 1, 0) <= 0)
+            return 0;
+        reply[++length] = 0;
+    }
+    reply_body = reply + length;
+    return length;
+}
+
+static int
+status_of_reply(void)
+{
+    return (int)strtol(reply + 9, NULL, 10);
+}
+
+int
+hear_head(int fd)
+{
+    return head_read(fd) == 0 ? 0 : status_of_reply();
+}
+
 int
 hear(int fd)
 {
-    size_t length = 0, head = 0, body = 0;
-    reply_body = "";
-    while (head == 0 || length < head + body) {
-        ssize_t n = recv(fd, reply + length, head == 0 ? 1 : head + body - length, 0);
+    size_t length = head_read(fd);
+    if (length == 0)
+        return 0;
+    const char *at = strstr(reply, "Content-Length: ");
+    size_t end = length + (at == NULL ? 0 : strtoul(at + 16, NULL, 10));
+    cr_assert_lt(end, sizeof reply);
+    while (length < end) {
+        ssize_t n = recv(fd, reply + length, end - length, 0);
         if (n <= 0)
             return 0;
         length += (size_t)n;
-        reply[length] = 0;
-        if (head == 0 && length >= 4 && memcmp(reply + length - 4, "\r\n\r\n", 4) == 0) {
-            head = length;
-            const char *at = strstr(reply, "Content-Length: ");
-            body = at == NULL ? 0 : strtoul(at + 16, NULL, 10);
-            cr_assert_lt(head + body, sizeof reply);
-        }
     }
-    reply_body = reply + head;
-    return (int)strtol(reply + 9, NULL, 10);
+    reply[end] = 0;
+    return status_of_reply();
 }
 
 int

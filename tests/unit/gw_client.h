@@ -18,6 +18,8 @@ void say(int fd, const char *bytes, size_t length);
 void say_text(int fd, const char *text);
 /* Reads one reply into `reply`; its status, 0 at the end of the connection. */
 int hear(int fd);
+/* The same for an answer to HEAD, which has no body to wait for. */
+int hear_head(int fd);
 int ask_on(int fd, const char *method, const char *path, const char *token, const char *body);
 /* The same on a connection of its own. */
 int ask(const char *method, const char *path, const char *token, const char *body);

@@ -66,7 +66,10 @@ Test(http, keeping_and_closing)
     cr_assert_eq(hear(fd), 0);
     close(fd);
     fd = dial();
-    cr_assert_eq(ask_on(fd, "HEAD", "/api/nothing", "", ""), 0, "HEAD has no body to wait for");
+    say_text(fd, "HEAD /api/nothing HTTP/1.1\r\nHost: x\r\n\r\n");
+    cr_assert_eq(hear_head(fd), 404);
+    cr_assert_not_null(strstr(reply, "Content-Length: "));
+    expect(ask_on(fd, "GET", "/", "", ""), 200, "openapi"); /* nothing was between them */
     close(fd);
     fd = dial();
     say_text(
@@ -153,12 +156,7 @@ Test(http, an_answer_does_not_take_after_the_request_before)
 {
     int fd = dial();
     say_text(fd, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
-    char head[4096];
-    size_t length = 0;
-    while (length < 4 || memcmp(head + length - 4, "\r\n\r\n", 4) != 0) {
-        cr_assert_eq(recv(fd, head + length, 1, 0), 1);
-        cr_assert_lt(++length, sizeof head);
-    }
+    cr_assert_eq(hear_head(fd), 200);
     say_text(fd, "GET / HTTP/1.1\n");
     expect(hear(fd), 400, "REQUEST_MALFORMED");
     close(fd);
