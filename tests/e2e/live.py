@@ -180,6 +180,14 @@ class Judge:
 
     # ---- Trades ----
 
+    def caught_up(self, symbol):
+        """Whether the last trade of an exchange that says no more is here."""
+        market, name = wire(symbol)
+        path = "aggregates" if market == "usdm" else "trades"
+        ours = self.user.call("GET", "/api/market/trades", query={"symbol": symbol, "limit": 1})
+        last = int(ours["trades"][-1]["trade_id"])
+        return max(self.true_trades(path, name, market, last)) == last
+
     def latest(self, symbol):
         """The last trades by the API are the exchange's, without a hole."""
         market, name = wire(symbol)
@@ -223,9 +231,8 @@ class Judge:
             check(trades, "trades of %s were recorded" % symbol, trades)
             true = self.true_trades("aggregates" if market == "usdm" else "trades", name, market,
                                     min(trades))
-            expected = range(min(trades), max(trades) + 1)
-            counts[symbol]["expected"] = len(expected)
-            counts[symbol]["missing"] = sum(n not in trades for n in expected)
+            counts[symbol]["expected"] = len(true)
+            counts[symbol]["missing"] = sum(n not in trades for n in true)
             counts[symbol]["wrong"] = sum(true.get(n) != t for n, t in trades.items())
         return counts
 

@@ -13,7 +13,7 @@ import threading
 import time
 
 from live import Faults, Heard, Judge, StandIn
-from stack import Stack, check, tell
+from stack import Stack, check, tell, wait_for
 
 SPEED = float(os.environ.get("SCRIP_LIVE_SPEED", "13"))
 EVERY_S = float(os.environ.get("SCRIP_LIVE_FAULT_S", "0.4"))
@@ -56,6 +56,8 @@ def story():
             faults = Faults(x, heard.symbols, 11)
             seconds = replay(judge, faults)
             judge.settle()
+            for symbol in heard.symbols:
+                wait_for(lambda y=symbol: judge.caught_up(y), "the last trade of " + symbol)
             print("recorded market at speed %g: %.0f s; faults: %s" % (
                 SPEED, seconds, ", ".join("%s %d" % f for f in sorted(faults.made.items()))))
             print("books compared: %d (%d healing or away, %d between two diffs), all equal"

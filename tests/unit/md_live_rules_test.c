@@ -154,6 +154,7 @@ begin(int64_t swap_us)
                              .asks_max = 4,
                              .held_max = 64,
                              .levels_max = 100,
+                             .snapshot_levels = 1000,
                              .kept_levels_max = 1000,
                              .swap_us = swap_us,
                              .overlap_us = 5 * SECOND,
@@ -291,6 +292,34 @@ Test(md_live_rules, a_book_is_asked_for_after_its_first_diff_and_after_a_gap)
     expect(t, "");
     quote_and_diff(t, 0, 0, 16, 17);
     expect(t, "diff snapshot? ");
+    end(t);
+}
+
+Test(md_live_rules, a_book_that_the_core_lost_is_asked_for_at_growing_intervals)
+{
+    struct teller *t = begin(36000 * SECOND);
+    quote_and_diff(t, 0, 0, 10, 20);
+    expect(t, "diff snapshot? ");
+    answer(t, "{\"lastUpdateId\":20,\"bids\":[],\"asks\":[]}");
+    expect(t, "book ");
+    live_book_lost(&t->live, code_of("BTCUSDT"));
+    live_book_lost(&t->live, code_of("BTCUSDT"));
+    live_book_lost(&t->live, code_of("ETHUSDT"));
+    wait_us(t, SECOND);
+    cr_expect(strstr(t->said, "snapshot? ") != NULL, "%s", t->said);
+    cr_expect(strstr(t->told, "limit=1000") != NULL, "%s", t->told);
+    /* Each is wrong at once: by and by fewer are asked for. */
+    int asked = 0;
+    for (int i = 0; i < 20 * 30; i++) {
+        if (strstr(t->said, "snapshot? ") != NULL || i == 0) {
+            asked++;
+            t->said[0] = '\0';
+            answer(t, "{\"lastUpdateId\":20,\"bids\":[],\"asks\":[]}");
+            live_book_lost(&t->live, code_of("BTCUSDT"));
+        }
+        wait_us(t, LIVE_TICK_US);
+    }
+    cr_expect(asked >= 3 && asked <= 12, "%d in half a minute", asked);
     end(t);
 }
 

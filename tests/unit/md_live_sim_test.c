@@ -442,6 +442,7 @@ stage_open(struct stage *g, bool is_spot, uint64_t seed, int64_t swap_us)
                              .asks_max = ASKS_MAX,
                              .held_max = seed % 5 == 0 ? 4 : 512,
                              .levels_max = LEVELS_MAX,
+                             .snapshot_levels = 1000,
                              .kept_levels_max = seed % 2 == 0 ? 100 : 16384,
                              .swap_us = swap_us > 0 ? swap_us : INT64_C(36000000000),
                              .overlap_us = 5000000,

@@ -221,11 +221,17 @@ symbol_find(const struct live *l, const struct map *by, const char *text)
     return index == MAP_NONE ? NULL : &l->symbols[index];
 }
 
+struct live_symbol *
+live_symbol_find(const struct live *l, code_t name)
+{
+    return symbol_find(l, &l->by_name, name.text);
+}
+
 enum err
 live_symbol_add(struct live *l, code_t name, bool has_rules)
 {
     char wire[CODE_BYTES];
-    struct live_symbol *s = symbol_find(l, &l->by_name, name.text);
+    struct live_symbol *s = live_symbol_find(l, name);
     if (!wire_name(l->o.market, name, wire))
         return ERR_SYMBOL_UNKNOWN;
     if (s != NULL) {
@@ -254,7 +260,7 @@ live_symbol_add(struct live *l, code_t name, bool has_rules)
 void
 live_symbol_remove(struct live *l, code_t name)
 {
-    struct live_symbol *s = symbol_find(l, &l->by_name, name.text);
+    struct live_symbol *s = live_symbol_find(l, name);
     if (s == NULL)
         return;
     map_remove(&l->by_wire, key_of(s->wire));
@@ -269,7 +275,7 @@ live_symbol_remove(struct live *l, code_t name)
 void
 live_rules_known(struct live *l, code_t name)
 {
-    struct live_symbol *s = symbol_find(l, &l->by_name, name.text);
+    struct live_symbol *s = live_symbol_find(l, name);
     if (s == NULL || s->has_rules)
         return;
     s->has_rules = true;

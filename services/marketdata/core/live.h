@@ -63,6 +63,7 @@ struct live_options {
     uint32_t held_max;        /* trades kept back, all symbols together */
     uint32_t levels_max;      /* a side, of one message */
     uint32_t kept_levels_max; /* as the core's sync has */
+    uint32_t snapshot_levels; /* a side, that are asked for: 100, 500 or 1000 */
     int64_t swap_us;          /* a connection is replaced when it is so old */
     int64_t overlap_us;       /* two connections run at most so long together */
     int64_t heal_us;          /* a gap is waited for so long */
@@ -156,6 +157,8 @@ struct live_book {
     bool is_asked;
     uint32_t failures;
     int64_t ask_us;
+    uint32_t losses; /* by the core, one soon after the other */
+    int64_t lost_us; /* the last of them */
 };
 
 /* The exchange's own minutes, and its days. */
@@ -305,6 +308,9 @@ MUST_USE enum err live_symbol_add(struct live *l, code_t name, bool has_rules);
 void live_symbol_remove(struct live *l, code_t name);
 /* Rules of this symbol are known now. */
 void live_rules_known(struct live *l, code_t name);
+/* The book that was made of what was given is wrong, though no diff was missing (it crosses): a
+ * snapshot is wanted. Harmless while one is waited for. */
+void live_book_lost(struct live *l, code_t name);
 bool live_symbol_has_rules(const struct live *l, code_t name);
 /* Our name from the exchange's: BTCUSDT of USD-M is BTCUSDT_PERP here. False: too long. */
 bool live_name(enum trading_type market, const char *wire, code_t *out);

@@ -27,6 +27,8 @@ void live_give(struct live *l, struct live_symbol *s, const struct md_event *e, 
                size_t length);
 /* Marks the event that was given last. */
 void live_mark(struct live *l, const char *mark, uint64_t first, uint64_t last);
+/* By our name; NULL when it is not there. */
+struct live_symbol *live_symbol_find(const struct live *l, code_t name);
 /* The symbol of an earlier request, unless it was let go meanwhile. */
 struct live_symbol *live_symbol_of(struct live *l, uint32_t symbol, uint32_t generation);
 

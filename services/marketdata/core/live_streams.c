@@ -13,6 +13,7 @@
 #define KLINE_SILENT_US (130 * LIVE_SECOND_US) /* a quiet symbol's speaks once a minute */
 #define BOOK_LEAST_US   INT64_C(250000)
 #define BOOK_MOST_US    (30 * LIVE_SECOND_US)
+#define LOST_AGAIN_US   (60 * LIVE_SECOND_US)
 
 /* ---- Books ------------------------------------------------------------------------------ */
 
@@ -128,6 +129,24 @@ live_book_take(struct live *l, struct live_symbol *s, struct md_event *e, const 
     l->given.is_snapshot = true;
     l->given.lower = s->lower;
     return true;
+}
+
+void
+live_book_lost(struct live *l, code_t name)
+{
+    struct live_symbol *s = live_symbol_find(l, name);
+    if (s == NULL || s->book.sync.state != SYNC_TRUE)
+        return;
+    struct live_book *b = &s->book;
+    b->sync.state = SYNC_WAITING;
+    b->sync.kept_count = b->kept_levels = 0;
+    l->counts.gaps++;
+    /* One that crosses again and again must not use up the request weight. */
+    if (l->now_us - b->lost_us > LOST_AGAIN_US)
+        b->losses = 0;
+    b->lost_us = l->now_us;
+    b->ask_us = l->now_us + live_backoff(l, b->losses++, BOOK_LEAST_US, BOOK_MOST_US);
+    book_wants(l, b);
 }
 
 /* ---- The others ------------------------------------------------------------------------- */

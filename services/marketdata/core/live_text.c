@@ -114,6 +114,16 @@ query_write(struct pen *p, const char *path, const struct live_symbol *s, const 
     }
 }
 
+static uint32_t
+depth_weight(bool is_spot, uint32_t levels)
+{
+    if (levels <= 100)
+        return 5;
+    if (levels <= 500)
+        return is_spot ? 25 : 10;
+    return is_spot ? 50 : 20;
+}
+
 void
 live_ask_write(struct pen *p, const struct live *l, const struct live_ask *a, uint32_t *weight)
 {
@@ -132,8 +142,8 @@ live_ask_write(struct pen *p, const struct live *l, const struct live_ask *a, ui
         *weight = is_spot ? 25 : 20;
         break;
     case LIVE_ASK_BOOK:
-        query_write(p, "depth", s, "&limit=", 1000);
-        *weight = is_spot ? 50 : 20;
+        query_write(p, "depth", s, "&limit=", l->o.snapshot_levels);
+        *weight = depth_weight(is_spot, l->o.snapshot_levels);
         break;
     case LIVE_ASK_MINUTES:
         query_write(p, "klines", s, "&interval=1m&startTime=", a->from);

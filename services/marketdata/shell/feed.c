@@ -337,3 +337,11 @@ feed_complaint(const struct feed *f, uint32_t source)
 {
     return f->sources[source].counts.why;
 }
+
+void
+feed_book_lost(struct feed *f, uint32_t source, code_t symbol)
+{
+    const struct feed_source *s = &f->sources[source];
+    if (s->self != NULL && s->ops->book_lost != NULL)
+        s->ops->book_lost(s->self, symbol);
+}

@@ -45,6 +45,8 @@ bool feed_has_ended(const struct feed *f, uint32_t source);
 const char *feed_where(const struct feed *f, uint32_t source);
 /* The file and the reason of the last line that was skipped; "" when none was. */
 const char *feed_complaint(const struct feed *f, uint32_t source);
+/* The core waits for a snapshot of this symbol. Harmless as often as it is said. */
+void feed_book_lost(struct feed *f, uint32_t source, code_t symbol);
 /* Other rules from now on, borrowed, sorted by name; the old ones are not looked at again. */
 void feed_rules_set(struct feed *f, const struct symbol_rules *rules, uint32_t count);
 

@@ -27,6 +27,13 @@ on_tick(void *arg)
     live_heard(s, LIVE_IN_TICK, 0, NULL, 0);
 }
 
+/* USD-M takes these alone. */
+static uint32_t
+levels_asked(int64_t levels)
+{
+    return levels <= 100 ? 100 : levels <= 500 ? 500 : 1000;
+}
+
 static void
 core_open(struct live_source *s)
 {
@@ -39,6 +46,7 @@ core_open(struct live_source *s)
                              .held_max = (uint32_t)c->held_trades_max,
                              .levels_max = LEVELS_MAX,
                              .kept_levels_max = KEPT_LEVELS_MAX,
+                             .snapshot_levels = levels_asked(c->snapshot_levels),
                              .swap_us = c->swap_ms * 1000,
                              .overlap_us = c->overlap_ms * 1000,
                              .heal_us = c->heal_trades_ms * 1000,
@@ -128,6 +136,14 @@ symbol_remove(void *self, code_t symbol)
     struct live_source *s = self;
     clocks_read(s);
     live_symbol_remove(&s->core, symbol);
+}
+
+static void
+book_lost(void *self, code_t symbol)
+{
+    struct live_source *s = self;
+    clocks_read(s);
+    live_book_lost(&s->core, symbol);
 }
 
 static void
@@ -285,6 +301,7 @@ const struct source_ops source_binance = {
     .where = binance_where,
     .symbol_add = symbol_add,
     .symbol_remove = symbol_remove,
+    .book_lost = book_lost,
     .rules_set = rules_set,
     .view = view,
 };

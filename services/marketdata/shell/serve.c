@@ -104,6 +104,9 @@ on_event(void *arg, uint32_t source, const struct md_event *e)
                  e->symbol.text, (unsigned long long)y->sync.last_id,
                  (unsigned long long)e->first_id);
     }
+    /* Also when it crosses and nothing was missing, or when the snapshot itself does. */
+    if ((e->kind == MD_EVENT_DIFF || e->kind == MD_EVENT_BOOK) && y->sync.state == SYNC_WAITING)
+        feed_book_lost(s->feed, source, e->symbol);
     metric_add(s->heals, (int64_t)(y->heals - heals));
     metric_add(s->late_trades, (int64_t)(y->late_trades - late));
     publish_outbox(s, y);

@@ -75,6 +75,8 @@ struct source_ops {
     /* Takes a symbol on, or lets it go, while it runs. */
     enum err (*symbol_add)(void *self, code_t symbol, char why[SOURCE_WHY_BYTES]);
     void (*symbol_remove)(void *self, code_t symbol);
+    /* The book made of what it gave waits for a snapshot, which it may have to ask for. */
+    void (*book_lost)(void *self, code_t symbol);
     /* Goes on from this recorded time; the next event is the first at or after it. */
     enum err (*seek)(void *self, int64_t to_us, char why[SOURCE_WHY_BYTES]);
     /* Other rules from now on, borrowed; those of `env` are not looked at again. */
