@@ -359,6 +359,8 @@ def shells(stack):
     ctl(stack, "completion", "zsh")
     page = ctl(stack, "man")
     check("--follow" in ctl(stack, "help", "journal", "tail"), "help of a command")
+    group = ctl(stack, "help", "market")
+    check("market seek TIME" in group and "journal" not in group, "help of a group", group)
     check(rows(stack, "man") == [{"text": page}], "as JSON too", page[:80])
     if shutil.which("groff"):
         run = subprocess.run(["groff", "-ww", "-man", "-Tutf8"], input=page, check=True,

@@ -84,18 +84,29 @@ print_command(FILE *to, const struct command_row *command)
     print_options(to, command);
 }
 
+/* Whether the command is one of several that begin with this word: "market" of "market add". An
+ * empty word is the begin of all. */
+static bool
+begins_with(const struct command_row *c, const char *first)
+{
+    size_t length = strlen(first);
+    return length == 0 || (strncmp(c->words, first, length) == 0 && c->words[length] == ' ');
+}
+
 static void
-print_commands(FILE *to)
+print_commands(FILE *to, const char *first)
 {
     const struct command_row *c;
     int width = 0;
     for (uint32_t i = 0; (c = command_at(i)) != NULL; i++) {
         int length = (int)(strlen(c->words) + 1 + strlen(c->arguments));
-        width = length > width ? length : width;
+        width = begins_with(c, first) && length > width ? length : width;
     }
     width = width > 34 ? 34 : width;
     for (uint32_t i = 0; (c = command_at(i)) != NULL; i++) {
         char text[HELP_BYTES], sentence[LINE_CHARS * 4];
+        if (!begins_with(c, first))
+            continue;
         snprintf(text, sizeof(text), "%s %s", c->words, c->arguments);
         snprintf(sentence, sizeof(sentence), "%.*s", help_first_sentence(c->sentence), c->sentence);
         if (fprintf(to, "  %-*s  ", width, text) > width + 4)
@@ -114,7 +125,7 @@ help_print(FILE *to, const struct command_row *command)
     fputs("usage: scripctl COMMAND [ARGUMENT...] [OPTION...]\n\n"
           "Reads, proves and carries the journal of a Scrip deployment.\n\nCommands:\n",
           to);
-    print_commands(to);
+    print_commands(to, "");
     fputs("\nscripctl COMMAND --help tells the options of a command; each takes --json, --quiet "
           "and --help.\n\n"
           "Environment:\n"
@@ -138,6 +149,25 @@ is_named(const struct command_row *row, const struct call *c)
     return strcmp(row->words, words) == 0;
 }
 
+/* Whether the words are the begin of several commands. */
+static bool
+is_group(const struct call *c)
+{
+    const struct command_row *row;
+    for (uint32_t i = 0; c->words_count == 1 && (row = command_at(i)) != NULL; i++)
+        if (begins_with(row, c->words[0]))
+            return true;
+    return false;
+}
+
+static void
+print_group(FILE *to, const char *first)
+{
+    fprintf(to, "usage: scripctl %s COMMAND [ARGUMENT...] [OPTION...]\n\n", first);
+    print_commands(to, first);
+    fprintf(to, "\nscripctl help %s COMMAND tells what one takes.\n", first);
+}
+
 enum status
 help(const struct call *c)
 {
@@ -145,14 +175,17 @@ help(const struct call *c)
     for (uint32_t i = 0; c->words_count > 0 && (row = command_at(i)) != NULL; i++)
         if (is_named(row, c))
             break;
-    if (c->words_count > 0 && row == NULL)
+    if (c->words_count > 0 && row == NULL && !is_group(c))
         return refuse(c, STATUS_USAGE, "USAGE", "there is no command '%.40s%s%.40s'", c->words[0],
                       c->words_count > 1 ? " " : "", c->words_count > 1 ? c->words[1] : "");
     char *text = NULL;
     size_t length = 0;
     FILE *to = open_memstream(&text, &length);
     CHECK(to != NULL);
-    help_print(to, row);
+    if (c->words_count > 0 && row == NULL)
+        print_group(to, c->words[0]);
+    else
+        help_print(to, row);
     fclose(to);
     out_whole(c->out, text);
     free(text);

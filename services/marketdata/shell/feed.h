@@ -43,7 +43,8 @@ void feed_measure(struct feed *f);
 /* Whether a source has ended for good, and where it stands. */
 bool feed_has_ended(const struct feed *f, uint32_t source);
 const char *feed_where(const struct feed *f, uint32_t source);
-/* The file and the reason of the last line that was skipped; "" when none was. */
+/* The file and the reason of the last line that was skipped, or what keeps a live source from its
+ * exchange; "" when there is nothing. */
 const char *feed_complaint(const struct feed *f, uint32_t source);
 /* The core waits for a snapshot of this symbol. Harmless as often as it is said. */
 void feed_book_lost(struct feed *f, uint32_t source, code_t symbol);

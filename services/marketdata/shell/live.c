@@ -76,9 +76,14 @@ symbol_add(void *self, code_t symbol, char why[SOURCE_WHY_BYTES])
     enum err e = live_symbol_add(&s->core, symbol, has_rules);
     if (e != OK)
         snprintf(why, SOURCE_WHY_BYTES, "%s: %s", symbol.text, err_sentence(e));
-    else
-        s->env.on_ready(s->env.arg);
-    return e;
+    if (e != OK)
+        return e;
+    /* It may have been given and recorded before: what was then is not followed on from. */
+    if (s->is_open && s->env.net->recorder != NULL)
+        recorder_mark(s->env.net->recorder, s->market, loop_now_us(s->env.loop) * 1000, "begin",
+                      symbol, 0, 0);
+    s->env.on_ready(s->env.arg);
+    return OK;
 }
 
 static void
@@ -125,6 +130,7 @@ binance_open(const struct spec *spec, const struct source_env *env, void **self,
     enum err e = OK;
     for (uint32_t i = 0; i < spec->symbol_count && e == OK; i++)
         e = symbol_add(s, spec->symbols[i], why);
+    s->is_open = e == OK;
     if (e != OK)
         binance_close(self);
     return e;

@@ -58,10 +58,18 @@ index_of(const struct live_socket *c)
     return (uint32_t)(c - c->source->sockets);
 }
 
+/* What stands between us and the exchange, in words for whoever waits for a price. */
+static void
+complain(struct live_source *s, const char *where, const char *why)
+{
+    snprintf(s->env.counts->why, sizeof(s->env.counts->why), "%.100s: %.140s", where, why);
+}
+
 static void
 on_open(void *arg)
 {
     struct live_socket *c = arg;
+    c->source->env.counts->why[0] = '\0';
     log_line(LOG_INFO, "exchange_connected", "market=%s connection=%u",
              msg_enum_name(MSG_ENUM_trading_type, c->source->market), index_of(c));
     live_heard(c->source, LIVE_IN_OPENED, index_of(c), NULL, 0);
@@ -72,6 +80,7 @@ socket_lost(struct live_socket *c, const char *why)
 {
     log_line(LOG_WARN, "exchange_lost", "market=%s connection=%u why=\"%s\"",
              msg_enum_name(MSG_ENUM_trading_type, c->source->market), index_of(c), why);
+    complain(c->source, c->source->stream_url, why);
     c->client = NULL;
     live_heard(c->source, LIVE_IN_CLOSED, index_of(c), NULL, 0);
 }
@@ -181,6 +190,8 @@ on_reply(void *arg, const struct fetch_reply *r)
                  r->status != 0 && r->body != NULL ? r->body : "");
     else if (q->what == LIVE_ASK_RULES)
         rules_take(s, r->body, r->length);
+    if (r->status != 200)
+        complain(s, s->rest_url, r->status == 0 ? r->why : r->body != NULL ? r->body : "refused");
     bool is_read_here = r->status != 200 || q->what == LIVE_ASK_RULES;
     int64_t retry_ms = r->retry_after_s > 0 ? r->retry_after_s * 1000 : 0;
     request_end(q, r->status == 0 ? LIVE_REPLY_FAILED : LIVE_REPLY_OK, r->status, r->body,

@@ -71,6 +71,7 @@ struct live_source {
     struct live_input *first, *last, *current; /* current: what the core reads from */
     size_t queued_bytes;
     bool has_tick; /* one is in the queue */
+    bool is_open;  /* further symbols were added at run time */
     char *line;    /* a record that is put together */
     size_t line_bytes;
     struct symbol_rules *rules; /* of one answer */

@@ -149,8 +149,11 @@ publish_topic(void *arg, const char *topic, bool followed)
             continue;
         if (is_followed(topic, MSG_md_price, y->rules.symbol))
             md_view_price(y, &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_price, 0)->md_price);
-        if (is_followed(topic, MSG_md_ticker, y->rules.symbol))
-            md_view_ticker(y, &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_ticker, 0)->md_ticker);
+        if (is_followed(topic, MSG_md_ticker, y->rules.symbol)) {
+            struct md_ticker *m = &outbox_put(&s->out, OUT_PUBLISH, 0, MSG_md_ticker, 0)->md_ticker;
+            md_view_ticker(y, m);
+            m->written_us = loop_now_us(s->host->loop);
+        }
         publish_outbox(s, y);
     }
 }

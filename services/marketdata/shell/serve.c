@@ -109,6 +109,11 @@ on_event(void *arg, uint32_t source, const struct md_event *e)
         feed_book_lost(s->feed, source, e->symbol);
     metric_add(s->heals, (int64_t)(y->heals - heals));
     metric_add(s->late_trades, (int64_t)(y->late_trades - late));
+    if (e->kind == MD_EVENT_HEALED && e->lost > 0) {
+        metric_add(s->lost_trades, (int64_t)e->lost);
+        log_line(LOG_WARN, "trades_lost", "symbol=%s count=%llu", e->symbol.text,
+                 (unsigned long long)e->lost);
+    }
     publish_outbox(s, y);
     if (s->symbols[index].first_minute_us == 0 && y->stats.last.v > 0) {
         s->symbols[index].first_minute_us = interval_open(INTERVAL_1m, y->market_us);
@@ -150,6 +155,7 @@ static void
 on_tick(void *arg)
 {
     struct serve *s = arg;
+    int64_t not_live = 0;
     for (uint32_t i = 0; i < s->md.count; i++) {
         struct md_symbol *y = s->md.symbols[i];
         enum stream_state before = y->state;
@@ -158,8 +164,10 @@ on_tick(void *arg)
         if (y->state != before)
             log_line(LOG_INFO, "stream_state", "symbol=%s state=%s", y->rules.symbol.text,
                      msg_enum_name(MSG_ENUM_stream_state, y->state));
+        not_live += y->state != STREAM_STATE_LIVE;
         answer_history(s, i);
     }
+    metric_set(s->not_live, not_live);
     feed_measure(s->feed);
     int64_t steady_us = loop_steady_us(s->host->loop);
     if (s->has_begun && steady_us - s->beat_us >= SYMBOLS_BEAT_US) {
@@ -295,7 +303,11 @@ metrics_open(struct serve *s)
                                     "Trades that came after their candle had closed.");
     s->turned_away = metric_counter("scrip_marketdata_symbols_turned_away_total", "",
                                     "Symbols without rules or beyond symbols_max.");
+    s->lost_trades = metric_counter("scrip_marketdata_trades_lost_total", "",
+                                    "Trades that a live stream went on without.");
     s->symbol_count = metric_gauge("scrip_marketdata_symbols", "", "Symbols that sources give.");
+    s->not_live = metric_gauge("scrip_marketdata_symbols_not_live", "",
+                               "Of these, those that are stale, healing or at their end.");
 }
 
 static bool
@@ -426,6 +438,16 @@ source_gave_nothing(struct serve *s, uint32_t i)
     return s->reason;
 }
 
+/* With what keeps a live source from its exchange: `./scrip up` does not wait for that for long. */
+static const char *
+no_price_yet(struct serve *s, uint32_t i, code_t symbol)
+{
+    const char *why = s->specs[i].kind == SPEC_BINANCE ? feed_complaint(s->feed, i) : "";
+    snprintf(s->reason, sizeof(s->reason), "no price yet for %s%s%s", symbol.text,
+             why[0] != '\0' ? ": " : "", why);
+    return s->reason;
+}
+
 /* Whether a source that names no symbols, or of whose symbols none is left, has given a price. */
 static bool
 source_has_given(struct serve *s, uint32_t source)
@@ -451,8 +473,7 @@ serve_not_ready(void *state)
                 continue;
             if (feed_has_ended(s->feed, i))
                 return source_gave_nothing(s, i);
-            snprintf(s->reason, sizeof(s->reason), "no price yet for %s", spec->symbols[n].text);
-            return s->reason;
+            return no_price_yet(s, i, spec->symbols[n]);
         }
         if (source_has_given(s, i))
             continue;

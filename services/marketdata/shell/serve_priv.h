@@ -63,7 +63,7 @@ struct serve {
     bool is_draining;
     char reason[256]; /* of serve_not_ready() */
     struct metric *published, *published_bytes, *answered, *refused, *gaps, *heals, *bad_events,
-        *late_trades, *foreign, *turned_away, *symbol_count;
+        *late_trades, *lost_trades, *foreign, *turned_away, *symbol_count, *not_live;
 };
 
 /* Its place in `symbols`, until one is removed; UINT32_MAX when no source has given it. */

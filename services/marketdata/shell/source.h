@@ -32,9 +32,11 @@ enum source_step {
 
 /* What every source counts; owned by the feed, which shows it as metrics. */
 struct source_counts {
-    uint64_t skipped;           /* lines that could not be read */
-    uint64_t ignored;           /* well-formed, but nothing for us */
-    char why[SOURCE_WHY_BYTES]; /* file and reason of the last one skipped */
+    uint64_t skipped; /* lines that could not be read */
+    uint64_t ignored; /* well-formed, but nothing for us */
+    /* File and reason of the last line skipped; of a live source, what keeps it from the exchange.
+     */
+    char why[SOURCE_WHY_BYTES];
     /* When a skipped line was last logged: a source that is opened round after round stays quiet.
      */
     bool has_logged;
