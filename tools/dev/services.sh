@@ -219,10 +219,10 @@ services_wait() {
     # What `up` was told is a live market, and it is not there.
     case ${market_source:-} in
     binance:*)
-        say "--- The market is Binance, live: this machine must reach stream.binance.com:9443 and"
-        say "    api.binance.com:443. What runs keeps trying and goes on by itself once they answer:"
-        say "    ./scrip status says so. Without the internet: ./scrip up --market synthetic, or"
-        say "    --market FILE with a recording."
+        say "--- The market is Binance, live: this machine must reach stream.binance.com:9443"
+        say "    and api.binance.com:443. What runs keeps trying and goes on by itself once they"
+        say "    answer: ./scrip status says so. Without the internet: ./scrip up --market"
+        say "    synthetic, or --market FILE with a recording."
         ;;
     esac
     die "not every service is ready, see above; ./scrip down stops them"
