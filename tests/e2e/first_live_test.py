@@ -4,6 +4,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,7 +33,8 @@ def without_an_exchange(stack):
     except StoryFailed as failed:
         said = str(failed)
     check(time.monotonic() - begin < 55, "it does not wait for long", time.monotonic() - begin)
-    check("no price yet for BTCUSDT: ws://127.0.0.1:1: " in said, "what is missing is named", said)
+    check(re.search("is not ready: no price yet for BTCUSDT: (ws|http)://127.0.0.1:1: .*onnect", said),
+          "what is missing is named", said)
     check("--market synthetic" in said, "and what to do", said)
     table = stack.scrip("status")
     check("no price yet for BTCUSDT: " in table, "status says it too", table)
