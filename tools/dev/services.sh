@@ -221,8 +221,8 @@ services_wait() {
     binance:*)
         say "--- The market is Binance, live: this machine must reach stream.binance.com:9443"
         say "    and api.binance.com:443. What runs keeps trying and goes on by itself once they"
-        say "    answer: ./scrip status says so. Without the internet: ./scrip up --market"
-        say "    synthetic, or --market FILE with a recording."
+        say "    answer, as ./scrip status tells. Without the internet:"
+        say "    ./scrip up --market synthetic, or --market FILE with a recording."
         ;;
     esac
     die "not every service is ready, see above; ./scrip down stops them"
