@@ -203,6 +203,7 @@ def from_archives(stack):
     bad = write_zip(stack.dir, "SOLUSDT-1m-2024-08-06", lines, checksum="0" * 64)
     told, said = load(stack, "--files", bad, status=1)
     check(not told and bad in said, "nothing of a file that is damaged is taken", told, said)
+    check("scripctl: its SHA-256 is not" in said, "and it is named once", said)
 
 
 def trades_of_three_hours():

@@ -180,7 +180,7 @@ file_bad(struct loading *l, const char *path, const char *reason)
 {
     l->file.is_usable = false;
     if (l->out->bad_files++ == 0)
-        snprintf(l->out->bad_why, WHY_BYTES, "%s: %s", path, reason);
+        snprintf(l->out->bad_why, WHY_BYTES, "%s%s%s", path, *path == 0 ? "" : ": ", reason);
 }
 
 /* Files of the same symbol's trades may join: 23:59 of one and 00:00 of the next. */
@@ -275,7 +275,7 @@ lines_take(struct loading *l, struct reader *r)
                 return false;
             break;
         case READER_BAD:
-            file_bad(l, reader_path(r), reader_why(r));
+            file_bad(l, "", reader_why(r)); /* it names the file itself */
             break;
         case READER_END:
             return minute_end(l, false) && series_leave(l);
