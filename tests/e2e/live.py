@@ -223,6 +223,8 @@ class Judge:
         for path in sorted(glob.glob(os.path.join(self.heard.folder, "*.zst"))):
             market = os.path.basename(path).split("-")[0]
             for line in zstd.lines(path):
+                check(b'"scrip":"book"' not in line or b'"0"]' not in line,
+                      "what has gone is in no book", line[:2000])
                 if b"rade\"" not in line:
                     continue
                 self.line(market, json.loads(line.split(b" ", 1)[1]), seen, counts)

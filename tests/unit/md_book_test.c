@@ -93,6 +93,10 @@ Test(book, random_changes_give_what_the_naive_book_gives)
             book_side_apply(&b.asks, &l, 1);
             naive_set(&naive_asks, l);
         }
+        if (random % 97 == 0) {
+            book_side_compact(&b.bids);
+            cr_assert_eq(b.bids.empty, 0);
+        }
         book_check(&b);
         side_same(&b.bids, &naive_bids, &lists);
         side_same(&b.asks, &naive_asks, &lists);

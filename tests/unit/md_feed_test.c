@@ -3,7 +3,7 @@
  * from segments of ours.
  *
  * The market: A and B, a diff of each every 100 ms, a trade of A every second. The book of A has
- * one bid whose quantity is the number of the diff.
+ * one bid whose quantity is the number of the diff, and an ask that comes and goes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -66,8 +66,8 @@ diff_line(char *out, int64_t at_us, const char *symbol, int n)
     return (size_t)snprintf(
         out, LINE_BYTES,
         "%lld000 {\"stream\":\"x@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":%lld,"
-        "\"s\":\"%s\",\"U\":%d,\"u\":%d,\"b\":[[\"100\",\"%d\"]],\"a\":[]}}\n",
-        (long long)at_us, (long long)at_us / 1000, symbol, n, n, n);
+        "\"s\":\"%s\",\"U\":%d,\"u\":%d,\"b\":[[\"100\",\"%d\"]],\"a\":[[\"102\",\"%d\"]]}}\n",
+        (long long)at_us, (long long)at_us / 1000, symbol, n, n, n, n % 2);
 }
 
 static size_t
@@ -186,6 +186,8 @@ on_event(void *arg, uint32_t source, const struct md_event *e)
     *s = (struct seen){.kind = e->kind, .symbol = e->symbol, .at_us = e->at_us};
     s->id = e->kind == MD_EVENT_TRADE ? e->trade.trade_id : e->last_id;
     s->bid_quantity = e->bid_count > 0 ? e->bids[0].quantity.v / DECIMAL_ONE : 0;
+    for (uint32_t i = 0; e->kind == MD_EVENT_BOOK && i < e->ask_count; i++)
+        cr_assert_gt(e->asks[i].quantity.v, 0, "what has gone is in no book");
 }
 
 static void

@@ -64,9 +64,8 @@ place_of(const struct book_side *s, price_t price)
     return low;
 }
 
-/* The places without a quantity go. */
-static void
-compact(struct book_side *s)
+void
+book_side_compact(struct book_side *s)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < s->count; i++) {
@@ -110,7 +109,7 @@ level_insert(struct book_side *s, uint32_t at, const struct level *level)
     if (level_move_in(s, at, level))
         return;
     if (s->count == s->max && s->empty > 0) {
-        compact(s);
+        book_side_compact(s);
         at = place_of(s, level->price);
     }
     if (s->count == s->max) {
@@ -163,7 +162,7 @@ book_side_apply(struct book_side *s, const struct level *levels, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         level_apply(s, &levels[i]);
     if (s->empty > COMPACT_FROM && s->empty > s->count / 2)
-        compact(s);
+        book_side_compact(s);
 }
 
 const struct level *

@@ -40,6 +40,8 @@ bool book_crossed(const struct book *b);
  * there is room. */
 uint32_t book_side_copy(const struct book_side *s, uint32_t limit, struct arena *lists,
                         const struct level **out);
+/* The places without a quantity go: the levels are the book's own, and no others. */
+void book_side_compact(struct book_side *s);
 /* CHECKs the order of both sides. */
 void book_check(const struct book *b);
 

@@ -116,7 +116,9 @@ touch_tell(const struct symbol *y, struct md_event *out)
         *out = y->quote;
         return y->has_quote;
     }
-    const struct book *b = &y->sync->book;
+    struct book *b = &y->sync->book;
+    book_side_compact(&b->bids);
+    book_side_compact(&b->asks);
     *out = (struct md_event){.kind = MD_EVENT_BOOK,
                              .symbol = y->name,
                              .last_id = y->sync->last_id,

@@ -31,14 +31,16 @@ text_add(char *at, const char *text)
 static char *
 side_write(char *at, const char *name, const struct book_side *side)
 {
-    at = text_add(at, name);
+    const char *first = at = text_add(at, name);
     for (uint32_t i = side->count; i > 0; i--) {
         const struct level *l = &side->levels[i - 1];
-        at = text_add(at, "[\"");
+        if (l->quantity.v == 0)
+            continue; /* it has gone, and its place stayed */
+        at = text_add(at, at == first ? "[\"" : ",[\"");
         at += decimal_write_short(l->price.v, at);
         at = text_add(at, "\",\"");
         at += decimal_write_short(l->quantity.v, at);
-        at = text_add(at, i > 1 ? "\"]," : "\"]");
+        at = text_add(at, "\"]");
     }
     return text_add(at, "]");
 }
