@@ -55,7 +55,7 @@ def trades_of(stack, folder, symbol):
 
 
 def goes_and_comes(stack, folder):
-    """Its recording has a hole, and tells so."""
+    """Its recording has a gap, and tells so."""
     wait_for(lambda: trades_of(stack, folder, "XRPUSDT") > 0, "trades recorded")
     check(ctl(stack, "remove", "XRPUSDT")[0] == 0, "removed")
     before = trades_of(stack, folder, "ETHUSDT")
@@ -64,7 +64,7 @@ def goes_and_comes(stack, folder):
     check(ctl(stack, "add", "XRPUSDT")[0] == 0, "added")
     wait_for(lambda: trades_of(stack, folder, "XRPUSDT") > had + 2, "trades recorded again")
     status, said = ctl(stack, "check", folder)
-    check(status == 0, "the hole is told of", said)
+    check(status == 0, "the gap is told of", said)
 
 
 def story():

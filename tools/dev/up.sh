@@ -17,9 +17,10 @@ other, while requests go on.
 
   --market synthetic   a seeded market of several symbols (the default)
   --market binance     the same symbols live from Binance's public streams; needs the internet
-  --market FILE...     a recording of Binance's streams (.txt, .gz, .xz) or CSV files of its public
-                       data that name their symbol, played in a loop with the clock shifted to
-                       now; stays chosen until --market names another
+  --market FILE...     a recording of Binance's streams (.txt, .gz, .xz), a folder that was
+                       recorded here, or CSV files of Binance's public data that name their
+                       symbol, played in a loop with the clock shifted to now
+                       What is named stays chosen until --market names another.
   --no-build           neither installs nor builds
 TXT
 }

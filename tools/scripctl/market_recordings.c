@@ -217,7 +217,7 @@ market_check(const struct call *c)
     if (is_right)
         out_say(c->out, "The recording is right.");
     else
-        out_say(c->out, "The recording is wrong, or has holes that it does not tell of.");
+        out_say(c->out, "The recording is wrong, or has gaps that it does not tell of.");
     chains_free(&chains);
     reader_files_free(&files);
     return is_right ? STATUS_OK : STATUS_NO;
