@@ -39,6 +39,10 @@ def told(judge, faults):
 
 def trades_are_there(judge, stack):
     lasts = {symbol: judge.latest(symbol) for symbol in judge.heard.symbols}
+    for market in ("spot", "usdm"):
+        judge.exchange.quiet(market=market)
+    for symbol in judge.heard.symbols:
+        wait_for(lambda y=symbol: judge.caught_up(y), "the last trade of " + symbol)
     stack.stop("marketdata")  # the segments are whole
     for symbol, count in judge.recording().items():
         print("%s: %s" % (symbol, ", ".join("%s %d" % c for c in count.items())))

@@ -20,7 +20,8 @@
  *   book, depth bids= asks=        the numbered stream; seq= gives a number of one's own
  *   quote BID:QUANTITY ASK:QUANTITY, trade PRICE:QUANTITY, mark PRICE, liquidation, beat
  *                                  `sell` behind a trade: the taker sold, the bid was hit;
- *                                  time=US is the exchange's time, here and with books
+ *                                  time=US: the exchange's time, here and with books;
+ *                                  state=STALE: what beats and books say of the stream
  *   now US, wait US                the clock; wait also lets the core notice
  *   limits orders= levels= house= symbols= ledgers= errands= queues= stories=
  *          stale=hold|flag|go_on   starts anew; a story's first line
@@ -392,6 +393,7 @@ book(struct driver *d, const char *line, struct scenario_out *out)
     m.md_book.bids = d->bids;
     m.md_book.asks = d->asks;
     m.md_book.time_us = (int64_t)whole(line, "time", 0);
+    m.md_book.state = named(line, "state", MSG_ENUM_stream_state);
     d->sequence = m.md_book.sequence;
     feed(d, 0, &m, out);
 }
@@ -474,6 +476,7 @@ beat(struct driver *d, const char *line, struct scenario_out *out)
 {
     struct msg m = {.type = MSG_md_beat};
     m.md_beat.symbol = symbol_of(line);
+    m.md_beat.state = named(line, "state", MSG_ENUM_stream_state);
     m.md_beat.sequence = whole(line, "seq", d->sequence);
     feed(d, 0, &m, out);
 }

@@ -87,6 +87,7 @@ struct house {
     enum liquidity source;
     uint64_t sequence;  /* the levels are true after this message */
     uint64_t heard;     /* last number seen in the published stream */
+    bool is_doubtful;   /* its publisher says that the stream is STALE or HEALING */
     int64_t asked_us;   /* when the core last asked for a snapshot */
     int64_t spoke_us;   /* when the market last said anything */
     int64_t word_us;    /* the market's time of its last word on levels; 0 = it gave none */

@@ -145,9 +145,19 @@ source_of(const struct md_book *book)
     return book->bids_count + book->asks_count > 0 ? LIQUIDITY_DEPTH : LIQUIDITY_TRADE;
 }
 
+/* What the publisher says of its own stream: nothing about older ones. */
+static bool
+is_doubted(enum stream_state state)
+{
+    return state == STREAM_STATE_STALE || state == STREAM_STATE_HEALING;
+}
+
 static enum house_outcome
 take_book(struct books *s, struct book *b, const struct md_book *book)
 {
+    b->house.is_doubtful = is_doubted(book->state);
+    if (b->house.is_doubtful && s->stale_fills == STALE_HOLD)
+        return house_lose(s, b);
     book_replace(s, b, SIDE_BUY, book->time_us);
     book_replace(s, b, SIDE_SELL, book->time_us);
     hide(s, b);
@@ -243,13 +253,15 @@ take_next(struct books *s, struct book *b, const struct msg *m)
 }
 
 static enum house_outcome
-take_beat(struct books *s, struct book *b, uint64_t sequence)
+take_beat(struct books *s, struct book *b, const struct md_beat *beat)
 {
     struct house *h = &b->house;
-    bool fell_back = sequence < h->heard;
+    bool fell_back = beat->sequence < h->heard;
     if (fell_back)
-        h->heard = sequence;
-    if (h->state != HOUSE_LIVE || fell_back || sequence > h->sequence)
+        h->heard = beat->sequence;
+    h->is_doubtful = is_doubted(beat->state);
+    bool is_held_back = h->is_doubtful && s->stale_fills == STALE_HOLD;
+    if (h->state != HOUSE_LIVE || fell_back || beat->sequence > h->sequence || is_held_back)
         return house_lose(s, b);
     return HOUSE_SAME;
 }
@@ -271,7 +283,7 @@ house_apply(struct books *s, struct book *b, const struct msg *m)
         return take_answer(s, b, &m->md_book);
     uint64_t sequence = sequence_of(m);
     if (m->type == MSG_md_beat)
-        return take_beat(s, b, sequence);
+        return take_beat(s, b, &m->md_beat);
 
     bool fell_back = sequence <= h->heard;
     if (m->type == MSG_md_book) {

@@ -12,6 +12,8 @@
  * makes the house await a snapshot; so does silence: marketdata beats every second, whatever the
  * market does. Meanwhile, as books.stale_fills says, the house is withdrawn, so that no fill rests
  * on a book that may be wrong, or stays as it was last. What it misses it gets with the snapshot.
+ * A publisher that says its own stream is STALE or HEALING makes the house doubtful: it is
+ * withdrawn likewise, or goes on with what comes, until the publisher says that it is LIVE again.
  *
  *   UNKNOWN --any message--> AWAITING --md_book--> LIVE --gap, fall back, silence--> AWAITING
  *      ^                         |                   |
@@ -63,7 +65,7 @@ house_is_held(const struct books *s, const struct book *b)
 static inline bool
 house_is_stale(const struct book *b)
 {
-    return b->house.state == HOUSE_AWAITING;
+    return b->house.state == HOUSE_AWAITING || b->house.is_doubtful;
 }
 
 /* How long, all in all, this book's house was withdrawn after it had been live. */

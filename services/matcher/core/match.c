@@ -171,7 +171,9 @@ apply_market(struct match *m, const code_t *symbol, const struct msg *msg, struc
         break;
     case HOUSE_LOST:
         m->counts.gaps += was_live;
-        ask(m, b, out);
+        /* What a publisher doubts itself is not asked for: a beat says when it is over. */
+        if (!b->house.is_doubtful)
+            ask(m, b, out);
         break;
     case HOUSE_SAME:
         break;
@@ -452,7 +454,7 @@ match_time(struct match *m, int64_t now_us, struct outbox *out)
             (void)house_lose(&m->books, b);
             tell_prices(m, b);
         }
-        if (b->house.state == HOUSE_AWAITING)
+        if (b->house.state == HOUSE_AWAITING && !b->house.is_doubtful)
             ask(m, b, out);
     }
     match_due(m, now_us, out);
