@@ -305,10 +305,10 @@ def is_settled(service):
 def symbols():
     last = str(os.cpu_count() - 1)
     with tempfile.TemporaryDirectory(prefix="scrip-bench-") as folder, \
-            StandIn(flood=7, flood_spot=SYMBOLS, spot_weight=10000000) as exchange:
+            StandIn(flood=7, flood_spot=SYMBOLS) as exchange:
         names = [s["symbol"] for s in exchange.symbols()]
         settings = ("redis =\nsources = binance:spot:symbols=%s\nsymbols_max = 4000\n"
-                    "spot_stream_url = %s\nspot_rest_url = %s\nspot_weight = 1000000\n"
+                    "spot_stream_url = %s\nspot_rest_url = %s\nsnapshot_levels = 100\n"
                     "weight_alone_percent = 100\n" % (
                         ",".join(names), exchange.spot_stream_url, exchange.spot_rest_url))
         with Service(folder, settings, processor=last) as service:
@@ -317,7 +317,7 @@ def symbols():
     row = medians(rows)
     if row["missed"]:
         say("  a follower missed %d ticks" % row["missed"])
-    settle("marketdata-symbols", 1 / row["processor"], 1.0, "of one processor, spare", row,
+    settle("marketdata-symbols", 1 / row["processor"], 1.0, "processors over what is used", row,
            "%d symbols, %.0f ticks a second on one processor: %.0f %% of it; a tick is at a "
            "follower %.1f ms after its exchange time (p50), %.1f (p99), %.1f (p99.9)" % (
                row["symbols"], row["ticks_per_second"], row["processor"] * 100, row["lag_p50_ms"],

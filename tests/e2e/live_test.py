@@ -37,6 +37,27 @@ def told(judge, faults):
         judge.sum(field) for field in ("gaps", "heals", "lost", "reconnects")))
 
 
+def state(user, symbol):
+    return user.call("GET", "/api/market/depth", query={"symbol": symbol, "limit": 5})["state"]
+
+
+def nobody_trades_on_what_is_not_heard(exchange, user):
+    """While the exchange is away, the book is of any age: a market order ends."""
+    away = exchange.fault("refuse")
+    exchange.fault("cut")
+    wait_for(lambda: state(user, "BTCUSDT") == "STALE", "the stream is known to be stale")
+    order = user.order("BUY", "MARKET", quantity="0.001")
+    ended = user.call("POST", "/api/paper-trading/orders", order)["order"]
+    check((ended["status"], ended["end_reason"]) == ("EXPIRED", "MARKET_STALE"),
+          "what is not heard is not traded on", ended)
+    exchange.end_fault(away["fault"])
+    wait_for(lambda: state(user, "BTCUSDT") == "LIVE", "the stream is live again")
+    filled = wait_for(lambda: (o := user.call(
+        "POST", "/api/paper-trading/orders", user.order("BUY", "MARKET", quantity="0.001"))["order"])[
+            "status"] == "FILLED" and o, "the house trades again")
+    check(amount(filled["executed_quantity"]) > 0, "and fills", filled)
+
+
 def trades_are_there(judge, stack):
     lasts = {symbol: judge.latest(symbol) for symbol in judge.heard.symbols}
     for market in ("spot", "usdm"):
@@ -77,6 +98,7 @@ def story():
             check(done["order"]["status"] == "FILLED", "and is filled", done)
             check(amount(done["fills"][0]["price"]) > 0, "at its price", done)
             check(done["fills"][0]["evidence"]["source"] == "DEPTH", "from its book", done)
+            nobody_trades_on_what_is_not_heard(x, user)
             trades_are_there(judge, stack)
             kinds = x.counters()["violations_by_kind"]
             check(not kinds, "the exchange had nothing to complain of", x.counters())
