@@ -334,9 +334,9 @@ end(void)
     bus_close(&asker);
     loop_destroy(&loop);
     database_drop();
-    bool is_well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    folder_end(!is_well);
-    cr_assert(is_well, "ended with %d", status);
+    folder_end(status != 0);
+    if (status != 0)
+        abort(); /* an assertion would be printed here, and count for nothing */
 }
 
 TestSuite(service, .init = begin, .fini = end, .timeout = 120);
