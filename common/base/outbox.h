@@ -21,6 +21,7 @@ enum out_to {
     OUT_EVENT,   /* subscribers of the account in the message */
     OUT_PUBLISH, /* subscribers of the symbol in the message */
     OUT_MARKET,  /* the marketdata of the message's symbol */
+    OUT_KEEP,    /* nobody: the shell's database alone */
 };
 
 struct out {

@@ -16,7 +16,7 @@
  *   resend from=N to=N         from the ring of the last symbol
  *   remember interval=I open_time=US price=P quantity=Q trades=N as_of=US
  *                              an open candle that an earlier process left; without as_of a
- *                              closed minute or day
+ *                              closed one, with the word final a final one
  *   known interval=I from=US to=US max=N   candles that memory holds
  *   ticker / average / stream / missing   views of the last symbol
  *   show WHAT... / hide WHAT.. which messages are told: stream (at first) price candle beat ticker
@@ -169,8 +169,9 @@ say_outbox(struct driver *d, struct scenario_out *out)
         const struct out *o = &d->out.slots[i];
         if (o->to == OUT_PUBLISH)
             keep(d, &o->msg);
+        const char *word = o->to == OUT_REPLY ? "reply" : o->to == OUT_KEEP ? "keep" : "publish";
         if (o->to == OUT_REPLY || is_shown(d, &o->msg))
-            scenario_say_msg(out, o->to == OUT_REPLY ? "reply" : "publish", &o->msg);
+            scenario_say_msg(out, word, &o->msg);
     }
     outbox_clear(&d->out);
 }
@@ -330,12 +331,15 @@ remember(struct driver *d, struct scenario_out *out, const char *line)
     if (s == NULL || i == INTERVAL_NONE)
         return;
     c.is_closed = scenario_value(line, "as_of") == NULL;
+    c.is_final = strstr(line, " final") != NULL;
     if (!c.is_closed)
         md_remember_open(s, i, &c, scenario_number(line, "as_of", 0));
     else if (i == INTERVAL_1m)
         md_remember_minute(s, &c);
     else if (i == INTERVAL_1d)
         md_remember_day(s, &c);
+    else
+        md_remember_longer(s, i, &c);
     md_check(&d->md);
 }
 

@@ -192,15 +192,40 @@ void
 candle_rig_free(struct candle_rig *r)
 {
     candle_book_free(&r->told);
+    candle_book_free(&r->kept);
     free(r->memory);
     free(r->symbol_memory);
     free(r->lists);
     free(r);
 }
 
-void
-candle_rig_restart(struct candle_rig *r)
+/* What the table makes of the oldest that wait. */
+static void
+kept_take(struct candle_rig *r, uint32_t count)
 {
+    for (uint32_t n = 0; n < count; n++) {
+        const struct md_candle *m = &r->waiting[n];
+        const struct candle *there =
+            candle_book_find(&r->kept, m->interval, m->candle.open_time_us);
+        if (there == NULL || m->candle.is_final ||
+            (!there->is_final && m->candle.trades >= there->trades))
+            candle_book_put(&r->kept, m->interval, &m->candle);
+    }
+    r->waiting_count -= count;
+    memmove(r->waiting, &r->waiting[count], r->waiting_count * sizeof(r->waiting[0]));
+}
+
+void
+candle_rig_keep(struct candle_rig *r)
+{
+    kept_take(r, r->waiting_count);
+}
+
+void
+candle_rig_restart(struct candle_rig *r, uint32_t lost)
+{
+    kept_take(r, lost < r->waiting_count ? r->waiting_count - lost : 0);
+    r->waiting_count = 0;
     free(r->memory);
     free(r->symbol_memory);
     core_begin(r);
@@ -212,6 +237,11 @@ told_take(struct candle_rig *r)
     for (uint32_t n = 0; n < r->out.count; n++) {
         const struct msg *m = &r->out.slots[n].msg;
         if (m->type != MSG_md_candle || !m->md_candle.candle.is_closed)
+            continue;
+        if (r->waiting_count == RIG_WAITING)
+            kept_take(r, 1);
+        r->waiting[r->waiting_count++] = m->md_candle;
+        if (r->out.slots[n].to == OUT_KEEP)
             continue;
         candle_book_put(&r->told, m->md_candle.interval, &m->md_candle.candle);
         r->told_count++;

@@ -35,6 +35,8 @@ void naive_trade(struct candle_book *b, const struct public_trade *t, uint64_t c
 /* Adds a part, of an interval or none, to the candles of i that contain it. */
 void naive_part(struct candle_book *b, enum interval i, const struct candle *part);
 
+#define RIG_WAITING 16u
+
 struct candle_rig {
     struct symbol_rules rules;
     struct md md;
@@ -42,15 +44,21 @@ struct candle_rig {
     struct out slots[MD_OUT_MAX];
     struct outbox out;
     struct md_symbol *symbol;
-    struct candle_book told; /* closed candles, as they were told last: what a database has */
+    struct candle_book told; /* closed candles, as followers were told last */
     uint64_t told_count;
+    struct candle_book kept;               /* as the database has them, by the rule of history.c */
+    struct md_candle waiting[RIG_WAITING]; /* for it: the newest, in order */
+    uint32_t waiting_count;
     int64_t now_us;
 };
 
 struct candle_rig *candle_rig_new(const char *symbol);
 void candle_rig_free(struct candle_rig *r);
-/* The process ends and another one begins; what was told stays. */
-void candle_rig_restart(struct candle_rig *r);
+/* The process ends and another one begins; what was told stays, and what was kept but for the
+ * newest `lost`. */
+void candle_rig_restart(struct candle_rig *r, uint32_t lost);
+/* The database has everything. */
+void candle_rig_keep(struct candle_rig *r);
 /* Applies an event of the symbol at our time, with CHECKs of the result. */
 void candle_rig_apply(struct candle_rig *r, struct md_event *e, int64_t now_us);
 void candle_rig_tick(struct candle_rig *r, int64_t now_us);

@@ -196,6 +196,74 @@ Test(history, what_the_exchange_gave_and_what_is_more_whole_stays)
     cr_assert_eq(got[0].candle.open.v, 300);
 }
 
+static void
+put_final(enum interval i, int64_t open_us, int64_t price, uint64_t trades)
+{
+    struct history_row r = row(i, open_us, price, trades);
+    r.candle.is_final = true;
+    history_put(history, &r);
+}
+
+Test(history, the_exchanges_own_counts_though_it_has_fewer_trades)
+{
+    put(INTERVAL_1m, MARCH_1, 100, 50);
+    put_final(INTERVAL_1m, MARCH_1 + MINUTE, 150, 9); /* in one batch, in any order */
+    put(INTERVAL_1m, MARCH_1 + MINUTE, 160, 50);
+    flush();
+    put_final(INTERVAL_1m, MARCH_1, 200, 49);
+    flush();
+    put(INTERVAL_1m, MARCH_1, 300, 51);
+    flush();
+    cr_assert_eq(read_back(INTERVAL_1m, 0, INT64_MAX, 10, false), 2);
+    cr_assert(got[0].candle.open.v == 200 && got[0].candle.trades == 49);
+    cr_assert(got[0].candle.is_final && got[1].candle.is_final);
+    cr_assert_eq(got[1].candle.open.v, 150);
+    put_final(INTERVAL_1m, MARCH_1, 400, 48); /* what it says later */
+    put_final(INTERVAL_1m, MARCH_1, 500, 47);
+    put_final(INTERVAL_1m, MARCH_1 + 2 * MINUTE, 600, 1);
+    put(INTERVAL_1m, MARCH_1 + 3 * MINUTE, 700, 1);
+    flush();
+    cr_assert_eq(read_back(INTERVAL_1m, 0, INT64_MAX, 10, false), 4);
+    cr_assert_eq(got[0].candle.open.v, 500);
+    cr_assert(got[2].candle.is_final && !got[3].candle.is_final);
+    /* A fold is final when all of it is. */
+    cr_assert_eq(read_back(INTERVAL_3m, 0, INT64_MAX, 10, false), 2);
+    cr_assert(got[0].candle.is_final && !got[1].candle.is_final);
+}
+
+Test(history, closed_candles_of_longer_intervals_are_read_in_one_question)
+{
+    for (uint32_t i = 1; i <= 16; i++)
+        put((enum interval)i, i == INTERVAL_1s ? MARCH_1 : MARCH_1 - DAY, 100, 1);
+    put(INTERVAL_3m, MARCH_1 + HOUR, 200, 1);
+    put_final(INTERVAL_12h, MARCH_1 + HOUR, 200, 1);
+    flush();
+    database_ask("UPDATE marketdata.candle SET is_closed = false WHERE width = 14");
+    cr_assert(history_read_longer(history, code_of("BTCUSDT"), MARCH_1, MARCH_1 - 2 * DAY,
+                                  on_answer, NULL));
+    run("candles");
+    cr_assert(is_answered && !is_refused);
+    cr_assert_eq(got_count, 4, "3m and 12h from the one time on, 1w and 1M from the other");
+    bool has_final = false;
+    for (uint32_t n = 0; n < got_count; n++) {
+        cr_assert(got[n].interval == INTERVAL_3m || got[n].interval == INTERVAL_12h ||
+                  got[n].interval == INTERVAL_1w || got[n].interval == INTERVAL_1M);
+        has_final |= got[n].candle.is_final;
+    }
+    cr_assert(has_final);
+}
+
+Test(history, a_question_that_cannot_be_sent_leaves_nothing_behind)
+{
+    history_close(&history);
+    history = history_open(&(struct history_options){
+        .loop = loop, .conninfo = "host=/nowhere", .queue_max = 1, .on_open_wanted = no_open});
+    cr_assert_not(history_read_open(history, code_of("BTCUSDT"), 0, on_answer, NULL));
+    cr_assert_not(history_read_longer(history, code_of("BTCUSDT"), 0, 0, on_answer, NULL));
+    cr_assert_not(
+        history_read(history, code_of("BTCUSDT"), INTERVAL_1m, 0, 1, 1, true, on_answer, NULL));
+}
+
 Test(history, one_candle_twice_in_a_batch_is_the_later)
 {
     put(INTERVAL_1m, MARCH_1, 100, 5);

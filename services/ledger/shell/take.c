@@ -117,6 +117,7 @@ say(struct serve *s, const struct out *o)
     case OUT_LEDGER:
     case OUT_PUBLISH:
     case OUT_MARKET:
+    case OUT_KEEP:
         CHECK(false); /* this core does not */
     }
 }

@@ -48,7 +48,7 @@ void candle_join(struct candle *c, const struct candle *later);
 bool candle_is_flat(const struct candle *c);
 /* Whether it may be believed: prices in order and above 0, no sum below 0. */
 bool candle_is_valid(const struct candle *c);
-/* Whether both say the same of the same interval; is_closed does not count. */
+/* Whether both say the same of the same interval; is_closed and is_final do not count. */
 bool candle_same(const struct candle *a, const struct candle *b);
 
 #endif

@@ -15,7 +15,8 @@
  *     STALE    nothing was heard for stale_after_us, or the source says that it hears nothing
  *     ENDED    the source has ended
  *
- * Messages go to the outbox as OUT_PUBLISH, answers as OUT_REPLY. One call writes at most
+ * Messages go to the outbox as OUT_PUBLISH, answers as OUT_REPLY; a candle that was told and has
+ * become final since, as it was, as OUT_KEEP. One call writes at most
  * MD_OUT_MAX messages, and CHECKs that there is room for them.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -180,6 +181,9 @@ void md_remember_open(struct md_symbol *s, enum interval i, const struct candle 
                       int64_t as_of_us);
 void md_remember_minute(struct md_symbol *s, const struct candle *c);
 void md_remember_day(struct md_symbol *s, const struct candle *c);
+/* After those: a closed candle of another interval than 1s, 1m and 1d. Is it not what its minutes
+ * or days make, it is told again: the process before may have died owing that. */
+void md_remember_longer(struct md_symbol *s, enum interval i, const struct candle *c);
 
 /* CHECKs books, candles and totals. */
 void md_check(const struct md *m);

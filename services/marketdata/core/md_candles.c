@@ -35,6 +35,12 @@ md_of_days(enum interval i)
     return i >= INTERVAL_3d;
 }
 
+struct parts *
+md_parts_of(struct md_symbol *s, enum interval i)
+{
+    return md_of_days(i) ? &s->days : &s->minutes;
+}
+
 /* ---- What a candle is now --------------------------------------------------------------- */
 
 /* The parts of a candle but for the open one. */
@@ -104,7 +110,7 @@ md_candle_now(const struct md_symbol *s, enum interval i, struct candle *out)
     if (open != NULL && open->open_time_us >= slot->open_time_us &&
         open->open_time_us < slot->end_us)
         has = part_join(has, out, open, slot->open_time_us);
-    out->is_closed = false;
+    out->is_closed = out->is_final = false;
     return has;
 }
 
@@ -151,9 +157,11 @@ known_at(const struct md_symbol *s, enum interval i, int64_t open_us, struct can
         return place != MD_CLOSED_CANDLES;
     }
     const struct parts *parts = md_of_days(i) || i == INTERVAL_1d ? &s->days : &s->minutes;
-    if (!parts_fold(parts, open_us, interval_end(i, open_us), out))
+    int64_t end_us = interval_end(i, open_us);
+    if (!parts_fold(parts, open_us, end_us, out))
         return false;
-    out->is_closed = interval_end(i, open_us) <= s->market_us;
+    out->is_closed = end_us <= s->market_us;
+    out->is_final = out->is_closed && parts_are_final(parts, open_us, end_us);
     return true;
 }
 
@@ -185,13 +193,29 @@ md_candles_known(const struct md_symbol *s, enum interval i, int64_t from_us, in
 
 /* ---- Telling ---------------------------------------------------------------------------- */
 
-void
-md_candle_publish(struct md_symbol *s, enum interval i, const struct candle *c, struct outbox *out)
+static void
+candle_say(const struct md_symbol *s, enum out_to to, enum interval i, const struct candle *c,
+           struct outbox *out)
 {
-    struct md_candle *m = &outbox_put(out, OUT_PUBLISH, 0, MSG_md_candle, 0)->md_candle;
+    struct md_candle *m = &outbox_put(out, to, 0, MSG_md_candle, 0)->md_candle;
     m->symbol = s->rules.symbol;
     m->interval = i;
     m->candle = *c;
+}
+
+void
+md_candle_publish(struct md_symbol *s, enum interval i, const struct candle *c, struct outbox *out)
+{
+    candle_say(s, OUT_PUBLISH, i, c, out);
+}
+
+void
+md_candle_keep(struct md_symbol *s, enum interval i, const struct candle *c, struct outbox *out)
+{
+    candle_say(s, OUT_KEEP, i, c, out);
+    struct candle *there = md_closed_find(slot_of(s, i), c->open_time_us);
+    if (there != NULL)
+        *there = *c;
 }
 
 void
@@ -237,6 +261,8 @@ slot_close(struct md_symbol *s, enum interval i, struct outbox *out)
     slot->is_open = false;
     if (!has)
         return;
+    c.is_final =
+        i != INTERVAL_1s && parts_are_final(md_parts_of(s, i), slot->open_time_us, slot->end_us);
     if (i == INTERVAL_1d)
         day_keep(s, &c);
     md_closed_tell(s, i, &c, out);

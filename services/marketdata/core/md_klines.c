@@ -48,6 +48,14 @@ last_from(struct md_symbol *s, const struct candle *c)
 }
 
 static void
+part_final(struct part *p, const struct candle *k)
+{
+    p->candle = *k;
+    p->candle.is_closed = p->candle.is_final = true;
+    p->state = PART_FINAL;
+}
+
+static void
 minute_closed(struct md_symbol *s, const struct candle *k, struct outbox *out)
 {
     if (s->minute != NULL && k->open_time_us > s->minute->candle.open_time_us)
@@ -61,9 +69,7 @@ minute_closed(struct md_symbol *s, const struct candle *k, struct outbox *out)
         return;
     struct candle before = p->candle;
     bool is_new = !was_known || !candle_same(&before, k);
-    p->candle = *k;
-    p->candle.is_closed = true;
-    p->state = PART_FINAL;
+    part_final(p, k);
     if (is_new)
         stats_change(&s->stats, was_known ? &before : NULL, &p->candle);
     last_from(s, k);
@@ -72,6 +78,8 @@ minute_closed(struct md_symbol *s, const struct candle *k, struct outbox *out)
         md_minute_end(s, out);
     } else if (is_new) {
         minute_owe(s, p);
+    } else if (!before.is_final) {
+        parts_owe(&s->minutes, p, DEBT_FINAL);
     }
 }
 
@@ -150,14 +158,16 @@ day_closed(struct md_symbol *s, const struct candle *k)
     struct part *day = parts_make(&s->days, k->open_time_us);
     if (day == NULL)
         return;
-    bool is_new = !was_known || !candle_same(&day->candle, k);
-    day->candle = *k;
-    day->candle.is_closed = true;
-    day->state = PART_FINAL;
+    bool is_new = !was_known || !candle_same(&day->candle, k), was_final = day->candle.is_final;
+    part_final(day, k);
     const struct md_candle_slot *today = &s->candles[INTERVAL_1d - 1];
     /* A day that we still have open closes with it in its turn. */
-    if (is_new && !(today->is_open && today->open_time_us == k->open_time_us))
+    if (today->is_open && today->open_time_us == k->open_time_us)
+        return;
+    if (is_new)
         day_owe(s, day);
+    else if (!was_final)
+        parts_owe(&s->days, day, DEBT_FINAL);
 }
 
 enum err
@@ -180,73 +190,102 @@ md_kline_apply(struct md_symbol *s, const struct md_event *e, struct outbox *out
 
 /* ---- Debts ------------------------------------------------------------------------------ */
 
-/* Publishes a closed candle that contains corrected parts, if it is known as another one. */
+/* A day that was folded from its minutes is a part of weeks and months. False when the exchange's
+ * own stands. */
+static bool
+day_fold(struct md_symbol *s, const struct candle *c, bool is_same)
+{
+    struct part *day = parts_make(&s->days, c->open_time_us);
+    if (day == NULL || day->state == PART_FINAL)
+        return false;
+    day->candle = *c;
+    day->is_told = true;
+    parts_owe(&s->days, day, is_same ? DEBT_FINAL : DEBT_AROUND);
+    if (!is_same)
+        md_part_changed(s, c->open_time_us, true);
+    return true;
+}
+
+/* Publishes a closed candle that contains corrected parts, if it is known as another one. One that
+ * has only become final is kept. */
 static void
-fold_tell(struct md_symbol *s, enum interval i, int64_t open_us, const struct parts *parts,
+fold_tell(struct md_symbol *s, enum interval i, int64_t open_us, bool is_corrected,
           struct outbox *out)
 {
+    const struct parts *parts = md_parts_of(s, i);
     const struct candle *told = md_closed_find(&s->candles[i - 1], open_us);
+    int64_t end_us = interval_end(i, open_us);
     struct candle c;
     /* A part that we do not know may have been known to who told it. */
     if (told == NULL && open_us < parts_oldest(parts))
         return;
-    if (!parts_fold(parts, open_us, interval_end(i, open_us), &c) ||
-        (told != NULL && candle_same(told, &c)))
+    if (!parts_fold(parts, open_us, end_us, &c))
         return;
-    if (i == INTERVAL_1d) {
-        struct part *day = parts_make(&s->days, open_us);
-        if (day == NULL || day->state == PART_FINAL)
-            return;
-        day->candle = c;
-        day->candle.is_closed = true;
-        day->is_told = true;
-        parts_owe(&s->days, day, DEBT_AROUND);
-        md_part_changed(s, open_us, true);
-    }
-    md_closed_tell(s, i, &c, out);
+    c.is_closed = true;
+    c.is_final = parts_are_final(parts, open_us, end_us);
+    bool is_same = told != NULL ? candle_same(told, &c) : !is_corrected;
+    if (is_same && (!c.is_final || (told != NULL && told->is_final)))
+        return;
+    if (i == INTERVAL_1d && !day_fold(s, &c, is_same))
+        return;
+    if (!is_same)
+        md_closed_tell(s, i, &c, out);
+    else if (i != INTERVAL_1d) /* the day pays its own debt */
+        md_candle_keep(s, i, &c, out);
 }
 
-/* The candles of an interval that are over and hold this part; the last corrected part of each
- * tells it. */
+/* The candles of an interval that are over and hold this part; the last part in debt of each tells
+ * it, for all of them. */
 static void
-around_tell(struct md_symbol *s, enum interval i, const struct parts *parts, int64_t part_us,
-            int64_t market_us, struct outbox *out)
+around_tell(struct md_symbol *s, enum interval i, int64_t part_us, uint32_t debt, int64_t market_us,
+            struct outbox *out)
 {
+    struct parts *parts = md_parts_of(s, i);
     struct md_candle_slot *slot = &s->candles[i - 1];
     int64_t open_us = interval_open(i, part_us), end_us = interval_end(i, open_us);
     bool is_over = end_us <= market_us || md_closed_find(slot, open_us) != NULL;
-    if (!is_over || (slot->is_open && slot->open_time_us == open_us) ||
-        parts_in_debt(parts, part_us + parts->width_us, end_us) != NULL)
+    bool is_corrected = (debt & (DEBT_AROUND | DEBT_SELF)) != 0;
+    if (!is_over || (slot->is_open && slot->open_time_us == open_us))
         return;
-    fold_tell(s, i, open_us, parts, out);
+    struct part *later = parts_in_debt(parts, part_us + parts->width_us, end_us);
+    if (later == NULL)
+        fold_tell(s, i, open_us, is_corrected, out);
+    else if (is_corrected)
+        parts_owe(parts, later, DEBT_AROUND);
+}
+
+/* Pays what a part owes of itself; gives what its surroundings are owed. */
+static uint32_t
+self_tell(struct md_symbol *s, enum interval i, struct parts *parts, struct part *p,
+          struct outbox *out)
+{
+    uint32_t debt = p->debt;
+    parts_paid(parts, p);
+    if ((debt & DEBT_SELF) != 0) {
+        p->is_told = true;
+        md_closed_tell(s, i, &p->candle, out);
+    } else if ((debt & DEBT_FINAL) != 0 && p->is_told && p->candle.is_final) {
+        md_candle_keep(s, i, &p->candle, out);
+    }
+    return debt;
 }
 
 static void
 minute_tell(struct md_symbol *s, struct part *p, int64_t market_us, struct outbox *out)
 {
-    bool is_self = p->debt == DEBT_SELF;
     int64_t open_us = p->candle.open_time_us;
-    parts_paid(&s->minutes, p);
-    if (is_self) {
-        p->is_told = true;
-        md_closed_tell(s, INTERVAL_1m, &p->candle, out);
-    }
+    uint32_t debt = self_tell(s, INTERVAL_1m, &s->minutes, p, out);
     for (enum interval i = INTERVAL_3m; i <= INTERVAL_1d; i++)
-        around_tell(s, i, &s->minutes, open_us, market_us, out);
+        around_tell(s, i, open_us, debt, market_us, out);
 }
 
 static void
 day_tell(struct md_symbol *s, struct part *day, int64_t market_us, struct outbox *out)
 {
-    bool is_self = day->debt == DEBT_SELF;
     int64_t open_us = day->candle.open_time_us;
-    parts_paid(&s->days, day);
-    if (is_self) {
-        day->is_told = true;
-        md_closed_tell(s, INTERVAL_1d, &day->candle, out);
-    }
+    uint32_t debt = self_tell(s, INTERVAL_1d, &s->days, day, out);
     for (enum interval i = INTERVAL_3d; (uint32_t)i <= INTERVALS; i++)
-        around_tell(s, i, &s->days, open_us, market_us, out);
+        around_tell(s, i, open_us, debt, market_us, out);
 }
 
 /* It has come to be known what the database has: what the exchange said besides was missed. What
@@ -332,12 +371,15 @@ part_remember(struct parts *parts, const struct candle *c, struct part **out)
     if (p == NULL)
         return false;
     *out = p;
-    if (is_new) {
+    bool is_same = !is_new && candle_same(&p->candle, c);
+    if (is_new && c->is_closed && c->is_final) {
+        part_final(p, c);
+    } else if (is_new) {
         p->candle = *c;
         p->candle.is_closed = true;
-    } else if (p->state == PART_FINAL && !p->is_told && c->is_closed &&
-               !candle_same(&p->candle, c)) {
-        parts_owe(parts, p, DEBT_SELF); /* the exchange has corrected it since */
+    } else if (p->state == PART_FINAL && !p->is_told && c->is_closed && !(is_same && c->is_final)) {
+        /* The exchange has corrected it since, or said it for the first time. */
+        parts_owe(parts, p, is_same ? DEBT_FINAL : DEBT_SELF);
     } else if (p->state != PART_FINAL) {
         return false;
     }
@@ -383,4 +425,27 @@ md_remember_day(struct md_symbol *s, const struct candle *c)
         s->remembered_day_us = c->open_time_us;
     if (is_new)
         md_part_changed(s, c->open_time_us, true);
+}
+
+void
+md_remember_longer(struct md_symbol *s, enum interval i, const struct candle *c)
+{
+    CHECK(md_of_days(i) || (md_of_minutes(i) && i != INTERVAL_1d));
+    struct md_candle_slot *slot = &s->candles[i - 1];
+    struct parts *parts = md_parts_of(s, i);
+    int64_t open_us = c->open_time_us, end_us = interval_end(i, open_us);
+    struct candle ours;
+    /* What is open, or closed since, is told in its turn. */
+    if (!c->is_closed || (slot->is_open && slot->open_time_us <= open_us) ||
+        md_closed_find(slot, open_us) != NULL)
+        return;
+    if (open_us < parts_oldest(parts) || !parts_fold(parts, open_us, end_us, &ours))
+        return;
+    bool is_final = parts_are_final(parts, open_us, end_us), is_same = candle_same(&ours, c);
+    /* It was folded from more than we know, or there is nothing to say of it. */
+    if (is_same ? !is_final || c->is_final : !is_final && (c->is_final || ours.trades < c->trades))
+        return;
+    struct part *last = parts_last(parts, open_us, end_us);
+    CHECK(last != NULL);
+    parts_owe(parts, last, is_same ? DEBT_FINAL : DEBT_AROUND);
 }

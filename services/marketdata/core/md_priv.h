@@ -36,6 +36,11 @@ bool md_of_minutes(enum interval i);
 bool md_of_days(enum interval i);
 void md_candle_publish(struct md_symbol *s, enum interval i, const struct candle *c,
                        struct outbox *out);
+/* A candle that was told already has become final: for the database alone. */
+void md_candle_keep(struct md_symbol *s, enum interval i, const struct candle *c,
+                    struct outbox *out);
+/* What candles of an interval above 1m are made of. */
+struct parts *md_parts_of(struct md_symbol *s, enum interval i);
 /* One of the last closed candles, or NULL. */
 struct candle *md_closed_find(struct md_candle_slot *slot, int64_t open_us);
 /* Remembers and publishes a closed candle. One that is older than those remembered is published

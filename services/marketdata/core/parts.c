@@ -100,27 +100,50 @@ parts_fold(const struct parts *p, int64_t from_us, int64_t to_us, struct candle 
         } else {
             *out = part->candle;
             out->open_time_us = open_us;
-            out->is_closed = false;
+            out->is_closed = out->is_final = false;
             has = true;
         }
     }
     return has;
 }
 
+bool
+parts_are_final(const struct parts *p, int64_t from_us, int64_t to_us)
+{
+    /* From the end: what is not final is mostly the newest. */
+    for (int64_t at = to_us - p->width_us; at >= from_us; at -= p->width_us) {
+        const struct part *part = parts_find(p, at);
+        if (part == NULL || !part->candle.is_final)
+            return false;
+    }
+    return true;
+}
+
+struct part *
+parts_last(const struct parts *p, int64_t from_us, int64_t to_us)
+{
+    range_clip(p, &from_us, &to_us);
+    for (int64_t at = to_us - p->width_us; at >= from_us; at -= p->width_us) {
+        struct part *part = parts_find(p, at);
+        if (part != NULL)
+            return part;
+    }
+    return NULL;
+}
+
 void
 parts_owe(struct parts *p, struct part *part, enum part_debt debt)
 {
-    p->in_debt += part->debt == DEBT_NONE && debt != DEBT_NONE;
-    if (debt > part->debt)
-        part->debt = debt;
+    p->in_debt += part->debt == 0;
+    part->debt |= debt;
 }
 
 void
 parts_paid(struct parts *p, struct part *part)
 {
-    if (part->debt != DEBT_NONE && p->in_debt > 0)
+    if (part->debt != 0 && p->in_debt > 0)
         p->in_debt--;
-    part->debt = DEBT_NONE;
+    part->debt = 0;
 }
 
 struct part *
@@ -131,7 +154,7 @@ parts_in_debt(const struct parts *p, int64_t from_us, int64_t to_us)
     range_clip(p, &from_us, &to_us);
     for (int64_t at = from_us; at < to_us; at += p->width_us) {
         struct part *part = parts_find(p, at);
-        if (part != NULL && part->debt != DEBT_NONE)
+        if (part != NULL && part->debt != 0)
             return part;
     }
     return NULL;

@@ -17,20 +17,21 @@
 enum part_state {
     PART_NONE,
     PART_OURS, /* from trades, from an open candle of the exchange, or from the database */
-    PART_FINAL /* the exchange closed it */
+    PART_FINAL /* the exchange closed it, be it for an earlier process */
 };
 
+/* Bits. */
 enum part_debt {
-    DEBT_NONE,
-    DEBT_AROUND, /* candles that contain it are to be told again */
-    DEBT_SELF    /* it too */
+    DEBT_FINAL = 1,  /* it has become final as it was: only the database is to know */
+    DEBT_AROUND = 2, /* candles that contain it are to be told again */
+    DEBT_SELF = 4    /* it too */
 };
 
 struct part {
     struct candle candle;
     uint64_t told_last; /* the exchange's open candle counted the trades up to this id; 0 = none */
     enum part_state state;
-    enum part_debt debt;
+    uint32_t debt;
     bool is_told; /* published as closed, or known to the database */
 };
 
@@ -56,12 +57,16 @@ int64_t parts_reach(const struct parts *p);
 int64_t parts_oldest(const struct parts *p);
 /* Joins the known parts of from_us <= open time < to_us to *out; false when there are none. */
 bool parts_fold(const struct parts *p, int64_t from_us, int64_t to_us, struct candle *out);
+/* Whether every part of that range is there and final. */
+bool parts_are_final(const struct parts *p, int64_t from_us, int64_t to_us);
 
-/* A debt grows, never shrinks; parts_paid() ends it. */
+/* Debts add up; parts_paid() ends them. */
 void parts_owe(struct parts *p, struct part *part, enum part_debt debt);
 void parts_paid(struct parts *p, struct part *part);
 /* The oldest part in debt, of all or of from_us <= open time < to_us; NULL when there is none. */
 struct part *parts_oldest_in_debt(struct parts *p);
 struct part *parts_in_debt(const struct parts *p, int64_t from_us, int64_t to_us);
+/* The latest known part of from_us <= open time < to_us, or NULL. */
+struct part *parts_last(const struct parts *p, int64_t from_us, int64_t to_us);
 
 #endif

@@ -33,8 +33,8 @@ struct merge {
     struct candle known[MD_MINUTES]; /* to memory */
 };
 
-/* In order; one that is there already is replaced, unless it has more trades: then what comes is a
- * part of it. */
+/* In order; one that is there already is replaced, unless it alone is final or has more trades:
+ * then what comes is a part of it. */
 static void
 merge_add(struct merge *m, const struct candle *c, const struct md_klines_get *get)
 {
@@ -45,7 +45,8 @@ merge_add(struct merge *m, const struct candle *c, const struct md_klines_get *g
     while (at > 0 && m->list[at - 1].open_time_us > c->open_time_us)
         at--;
     if (at > 0 && m->list[at - 1].open_time_us == c->open_time_us) {
-        if (c->trades >= m->list[at - 1].trades)
+        const struct candle *there = &m->list[at - 1];
+        if (c->is_final || (!there->is_final && c->trades >= there->trades))
             m->list[at - 1] = *c;
         return;
     }
@@ -150,7 +151,7 @@ struct history_call {
     struct serve *serve;
     code_t symbol;
     int64_t first_minute_us;
-    enum { ASK_DAYS, ASK_MINUTES, ASK_OPEN, ASK_NOTHING } ask;
+    enum { ASK_DAYS, ASK_MINUTES, ASK_OPEN, ASK_LONGER, ASK_NOTHING } ask;
 };
 
 static uint32_t
@@ -192,6 +193,8 @@ part_read(void *arg, const struct history_row *rows, uint32_t count)
             md_remember_day(y, &r->candle);
         if (call->ask == ASK_MINUTES)
             md_remember_minute(y, &r->candle);
+        if (call->ask == ASK_LONGER)
+            md_remember_longer(y, r->interval, &r->candle);
         if (call->ask != ASK_OPEN)
             continue;
         md_remember_open(y, r->interval, &r->candle, r->as_of_us);
@@ -220,6 +223,10 @@ history_ask(struct history_call *call)
         break;
     case ASK_OPEN:
         is_asked = history_read_open(h, call->symbol, minute_us - DAY_US, part_read, call);
+        break;
+    case ASK_LONGER:
+        is_asked = history_read_longer(h, call->symbol, minute_us - MD_MINUTES * MINUTE_US,
+                                       day_us - MD_DAYS * DAY_US, part_read, call);
         break;
     case ASK_NOTHING:
         call->serve->symbols[index_asked_for(call)].knows_history = true;

@@ -30,23 +30,25 @@
 #define PLACE_HOUR_US      INT64_C(3600000000)
 #define PLACE_DAY_US       (24 * PLACE_HOUR_US)
 
-/* The same candle may come twice in a batch, when a recording is played round and round. What the
- * exchange gave (is_final) stays; a closed candle is not replaced by an open one, and neither by
- * one with fewer trades: of that this process has seen only a part. */
+/* The same candle may come twice in a batch: corrected, or when a recording is played round and
+ * round. What the exchange said (is_final) gives way only to what it says later. A closed candle is
+ * not replaced by an open one, and neither by one with fewer trades: of that this process has seen
+ * only a part. */
 static const char write_sql[] =
     "INSERT INTO marketdata.candle (" COLUMN_LIST ") "
     "SELECT DISTINCT ON (symbol, width, open_time_us) " COLUMN_LIST " "
-    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) WITH ORDINALITY "
-    "AS r(" COLUMN_LIST ", n) ORDER BY symbol, width, open_time_us, is_closed DESC, trades DESC, "
-    "n DESC "
+    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) WITH ORDINALITY "
+    "AS r(" COLUMN_LIST ", n) ORDER BY symbol, width, open_time_us, is_final DESC, is_closed DESC, "
+    "CASE WHEN is_final THEN 0 ELSE trades END DESC, n DESC "
     "ON CONFLICT (symbol, width, open_time_us) DO UPDATE SET open = excluded.open, "
     "high = excluded.high, low = excluded.low, close = excluded.close, volume = excluded.volume, "
     "quote_volume = excluded.quote_volume, trades = excluded.trades, "
     "taker_buy_volume = excluded.taker_buy_volume, "
     "taker_buy_quote_volume = excluded.taker_buy_quote_volume, is_closed = excluded.is_closed, "
-    "as_of_us = excluded.as_of_us WHERE NOT candle.is_final AND "
+    "as_of_us = excluded.as_of_us, is_final = excluded.is_final "
+    "WHERE excluded.is_final OR (NOT candle.is_final AND "
     "((excluded.is_closed AND NOT candle.is_closed) OR "
-    "(excluded.is_closed = candle.is_closed AND excluded.trades >= candle.trades))";
+    "(excluded.is_closed = candle.is_closed AND excluded.trades >= candle.trades)))";
 static const char partitions_sql[] = "SELECT marketdata.partitions_for($1, $2)";
 static const char ahead_sql[] = "SELECT marketdata.partitions_ahead($1, $2)";
 static const char drop_sql[] = "SELECT marketdata.seconds_drop($1)";
@@ -54,11 +56,11 @@ static const char drop_sql[] = "SELECT marketdata.seconds_drop($1)";
 static const Oid write_types[COLUMNS] = {
     PG_TEXT_ARRAY, PG_INT2_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY,
     PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY,
-    PG_INT8_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY, PG_INT8_ARRAY,
+    PG_INT8_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY,
 };
 static const enum pg_oid elements[COLUMNS] = {
-    PG_TEXT, PG_INT2, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8,
-    PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_BOOL, PG_INT8,
+    PG_TEXT, PG_INT2, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8,
+    PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_BOOL, PG_INT8, PG_BOOL,
 };
 static const Oid partitions_types[] = {PG_INT2_ARRAY, PG_INT8_ARRAY};
 static const Oid ahead_types[] = {PG_INT8, PG_BOOL};
@@ -175,6 +177,7 @@ batch_add(struct history *h, const struct history_row *r)
     pg_array_int8(&a[C_TAKER_BUY_QUOTE], c->taker_buy_quote_volume.v);
     pg_array_bool(&a[C_IS_CLOSED], c->is_closed);
     pg_array_int8(&a[C_AS_OF], r->as_of_us);
+    pg_array_bool(&a[C_IS_FINAL], c->is_closed && c->is_final);
     h->batch_rows++;
 }
 

@@ -58,5 +58,8 @@ bool history_read(struct history *h, code_t symbol, enum interval i, int64_t fro
 /* The minutes of a symbol that were open when a process ended. */
 bool history_read_open(struct history *h, code_t symbol, int64_t from_us, history_answer *answer,
                        void *arg);
+/* Its closed candles that are folded from minutes, from a time on, and from days; in any order. */
+bool history_read_longer(struct history *h, code_t symbol, int64_t minutes_us, int64_t days_us,
+                         history_answer *answer, void *arg);
 
 #endif

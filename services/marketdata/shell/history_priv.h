@@ -26,12 +26,13 @@ enum column {
     C_TAKER_BUY_QUOTE,
     C_IS_CLOSED,
     C_AS_OF,
+    C_IS_FINAL,
     COLUMNS
 };
 
 #define COLUMN_LIST                                                                                \
     "symbol, width, open_time_us, open, high, low, close, volume, quote_volume, trades, "          \
-    "taker_buy_volume, taker_buy_quote_volume, is_closed, as_of_us"
+    "taker_buy_volume, taker_buy_quote_volume, is_closed, as_of_us, is_final"
 
 /* Prepares what is asked on this connection. */
 void history_read_prepare(struct pg *reader);

@@ -28,9 +28,15 @@ static const char folded_sql[] =
 static const char open_sql[] =
     "SELECT " COLUMN_LIST " FROM marketdata.candle WHERE symbol = $1 AND NOT is_closed AND "
     "width = 1 AND open_time_us >= $2 ORDER BY open_time_us";
+/* What is folded from minutes, but for days, and from days. */
+static const char longer_sql[] =
+    "SELECT " COLUMN_LIST " FROM marketdata.candle WHERE symbol = $1 AND is_closed AND "
+    "width = ANY ('{2,3,4,5,6,7,8,9,10,11}') AND open_time_us >= $2 UNION ALL "
+    "SELECT " COLUMN_LIST " FROM marketdata.candle WHERE symbol = $1 AND is_closed AND "
+    "width = ANY ('{14,15,16}') AND open_time_us >= $3";
 
 static const Oid range_types[] = {PG_TEXT, PG_INT2, PG_INT8, PG_INT8, PG_INT8, PG_BOOL};
-static const Oid open_types[] = {PG_TEXT, PG_INT8};
+static const Oid open_types[] = {PG_TEXT, PG_INT8, PG_INT8};
 
 /* A question under way. `rows` are those that were stored, while what they lack is folded. */
 struct read_call {
@@ -55,6 +61,7 @@ history_read_prepare(struct pg *reader)
     pg_prepare(reader, "last", last_sql, 5, range_types);
     pg_prepare(reader, "folded", folded_sql, 6, range_types);
     pg_prepare(reader, "open", open_sql, 2, open_types);
+    pg_prepare(reader, "longer", longer_sql, 3, open_types);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------- */
@@ -87,6 +94,7 @@ row_read(const PGresult *result, int row, struct history_row *out)
         .taker_buy_volume = {number_at(result, row, C_TAKER_BUY)},
         .taker_buy_quote_volume = {number_at(result, row, C_TAKER_BUY_QUOTE)},
         .is_closed = *PQgetvalue(result, row, C_IS_CLOSED) != 0,
+        .is_final = *PQgetvalue(result, row, C_IS_FINAL) != 0,
     };
     return true;
 }
@@ -330,6 +338,23 @@ history_read(struct history *h, code_t symbol, enum interval i, int64_t from_us,
     return true;
 }
 
+/* All rows of a statement, as they are stored. */
+static bool
+all_send(struct history *h, const char *statement, int count, const char *const *values,
+         history_answer *answer, void *arg)
+{
+    struct read_call *call =
+        call_new(&(struct read_call){.history = h, .answer = answer, .arg = arg});
+    struct pg *reader = history_reader(h);
+    if (!pg_is_up(reader) ||
+        !pg_send_prepared(reader, statement, count, values, NULL, NULL, true, on_stored, call)) {
+        call_free(call);
+        return false;
+    }
+    pg_sync(reader, NULL, NULL);
+    return true;
+}
+
 bool
 history_read_open(struct history *h, code_t symbol, int64_t from_us, history_answer *answer,
                   void *arg)
@@ -337,13 +362,16 @@ history_read_open(struct history *h, code_t symbol, int64_t from_us, history_ans
     char from[24];
     snprintf(from, sizeof(from), "%" PRId64, from_us);
     const char *values[] = {symbol.text, from};
-    struct read_call *call =
-        call_new(&(struct read_call){.history = h, .answer = answer, .arg = arg});
-    if (!pg_is_up(history_reader(h)) || !pg_send_prepared(history_reader(h), "open", 2, values,
-                                                          NULL, NULL, true, on_stored, call)) {
-        free(call);
-        return false;
-    }
-    pg_sync(history_reader(h), NULL, NULL);
-    return true;
+    return all_send(h, "open", 2, values, answer, arg);
+}
+
+bool
+history_read_longer(struct history *h, code_t symbol, int64_t minutes_us, int64_t days_us,
+                    history_answer *answer, void *arg)
+{
+    char minutes[24], days[24];
+    snprintf(minutes, sizeof(minutes), "%" PRId64, minutes_us);
+    snprintf(days, sizeof(days), "%" PRId64, days_us);
+    const char *values[] = {symbol.text, minutes, days};
+    return all_send(h, "longer", 3, values, answer, arg);
 }

@@ -117,6 +117,10 @@ publish_outbox(struct serve *s, struct md_symbol *y)
             publish(s, y, &o->msg);
             continue;
         }
+        if (o->to == OUT_KEEP) {
+            candle_keep(s, &o->msg.md_candle, y);
+            continue;
+        }
         CHECK(o->to == OUT_REPLY);
         bytes_clear(&s->packed);
         msg_pack(&s->packed, &o->msg);
