@@ -52,8 +52,8 @@ def nobody_trades_on_what_is_not_heard(exchange, user):
           "what is not heard is not traded on", ended)
     exchange.end_fault(away["fault"])
     wait_for(lambda: state(user, "BTCUSDT") == "LIVE", "the stream is live again")
-    wait_for(lambda: user.call("POST", "/api/paper-trading/orders", user.order(
-        "BUY", "MARKET", quantity="0.001"))["order"]["status"] == "FILLED", "the house trades again")
+    wait_for(lambda: user.place("BUY", "MARKET", quantity="0.001")["status"] == "FILLED",
+             "the house trades again")
 
 
 def trades_are_there(judge, stack):
