@@ -144,7 +144,7 @@ def rows_of_an_earlier_version(stack, users):
     stack.sql('TRUNCATE ledger.shard, ledger.account, ledger.settings, ledger.balance, '
               'ledger."order", ledger.trade, ledger.balance_change, ledger.order_story')
     stack.start("ledger")
-    stack.wait_ready()
+    stack.wait_serving(users[0])
     for user, orders in zip(users, before):
         check(far_orders(user) == orders, "and by the journal alone", orders, far_orders(user))
         for order_id in orders:

@@ -168,7 +168,7 @@ def restarted(operator, trader):
     stack = operator.stack
     before = trader.account()
     stack.kill("ledger")
-    stack.wait_ready()
+    stack.wait_serving(trader)
     after = trader.account()
     check(after["balances"] == before["balances"], "balances are what they were", before, after)
     check(trader.place("BUY", "MARKET", quantity="0.001")["status"] == "FILLED", "orders go on")

@@ -230,6 +230,12 @@ class Stack:
         for name in names or SERVICES:
             wait_for(lambda n=name: self.pid(n) and self.ready(n)[0], name + " is ready", seconds)
 
+    def wait_serving(self, user):
+        """All are ready, and the gateway has found the ledger, which takes it up to 0.1 s more."""
+        self.wait_ready()
+        wait_for(lambda: user.ask("GET", "/api/paper-trading/account")[0] == 200,
+                 "the gateway has found the ledger")
+
     def metric(self, service, name):
         """The sum of a metric over its labels."""
         client = Client(self.probe_port(service))

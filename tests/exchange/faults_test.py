@@ -102,7 +102,9 @@ async def connections():
 
 async def silence():
     """Open, but nothing comes; and pings that are not sent or not answered."""
-    with StandIn(synthetic=5, rate=200, ping_ms=40, spot="BTCUSDT", usdm="") as x:
+    # Whoever did not read for a while answers many pings at once.
+    with StandIn(synthetic=5, rate=200, ping_ms=40, inbound_max=1000, spot="BTCUSDT",
+                 usdm="") as x:
         async with Client(x) as client, client.open(TRADES) as ws, client.open("/ws") as other:
             await hear(ws)
             x.fault("silence", stream="btcusdt@trade")
