@@ -40,6 +40,22 @@ def without_an_exchange(stack):
     check("no price yet for BTCUSDT: " in table, "status says it too", table)
 
 
+def back_to_what_was(stack):
+    """A stack that runs is told of an exchange that is not there: its market goes on."""
+    before, begin = stack.environment[MARKET], time.monotonic()
+    stack.environment[MARKET] = NOWHERE
+    try:
+        said = stack.scrip("up", "--no-build")
+    except StoryFailed as failed:
+        said = str(failed)
+    check(time.monotonic() - begin < 45, "it does not wait for long", time.monotonic() - begin)
+    check("is not ready: no price yet for BTCUSDT: " in said, "it says why", said)
+    check("the one before goes on" in said and "--market synthetic" in said, "and what now", said)
+    stack.environment[MARKET] = before
+    stack.scrip("up", "--no-build")
+    stack.user(balance="1000")
+
+
 def ctl(stack, *words):
     run = subprocess.run([os.path.join(ROOT, "scrip"), "ctl", "market", *words],
                          env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -79,6 +95,7 @@ def story():
             stack.scrip("up", "--no-build")
             stack.user(balance="1000")
             goes_and_comes(stack, folder)
+            back_to_what_was(stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

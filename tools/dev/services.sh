@@ -157,24 +157,58 @@ service_names_next() {
     sed -i 's/^name = gateway-0$/name = gateway-1/; t; s/^name = gateway-1$/name = gateway-0/' "$1"
 }
 
+# While the supervisor with this id replaces market data: when the new process gets no price it says
+# why and is ended, so that the one before goes on. Otherwise that would be waited for in silence.
+market_judge() {
+    local before new
+    before=$(part_pid marketdata)
+    while kill -0 "$1" 2>/dev/null; do
+        new=$(part_pid marketdata)
+        [ "${new:-$before}" = "$before" ] || break
+        sleep 0.05
+    done
+    [ -n "${new:-}" ] && [ "$new" != "$before" ] || return 0
+    "$python" "$dev_dir/probe" wait "$run_dir" "${SCRIP_READY_SECONDS:-60}" \
+        "marketdata=$(probe_port marketdata)" && return
+    [ "$(part_pid marketdata)" != "$new" ] || kill "$new" 2>/dev/null || true
+}
+
+# What to do when the market that `up` was told of is live, and is not there.
+market_advice() {
+    case ${market_source:-} in
+    binance:*)
+        say "--- The market is Binance, live: this machine must reach stream.binance.com:9443"
+        say "    and api.binance.com:443. Without the internet:"
+        say "    ./scrip up --market synthetic, or --market FILE with a recording."
+        ;;
+    esac
+}
+
 # Puts a service's new program or settings in the place of what runs. A ledger starts as the standby
 # of the old one, a gateway at the same socket, before the old one is told to end; the others follow
 # at once, and those who talk to them ask again. Services that an older version started are stopped
 # and started.
 service_replace() {
-    local name=$1 conf=$etc_dir/$1.conf status=0 overlap=()
+    local name=$1 conf=$etc_dir/$1.conf status=0 replacing overlap=()
     shift
     case $name in
     ledger | gateway) overlap=(--overlap) ;;
     esac
     "$python" "$dev_dir/supervise" --name "$name" --run "$run_dir" --replace "${overlap[@]}" \
-        -- "$@" || status=$?
+        -- "$@" &
+    replacing=$!
+    [ "$name" != marketdata ] || market_judge "$replacing"
+    wait "$replacing" || status=$?
     case $status in
     0) services_wait "$name" ;;
     4) part_stop "$name" ;;
     *)
         mv "$conf.before" "$conf"
         rm -f "$run_dir/$name.stamp"
+        if [ "$name" = marketdata ]; then
+            market_advice
+            sed -n 's/^sources = //p' "$conf" >"$etc_dir/market"
+        fi
         die "$name could not be replaced, the one before goes on; see $log_dir/$name.log"
         ;;
     esac
@@ -216,14 +250,7 @@ services_wait() {
         say "--- last lines of $log_dir/$name.log"
         tail -n 5 "$log_dir/$name.log" 2>/dev/null || true
     done
-    # What `up` was told is a live market, and it is not there.
-    case ${market_source:-} in
-    binance:*)
-        say "--- The market is Binance, live: this machine must reach stream.binance.com:9443"
-        say "    and api.binance.com:443. What runs keeps trying and goes on by itself once they"
-        say "    answer, as ./scrip status tells. Without the internet:"
-        say "    ./scrip up --market synthetic, or --market FILE with a recording."
-        ;;
-    esac
+    market_advice
+    say "What runs goes on by itself once it can; ./scrip status tells."
     die "not every service is ready, see above; ./scrip down stops them"
 }
