@@ -46,10 +46,11 @@ def nobody_trades_on_what_is_not_heard(exchange, user):
     away = exchange.fault("refuse")
     exchange.fault("cut")
     wait_for(lambda: state(user, "BTCUSDT") == "STALE", "the stream is known to be stale")
-    order = user.order("BUY", "MARKET", quantity="0.001")
-    ended = user.call("POST", "/api/paper-trading/orders", order)["order"]
+    # The matcher hears of it a moment later.
+    ended = wait_for(lambda: (o := user.place("BUY", "MARKET", quantity="0.001"))[
+        "status"] != "FILLED" and o, "what is not heard is not traded on")
     check((ended["status"], ended["end_reason"]) == ("EXPIRED", "MARKET_STALE"),
-          "what is not heard is not traded on", ended)
+          "and the order says why", ended)
     exchange.end_fault(away["fault"])
     wait_for(lambda: state(user, "BTCUSDT") == "LIVE", "the stream is live again")
     wait_for(lambda: user.place("BUY", "MARKET", quantity="0.001")["status"] == "FILLED",
