@@ -148,6 +148,12 @@ async def past():
                                           min(r[2] for r in rows), rows[-1][3],
                                           sum(r[4] for r in rows), sum(r[5] for r in rows)],
                   "the day is the fold of its minutes", day)
+            for interval, count in (("1m", 500), ("15m", 96), ("4h", 6), ("1d", 30), ("3d", 9)):
+                rows = await client.result("klines?symbol=BTCUSDT&interval=%s&startTime=0&limit=%d"
+                                           % (interval, count))
+                check(len(rows) == count, "the oldest of " + interval, len(rows))
+                check(all(a[6] + 1 == b[0] for a, b in zip(rows, rows[1:])), "in order", rows)
+                check(interval in ("1d", "3d") or rows[0][0] == day[0], "from the first", rows[0])
             for interval, count in (("1h", 24), ("1w", 5), ("1M", 2), ("3d", 10)):
                 rows = await client.result("klines?symbol=BTCUSDT&interval=%s&limit=%d"
                                            % (interval, count))

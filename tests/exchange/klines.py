@@ -220,8 +220,19 @@ class Klines:
             if start_ms is None:
                 first = open_of(interval, min(newest, last) - limit * width)
             else:
-                last = min(last, first + (limit + 1) * width)
+                begin = max(first, open_of(interval, self.oldest(first, width)))
+                last = min(last, begin + (limit + 1) * width)
         return first, last
+
+    def oldest(self, start_ms, width):
+        """When the first part opens that candles of a width are made of."""
+        if start_ms >= self.begin_ms:
+            return start_ms
+        if self.past is None:
+            self.make_past()
+        minutes, days = self.past
+        known = [*minutes, *self.minutes] + (list(days) if width >= DAY else [])
+        return min(known)
 
 
 def seconds_of(trades, start_ms, end_ms, price):
