@@ -20,6 +20,7 @@
 #include <zmq.h>
 
 #include "base/map.h"
+#include "base/msg_stream.h"
 #include "clock.h"
 #include "host/log.h"
 #include "number.h"
@@ -41,37 +42,20 @@ static struct {
     uint64_t lag_count;
 } heard;
 
-/* The number and exchange time of a numbered message; false for another one. */
-static bool
-numbered(const struct msg *m, code_t *symbol, uint64_t *number, int64_t *time_us)
+/* When it happened, where the message says so; 0 elsewhere. */
+static int64_t
+time_of(const struct msg *m)
 {
-    const struct msg_layout *l = msg_layout(m->type);
     switch (m->type) {
     case MSG_md_trade:
-        *time_us = m->md_trade.trade.time_us;
-        break;
+        return m->md_trade.trade.time_us;
     case MSG_md_quote:
-        *time_us = m->md_quote.time_us;
-        break;
+        return m->md_quote.time_us;
     case MSG_md_depth:
-        *time_us = m->md_depth.time_us;
-        break;
-    case MSG_md_mark:
-        *time_us = m->md_mark.time_us;
-        break;
-    case MSG_md_liquidation:
-        *time_us = m->md_liquidation.time_us;
-        break;
-    case MSG_md_book:
-        *time_us = 0;
-        break;
+        return m->md_depth.time_us;
     default:
-        return false;
+        return 0;
     }
-    const uint8_t *body = msg_body_const(m);
-    *symbol = *(const code_t *)(body + msg_field_by_name(l, "symbol")->offset);
-    memcpy(number, body + msg_field_by_name(l, "sequence")->offset, sizeof *number);
-    return true;
 }
 
 static uint32_t
@@ -111,9 +95,7 @@ static void
 on_msg(void *arg, const struct bus_in *in)
 {
     (void)arg;
-    code_t symbol;
-    uint64_t number;
-    int64_t time_us;
+    const code_t *symbol = msg_stream_symbol(in->msg);
     if (in->msg->type == MSG_md_beat) {
         uint32_t place = symbol_place(in->msg->md_beat.symbol);
         heard.stale += in->msg->md_beat.state == STREAM_STATE_STALE;
@@ -124,9 +106,11 @@ on_msg(void *arg, const struct bus_in *in)
             loop_stop(heard.loop);
         return;
     }
-    if (!numbered(in->msg, &symbol, &number, &time_us))
+    if (symbol == NULL)
         return;
-    uint32_t place = symbol_place(symbol);
+    uint32_t place = symbol_place(*symbol);
+    uint64_t number = msg_stream_number(in->msg);
+    int64_t time_us = time_of(in->msg);
     if (heard.numbers[place] != 0 && number > heard.numbers[place] + 1)
         heard.missed += number - heard.numbers[place] - 1;
     heard.numbers[place] = number;

@@ -18,8 +18,8 @@
 #include "backtest/stage.h"
 #include "backtest/tape.h"
 #include "base/map.h"
+#include "base/msg_stream.h"
 #include "ledger/core/fill_rules.h"
-#include "matcher/core/house.h"
 
 #define EVERY_US   100000             /* mean time between two orders */
 #define LIFE_US    15000000           /* mean time until an order's cancel */
@@ -260,7 +260,7 @@ hear(struct bench *b, int64_t now_us)
 {
     const struct msg *m;
     for (uint32_t i = 0; (m = tape_msg(b->tape, i)) != NULL; i++)
-        for (int p = 0; p < PRESETS && house_symbol(m) != NULL; p++) {
+        for (int p = 0; p < PRESETS && msg_stream_symbol(m) != NULL; p++) {
             stage_until(&b->runs[p].stage, now_us);
             stage_market(&b->runs[p].stage, m, now_us);
         }

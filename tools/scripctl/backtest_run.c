@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/msg_stream.h"
 #include "market/rules.h"
-#include "matcher/core/house.h"
 #include "scripctl/value.h"
 
 #define SEED_TAG 15 /* of settings_set */
@@ -196,7 +196,7 @@ hear(struct backtest *b)
 {
     const struct msg *m;
     for (uint32_t i = 0; (m = tape_msg(b->tape, i)) != NULL; i++)
-        if (m->type == MSG_md_price || house_symbol(m) != NULL)
+        if (m->type == MSG_md_price || msg_stream_symbol(m) != NULL)
             engine_market(b->engine, m, b->now_us);
 }
 

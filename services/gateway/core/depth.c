@@ -8,6 +8,7 @@
 #include "gateway/core/depth.h"
 
 #include "base/check.h"
+#include "base/msg_stream.h"
 
 /* A snapshot may be ahead of what is still on its way; numbers further back are another count. */
 #define BACK_MAX 1000000u
@@ -40,52 +41,6 @@ depth_init(struct depth *d, code_t symbol, uint32_t levels_max, void *bytes)
     at += rounded(DEPTH_STEPS_MAX * sizeof(struct depth_step));
     d->changes = (int64_t *)at;
     d->steps_begin = d->steps_end = DEPTH_NO_PLACE + 1;
-}
-
-const code_t *
-depth_symbol(const struct msg *m)
-{
-    switch (m->type) {
-    case MSG_md_trade:
-        return &m->md_trade.symbol;
-    case MSG_md_quote:
-        return &m->md_quote.symbol;
-    case MSG_md_depth:
-        return &m->md_depth.symbol;
-    case MSG_md_book:
-        return &m->md_book.symbol;
-    case MSG_md_mark:
-        return &m->md_mark.symbol;
-    case MSG_md_liquidation:
-        return &m->md_liquidation.symbol;
-    case MSG_md_beat:
-        return &m->md_beat.symbol;
-    default:
-        return NULL;
-    }
-}
-
-static uint64_t
-sequence_of(const struct msg *m)
-{
-    switch (m->type) {
-    case MSG_md_trade:
-        return m->md_trade.sequence;
-    case MSG_md_quote:
-        return m->md_quote.sequence;
-    case MSG_md_depth:
-        return m->md_depth.sequence;
-    case MSG_md_book:
-        return m->md_book.sequence;
-    case MSG_md_mark:
-        return m->md_mark.sequence;
-    case MSG_md_liquidation:
-        return m->md_liquidation.sequence;
-    case MSG_md_beat:
-        return m->md_beat.sequence;
-    default:
-        return 0;
-    }
 }
 
 /* ---- Levels ------------------------------------------------------------------------------ */
@@ -330,11 +285,11 @@ take_beat(struct depth *d, const struct md_beat *beat)
 enum depth_verdict
 depth_take(struct depth *d, const struct msg *m, bool is_late)
 {
-    if (depth_symbol(m) == NULL)
+    if (msg_stream_symbol(m) == NULL)
         return DEPTH_SAME;
     if (m->type == MSG_md_beat)
         return take_beat(d, &m->md_beat);
-    uint64_t number = sequence_of(m);
+    uint64_t number = msg_stream_number(m);
     bool is_other_count = !is_late && number + BACK_MAX < d->sequence;
     if (m->type == MSG_md_book && (number > d->sequence || is_other_count)) {
         book_set(d, &m->md_book); /* it stands for itself */
@@ -373,7 +328,8 @@ bool
 depth_take_resent(struct depth *d, const struct msg *m, enum depth_verdict *out)
 {
     *out = DEPTH_SAME;
-    if (d->state != DEPTH_AWAITS_RESEND || d->resent_to == 0 || sequence_of(m) != d->sequence + 1)
+    if (d->state != DEPTH_AWAITS_RESEND || d->resent_to == 0 ||
+        msg_stream_number(m) != d->sequence + 1)
         return false;
     if (m->type == MSG_md_book) {
         book_set(d, &m->md_book);

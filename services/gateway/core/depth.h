@@ -79,9 +79,6 @@ bool depth_take_book(struct depth *d, const struct md_book *book);
 enum depth_verdict depth_take_head(struct depth *d, const struct md_resent *head);
 bool depth_take_resent(struct depth *d, const struct msg *m, enum depth_verdict *out);
 
-/* The symbol of a message that belongs to a book, NULL of others. */
-const code_t *depth_symbol(const struct msg *m);
-
 /* Whether a follower at this place has something to hear. */
 static inline bool
 depth_is_due(const struct depth *d, uint64_t place)

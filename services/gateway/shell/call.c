@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/map.h"
-#include "gateway/core/depth.h"
+#include "base/msg_stream.h"
 #include "gateway/shell/shell.h"
 #include "gateway/shell/ws.h"
 #include "host/log.h"
@@ -101,7 +101,7 @@ on_answer(void *arg, const struct bus_in *in)
     if (ws_takes_event(s->ws, a->server, in->msg))
         return;
     /* What follows a md_resent is as it was published. */
-    if (a->server == s->market_server && in->msg->corr == 0 && depth_symbol(in->msg) != NULL) {
+    if (a->server == s->market_server && in->msg->corr == 0 && msg_stream_symbol(in->msg) != NULL) {
         ws_book_resent(s->ws, in->msg);
         return;
     }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/msg_stream.h"
 #include "gateway/shell/ws_conn.h"
 #include "host/log.h"
 #include "wire/json.h"
@@ -179,7 +180,7 @@ ws_book_resent(struct ws *w, const struct msg *m)
 {
     char topic[STREAM_TOPIC_BYTES];
     enum depth_verdict v;
-    snprintf(topic, sizeof topic, "d.%s.", depth_symbol(m)->text);
+    snprintf(topic, sizeof topic, "d.%s.", msg_stream_symbol(m)->text);
     uint32_t t = stream_topic(&w->stream, topic);
     struct ws_book *b = t == STREAM_NONE ? NULL : w->books[t];
     if (b == NULL)

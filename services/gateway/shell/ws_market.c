@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/msg_stream.h"
 #include "gateway/shell/ws_conn.h"
 #include "wire/json.h"
 
@@ -268,7 +269,7 @@ stream_message(struct ws *w, const char *topic, const struct msg *m)
         tell(w, other, m, true);
     other[0] = 'd';
     uint32_t t = stream_topic(&w->stream, other);
-    if (t != STREAM_NONE && depth_symbol(m) != NULL)
+    if (t != STREAM_NONE && msg_stream_symbol(m) != NULL)
         ws_book_message(w, t, m);
 }
 

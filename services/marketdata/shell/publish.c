@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/msg_stream.h"
 #include "marketdata/shell/serve_priv.h"
 
 #define TOPIC_BYTES 64
@@ -20,25 +21,14 @@
 static code_t
 symbol_of(const struct msg *m)
 {
+    const code_t *symbol = msg_stream_symbol(m);
+    if (symbol != NULL)
+        return *symbol;
     switch (m->type) {
-    case MSG_md_trade:
-        return m->md_trade.symbol;
-    case MSG_md_quote:
-        return m->md_quote.symbol;
-    case MSG_md_depth:
-        return m->md_depth.symbol;
-    case MSG_md_mark:
-        return m->md_mark.symbol;
-    case MSG_md_book:
-        return m->md_book.symbol;
     case MSG_md_price:
         return m->md_price.symbol;
     case MSG_md_candle:
         return m->md_candle.symbol;
-    case MSG_md_beat:
-        return m->md_beat.symbol;
-    case MSG_md_liquidation:
-        return m->md_liquidation.symbol;
     case MSG_md_ticker:
         return m->md_ticker.symbol;
     default:

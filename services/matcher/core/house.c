@@ -5,53 +5,8 @@
  */
 #include "matcher/core/house.h"
 
+#include "base/msg_stream.h"
 #include "matcher/core/model.h"
-
-const code_t *
-house_symbol(const struct msg *m)
-{
-    switch (m->type) {
-    case MSG_md_trade:
-        return &m->md_trade.symbol;
-    case MSG_md_quote:
-        return &m->md_quote.symbol;
-    case MSG_md_depth:
-        return &m->md_depth.symbol;
-    case MSG_md_book:
-        return &m->md_book.symbol;
-    case MSG_md_mark:
-        return &m->md_mark.symbol;
-    case MSG_md_liquidation:
-        return &m->md_liquidation.symbol;
-    case MSG_md_beat:
-        return &m->md_beat.symbol;
-    default:
-        return NULL;
-    }
-}
-
-static uint64_t
-sequence_of(const struct msg *m)
-{
-    switch (m->type) {
-    case MSG_md_trade:
-        return m->md_trade.sequence;
-    case MSG_md_quote:
-        return m->md_quote.sequence;
-    case MSG_md_depth:
-        return m->md_depth.sequence;
-    case MSG_md_book:
-        return m->md_book.sequence;
-    case MSG_md_mark:
-        return m->md_mark.sequence;
-    case MSG_md_liquidation:
-        return m->md_liquidation.sequence;
-    case MSG_md_beat:
-        return m->md_beat.sequence;
-    default:
-        return 0;
-    }
-}
 
 static void
 hide(struct books *s, struct book *b)
@@ -281,7 +236,7 @@ house_apply(struct books *s, struct book *b, const struct msg *m)
     struct house *h = &b->house;
     if (m->type == MSG_md_book && m->corr != 0)
         return take_answer(s, b, &m->md_book);
-    uint64_t sequence = sequence_of(m);
+    uint64_t sequence = msg_stream_number(m);
     if (m->type == MSG_md_beat)
         return take_beat(s, b, &m->md_beat);
 

@@ -35,8 +35,6 @@ enum house_outcome {
     HOUSE_LOST     /* withdrawn just now: a snapshot is needed */
 };
 
-/* The symbol of a market message that a book listens to; NULL for other messages. */
-const code_t *house_symbol(const struct msg *m);
 /* Applies md_trade, md_quote, md_depth, md_mark, md_liquidation, md_book or md_beat of the book's
  * symbol. A md_book with a `corr` answers a question, and is not part of the numbered stream. */
 enum house_outcome house_apply(struct books *s, struct book *b, const struct msg *m);

@@ -6,6 +6,7 @@
 #include "matcher/core/match.h"
 
 #include "base/check.h"
+#include "base/msg_stream.h"
 #include "matcher/core/house.h"
 #include "matcher/core/life.h"
 #include "matcher/core/model.h"
@@ -406,7 +407,7 @@ match_apply(struct match *m, uint32_t peer, const struct frame *frame, const str
     CHECK(!m->is_busy);
     CHECK(outbox_room(out) >= MATCH_OUT_MIN);
     m->now_us = m->books.now_us = now_us;
-    const code_t *symbol = house_symbol(msg);
+    const code_t *symbol = msg_stream_symbol(msg);
     if (symbol != NULL)
         apply_market(m, symbol, msg, out);
     else

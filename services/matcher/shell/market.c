@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/msg_stream.h"
 #include "host/log.h"
 #include "host/metrics.h"
 #include "matcher/core/house.h"
@@ -128,7 +129,7 @@ on_follow(void *arg, const struct bus_in *in)
             ask_symbols(m);
         return;
     }
-    const code_t *symbol = house_symbol(msg);
+    const code_t *symbol = msg_stream_symbol(msg);
     if (symbol == NULL)
         return;
     const struct book *b = match_book(m->o.match, *symbol);
