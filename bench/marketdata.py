@@ -13,6 +13,7 @@ Each is five runs or more of both sides in turn, medians.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import json
 import lzma
 import os
@@ -238,10 +239,15 @@ def crowd_ours(stack):
 ROOM = "stream_connections_max = 4000\nconnections_max = 4000\npublic_requests_burst = 1000000\n"
 
 
+@contextlib.contextmanager
 def crowd_stack(path, speed):
     """A stack whose market plays so fast."""
     os.environ["SCRIP_MARKETDATA_SOURCES"] = "playback:%s:speed=%s:loop=1" % (path, speed)
-    return Stack({"gateway": ROOM}, market=recording.write)
+    try:
+        with Stack({"gateway": ROOM}, market=recording.write) as stack:
+            yield stack
+    finally:
+        del os.environ["SCRIP_MARKETDATA_SOURCES"]
 
 
 def crowd():
