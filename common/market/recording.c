@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/instrument.h"
 #include "market/recording_form.h"
 
 #define STREAM_WITHIN 96u  /* a line's stream is named in its first bytes */
@@ -127,8 +128,7 @@ stream_read(const char *line, size_t length, const char *tail, code_t *symbol)
     const char *stop = memmem(at, (size_t)(end - at), tail, strlen(tail));
     if (stop == NULL || code_from(at, (size_t)(stop - at), symbol) != OK)
         return NULL;
-    for (char *c = symbol->text; *c != '\0'; c++)
-        *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+    *symbol = instrument_large(*symbol);
     return stop + strlen(tail);
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/instrument.h"
 #include "wire/json.h"
 
 #define FILE_BYTES_MAX (64u << 20)
@@ -207,11 +208,7 @@ read_contract(struct reader *in, struct json_object *symbol)
     if (text_in(symbol, "contractType") == NULL)
         return true;
     in->r->trading_type = TRADING_TYPE_futures;
-    if (strchr(in->r->symbol.text, '_') != NULL)
-        return true;
-    char name[2 * CODE_BYTES];
-    int length = snprintf(name, sizeof(name), "%s" RULES_PERPETUAL, in->r->symbol.text);
-    return code_from(name, (size_t)length, &in->r->symbol) == OK;
+    return instrument_from_exchange(TRADING_TYPE_futures, in->r->symbol, &in->r->symbol);
 }
 
 /* `of_all` are the filters of the exchange; NULL = none. A symbol that cannot have a name here is

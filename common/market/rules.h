@@ -17,7 +17,6 @@
 
 #define RULES_WHY_BYTES 256
 #define RULES_MAX       4000u /* what md_symbols can carry */
-#define RULES_PERPETUAL "_PERP"
 
 /*
  * Fills `out` with at most `max` symbols, sorted by name. Amounts are read from their text. A

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/code.h"
 #include "base/err.h"
+#include "base/instrument.h"
 #include "base/outbox.h"
 
 static const enum err rows[] = {
@@ -163,4 +164,33 @@ Test(outbox, a_full_box_is_our_own_bug, .signal = SIGABRT)
     outbox_init(&o, slots, 1, lists, sizeof(lists));
     outbox_put(&o, OUT_REPLY, 0, MSG_refused, 0);
     outbox_put(&o, OUT_REPLY, 0, MSG_refused, 0);
+}
+
+Test(instrument, a_perpetual_has_a_mark_and_gives_it_back)
+{
+    code_t name;
+    cr_assert(instrument_from_exchange(TRADING_TYPE_spot, code_of("BTCUSDT"), &name));
+    cr_assert_str_eq(name.text, "BTCUSDT");
+    cr_assert(instrument_from_exchange(TRADING_TYPE_futures, code_of("BTCUSDT"), &name));
+    cr_assert_str_eq(name.text, "BTCUSDT_PERP");
+    cr_assert(code_same(instrument_at_exchange(name), code_of("BTCUSDT")));
+    cr_assert(instrument_from_exchange(TRADING_TYPE_futures, code_of("BTCUSDT_240927"), &name));
+    cr_assert_str_eq(name.text, "BTCUSDT_240927");
+    cr_assert(code_same(instrument_at_exchange(name), name));
+    /* 18 letters and the mark are all there is room for. */
+    cr_assert(instrument_from_exchange(TRADING_TYPE_futures, code_of("ABCDEFGHIJKLMNOPQR"), &name));
+    cr_assert_not(
+        instrument_from_exchange(TRADING_TYPE_futures, code_of("ABCDEFGHIJKLMNOPQRS"), &name));
+    cr_assert_str_eq(instrument_at_exchange(code_of("_PERP")).text, "_PERP");
+}
+
+Test(instrument, a_name_belongs_to_one_market)
+{
+    cr_assert(instrument_fits(TRADING_TYPE_spot, code_of("BTCUSDT")));
+    cr_assert_not(instrument_fits(TRADING_TYPE_futures, code_of("BTCUSDT")));
+    cr_assert(instrument_fits(TRADING_TYPE_futures, code_of("BTCUSDT_PERP")));
+    cr_assert_not(instrument_fits(TRADING_TYPE_spot, code_of("BTCUSDT_240927")));
+    cr_assert_not(instrument_fits(TRADING_TYPE_spot, (code_t){""}));
+    cr_assert_str_eq(instrument_small(code_of("1000PEPEUSDT")).text, "1000pepeusdt");
+    cr_assert_str_eq(instrument_large(code_of("btcusdt_240927")).text, "BTCUSDT_240927");
 }

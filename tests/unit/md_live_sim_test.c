@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/instrument.h"
 #include "marketdata/core/binance.h"
 #include "marketdata/core/live.h"
 #include "md_live_model.h"
@@ -457,7 +458,7 @@ stage_open(struct stage *g, bool is_spot, uint64_t seed, int64_t swap_us)
     live_time(&g->live, (int64_t)g->model.now_ms * 1000, (int64_t)g->model.now_ms * 1000);
     for (int i = 0; i < MODEL_SYMBOLS; i++) {
         struct follower *f = &g->followers[i];
-        cr_assert(live_name(o.market, g->model.symbols[i].name, &f->name));
+        cr_assert(instrument_from_exchange(o.market, code_of(g->model.symbols[i].name), &f->name));
         sync_init(&f->sync, levels, kept, &g->sync_memory);
         f->is_followed = true;
         cr_assert(live_symbol_add(&g->live, f->name, i != 1) == OK);

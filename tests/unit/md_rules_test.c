@@ -11,6 +11,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/instrument.h"
 #include "market/rules.h"
 
 static struct symbol_rules rules[RULES_MAX];
@@ -257,7 +258,7 @@ Test(rules, what_binance_answered_over_the_years_loads)
         }
         cr_assert_eq(count, FILES[i].count, "%s: %u", FILES[i].name, count);
         bool is_spot = strncmp(FILES[i].name, "spot", 4) == 0;
-        code_t bitcoin = code_of(is_spot ? "BTCUSDT" : "BTCUSDT" RULES_PERPETUAL);
+        code_t bitcoin = code_of(is_spot ? "BTCUSDT" : "BTCUSDT" INSTRUMENT_PERPETUAL);
         const struct symbol_rules *r = rules_find(rules, count, bitcoin);
         cr_assert(r != NULL && (r->trading_type == TRADING_TYPE_futures) == !is_spot);
         cr_assert(r->tick_size.v > 0 && r->step_size.v > 0 && r->notional_min.v > 0);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/instrument.h"
 #include "market/recording.h"
 
 #define LEVELS_MAX 5000u
@@ -36,24 +37,14 @@ chains_free(struct chains **c)
     *c = NULL;
 }
 
-/* Our name of a symbol: contracts are told apart from the pair they are of. */
-static code_t
-name_of(const struct chains *c, code_t symbol)
-{
-    size_t length = strlen(symbol.text);
-    if (c->market == TRADING_TYPE_futures && length + 5 < sizeof(symbol.text) &&
-        strchr(symbol.text, '_') == NULL)
-        memcpy(symbol.text + length, "_PERP", 5);
-    return symbol;
-}
-
 /* A line without a name belongs to the only symbol there is. */
 static struct chain *
 chain_of(struct chains *c, code_t symbol)
 {
     if (code_empty(symbol))
         return c->count == 1 ? &c->list[0] : NULL;
-    symbol = name_of(c, symbol);
+    if (!instrument_from_exchange(c->market, symbol, &symbol))
+        return NULL;
     uint64_t hash = map_hash(symbol.text, sizeof(symbol.text));
     uint32_t i = map_get(&c->by_name, hash);
     if (i != MAP_NONE)

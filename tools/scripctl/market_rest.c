@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/instrument.h"
 #include "host/budget.h"
 #include "host/fetch.h"
 #include "host/log.h"
@@ -28,7 +29,6 @@
 #define ALONE_PERCENT  50
 #define URL_BYTES      1024u
 #define HOST_BYTES     256u
-#define PERPETUAL      "_PERP"
 
 /* One of the exchange's markets. */
 static const struct venue {
@@ -191,13 +191,9 @@ url_write(const struct market_rest *m, code_t symbol, enum interval i, int64_t f
           int64_t until_us, char out[URL_BYTES])
 {
     const struct venue *v = &VENUES[m->venue];
-    size_t name = strlen(symbol.text), suffix = strlen(PERPETUAL);
-    if (name > suffix && strcmp(symbol.text + name - suffix, PERPETUAL) == 0)
-        name -= suffix;
     snprintf(out, URL_BYTES,
-             "%s%s/klines?symbol=%.*s&interval=%s&startTime=%" PRId64 "&endTime=%" PRId64
-             "&limit=%u",
-             m->o.url != NULL ? m->o.url : v->url, v->path, (int)name, symbol.text,
+             "%s%s/klines?symbol=%s&interval=%s&startTime=%" PRId64 "&endTime=%" PRId64 "&limit=%u",
+             m->o.url != NULL ? m->o.url : v->url, v->path, instrument_at_exchange(symbol).text,
              interval_name(i), from_us / 1000, until_us / 1000 - 1, MARKET_PAGE_MAX);
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/instrument.h"
 #include "marketdata/core/candle.h"
 #include "marketdata/core/scan.h"
 
@@ -120,15 +121,12 @@ symbol_of_stream(struct slice stream, code_t *out)
     struct slice name = {stream.at, (size_t)(at - stream.at), 's'};
     if (!symbol_read(name, out))
         return false;
-    for (char *c = out->text; *c != '\0'; c++) {
-        if (*c >= 'a' && *c <= 'z')
-            *c = (char)(*c - 'a' + 'A');
-    }
+    *out = instrument_large(*out);
     return true;
 }
 
-static bool
-time_read(struct slice s, int64_t *out)
+bool
+binance_time_read(struct slice s, int64_t *out)
 {
     uint64_t value;
     if (!slice_u64(s, &value))
@@ -213,8 +211,8 @@ event_time(const struct values *v, int64_t *out)
 {
     *out = 0;
     if (v->letter['T'].kind != 0)
-        return time_read(v->letter['T'], out);
-    return v->letter['E'].kind == 0 || time_read(v->letter['E'], out);
+        return binance_time_read(v->letter['T'], out);
+    return v->letter['E'].kind == 0 || binance_time_read(v->letter['E'], out);
 }
 
 static bool
@@ -229,7 +227,7 @@ trade_read(const struct values *v, char id, struct md_event *out)
         !slice_u64(v->letter[(int)id], &t->trade_id) ||
         !slice_decimal(v->letter['p'], &t->price.v) ||
         !slice_decimal(v->letter['q'], &t->quantity.v) || maker.kind != 'w' ||
-        !time_read(v->letter['T'], &t->time_us))
+        !binance_time_read(v->letter['T'], &t->time_us))
         return false;
     if (t->price.v <= 0 || t->quantity.v <= 0 || t->trade_id == 0)
         return false;
@@ -295,7 +293,7 @@ mark_read(const struct values *v, struct md_event *out)
     struct slice index = v->letter['i'], rate = v->letter['r'];
     uint64_t funding;
     if (!symbol_read(v->letter['s'], &out->symbol) || !slice_decimal(v->letter['p'], &m->mark.v) ||
-        m->mark.v <= 0 || !time_read(v->letter['E'], &out->time_us) ||
+        m->mark.v <= 0 || !binance_time_read(v->letter['E'], &out->time_us) ||
         !slice_u64(v->letter['T'], &funding))
         return false;
     if (index.length > 0 && (!slice_decimal(index, &m->index.v) || m->index.v < 0))
@@ -330,13 +328,13 @@ kline_read(const struct values *v, struct md_event *out)
     struct values k;
     struct candle *c = &out->kline;
     if (!inner_read(v->letter['k'], &k) || !symbol_read(v->letter['s'], &out->symbol) ||
-        !time_read(v->letter['E'], &out->time_us) || k.letter['i'].kind != 's' ||
+        !binance_time_read(v->letter['E'], &out->time_us) || k.letter['i'].kind != 's' ||
         k.letter['i'].length > 3 || k.letter['x'].kind != 'w')
         return false;
     char name[4] = "";
     memcpy(name, k.letter['i'].at, k.letter['i'].length);
     out->interval = (enum interval)msg_enum_by_name(MSG_ENUM_interval, name);
-    if (out->interval == 0 || !time_read(k.letter['t'], &c->open_time_us) ||
+    if (out->interval == 0 || !binance_time_read(k.letter['t'], &c->open_time_us) ||
         !slice_decimal(k.letter['o'], &c->open.v) || !slice_decimal(k.letter['h'], &c->high.v) ||
         !slice_decimal(k.letter['l'], &c->low.v) || !slice_decimal(k.letter['c'], &c->close.v) ||
         !slice_decimal(k.letter['v'], &c->volume.v) ||
@@ -358,8 +356,9 @@ liquidation_read(const struct values *v, struct md_event *out)
     struct md_forced_order *f = &out->liquidation;
     if (!inner_read(v->letter['o'], &o) || !symbol_read(o.letter['s'], &out->symbol) ||
         !slice_decimal(o.letter['q'], &f->quantity.v) ||
-        !slice_decimal(o.letter['p'], &f->price.v) || !time_read(o.letter['T'], &out->time_us) ||
-        o.letter['S'].kind != 's' || f->quantity.v <= 0 || f->price.v <= 0)
+        !slice_decimal(o.letter['p'], &f->price.v) ||
+        !binance_time_read(o.letter['T'], &out->time_us) || o.letter['S'].kind != 's' ||
+        f->quantity.v <= 0 || f->price.v <= 0)
         return false;
     f->side = slice_is(o.letter['S'], "BUY") ? SIDE_BUY : SIDE_SELL;
     if (o.letter['z'].kind != 0 && !slice_decimal(o.letter['z'], &f->executed.v))

@@ -12,6 +12,7 @@
 #define SCRIP_MARKETDATA_BINANCE_H
 
 #include "marketdata/core/event.h"
+#include "marketdata/core/scan.h"
 
 /* Where the levels of one message go; lent by the event until the next line. */
 struct binance_room {
@@ -42,5 +43,7 @@ struct binance_control {
 bool binance_control_read(const char *json, size_t length, struct binance_control *out);
 /* Microseconds from an exchange's ms, us or ns, told apart by size; 0 for what is neither. */
 int64_t binance_time_us(uint64_t value);
+/* The same of a number in the text; false for what is neither. */
+bool binance_time_read(struct slice s, int64_t *out);
 
 #endif

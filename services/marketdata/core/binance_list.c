@@ -70,23 +70,13 @@ trade_collect(struct scan *s, bool is_aggregate, struct trade_values *v)
 }
 
 static bool
-time_read(struct slice s, int64_t *out)
-{
-    uint64_t value;
-    if (!slice_u64(s, &value))
-        return false;
-    *out = binance_time_us(value);
-    return *out > 0;
-}
-
-static bool
 trade_item(struct scan *s, bool is_aggregate, struct md_event *out)
 {
     struct trade_values v = {0};
     struct public_trade *t = &out->trade;
     if (!trade_collect(s, is_aggregate, &v) || !slice_u64(v.id, &t->trade_id) ||
         !slice_decimal(v.price, &t->price.v) || !slice_decimal(v.quantity, &t->quantity.v) ||
-        !time_read(v.time, &t->time_us) || v.maker.kind != 'w')
+        !binance_time_read(v.time, &t->time_us) || v.maker.kind != 'w')
         return false;
     if (is_aggregate &&
         (!slice_u64(v.first, &out->first_trade) || !slice_u64(v.last, &out->last_trade) ||
@@ -116,10 +106,10 @@ kline_item(struct scan *s, struct md_event *out)
             return false;
     }
     struct candle *c = &out->kline;
-    if (!scan_take(s, ']') || !time_read(v[0], &c->open_time_us) ||
+    if (!scan_take(s, ']') || !binance_time_read(v[0], &c->open_time_us) ||
         !slice_decimal(v[1], &c->open.v) || !slice_decimal(v[2], &c->high.v) ||
         !slice_decimal(v[3], &c->low.v) || !slice_decimal(v[4], &c->close.v) ||
-        !slice_decimal(v[5], &c->volume.v) || !time_read(v[6], &out->time_us) ||
+        !slice_decimal(v[5], &c->volume.v) || !binance_time_read(v[6], &out->time_us) ||
         !slice_decimal(v[7], &c->quote_volume.v) || !slice_u64(v[8], &c->trades) ||
         !slice_decimal(v[9], &c->taker_buy_volume.v) ||
         !slice_decimal(v[10], &c->taker_buy_quote_volume.v))

@@ -115,16 +115,6 @@ bool_read(struct slice s, bool *out)
     return *out || slice_is(s, "False") || slice_is(s, "false") || slice_is(s, "0");
 }
 
-static bool
-time_read(struct slice s, int64_t *out)
-{
-    uint64_t value;
-    if (!slice_u64(s, &value))
-        return false;
-    *out = binance_time_us(value);
-    return *out > 0;
-}
-
 static void
 columns_set(struct csv_layout *l, enum csv_kind kind, const int8_t *columns, enum csv_field first,
             enum csv_field last)
@@ -148,18 +138,18 @@ layout_by_form(const struct row *r, struct csv_layout *l)
     static const int8_t KLINES[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     int64_t t;
     bool b;
-    if ((r->count == 12 || r->count == 6) && time_read(r->field[0], &t) &&
+    if ((r->count == 12 || r->count == 6) && binance_time_read(r->field[0], &t) &&
         !bool_read(r->field[5], &b)) {
         columns_set(l, CSV_KLINES, KLINES, CSV_OPEN_TIME,
                     r->count == 12 ? CSV_TAKER_BUY_QUOTE : CSV_VOLUME);
-    } else if ((r->count == 6 || r->count == 7) && time_read(r->field[4], &t) &&
+    } else if ((r->count == 6 || r->count == 7) && binance_time_read(r->field[4], &t) &&
                bool_read(r->field[5], &b)) {
         columns_set(l, CSV_TRADES, TRADES, CSV_ID, CSV_MAKER);
-    } else if ((r->count == 7 || r->count == 8) && time_read(r->field[5], &t) &&
+    } else if ((r->count == 7 || r->count == 8) && binance_time_read(r->field[5], &t) &&
                bool_read(r->field[6], &b)) {
         columns_set(l, CSV_AGG_TRADES, AGGREGATES, CSV_ID, CSV_MAKER);
         columns_set(l, CSV_AGG_TRADES, IDS, CSV_FIRST_ID, CSV_LAST_ID);
-    } else if (r->count == 5 && time_read(r->field[3], &t) && bool_read(r->field[4], &b)) {
+    } else if (r->count == 5 && binance_time_read(r->field[3], &t) && bool_read(r->field[4], &b)) {
         columns_set(l, CSV_TRADES, SHORT, CSV_ID, CSV_MAKER);
     }
     return l->kind == CSV_UNKNOWN ? ERR_LINE_INVALID : OK;
@@ -193,7 +183,7 @@ trade_row(const struct csv_layout *l, const struct row *r, struct md_event *out)
     if (!slice_u64(field(l, r, CSV_ID), &t->trade_id) ||
         !slice_decimal(field(l, r, CSV_PRICE), &t->price.v) || t->price.v <= 0 ||
         !slice_decimal(field(l, r, CSV_QUANTITY), &t->quantity.v) || t->quantity.v <= 0 ||
-        !time_read(field(l, r, CSV_TIME), &t->time_us) ||
+        !binance_time_read(field(l, r, CSV_TIME), &t->time_us) ||
         !bool_read(field(l, r, CSV_MAKER), &t->buyer_is_maker))
         return ERR_LINE_INVALID;
     /* Some old rows have -1 for both. */
@@ -214,7 +204,7 @@ struct kline {
 static bool
 kline_read(struct csv_layout *l, const struct row *r, struct kline *k)
 {
-    if (!time_read(field(l, r, CSV_OPEN_TIME), &k->open_us) ||
+    if (!binance_time_read(field(l, r, CSV_OPEN_TIME), &k->open_us) ||
         !slice_decimal(field(l, r, CSV_OPEN), &k->open) ||
         !slice_decimal(field(l, r, CSV_HIGH), &k->high) ||
         !slice_decimal(field(l, r, CSV_LOW), &k->low) ||
@@ -227,7 +217,7 @@ kline_read(struct csv_layout *l, const struct row *r, struct kline *k)
 
     int64_t close_us;
     if (l->column[CSV_CLOSE_TIME] >= 0) {
-        if (!time_read(field(l, r, CSV_CLOSE_TIME), &close_us) || close_us <= k->open_us)
+        if (!binance_time_read(field(l, r, CSV_CLOSE_TIME), &close_us) || close_us <= k->open_us)
             return false;
         /* 12:59:59.999 belongs to the hour that ends at 13:00. */
         l->width_us = close_us - k->open_us + 1000;
@@ -342,7 +332,7 @@ candle_row(const struct csv_layout *l, const struct row *r, struct candle *out, 
 {
     *out = (struct candle){.is_closed = true};
     *end_us = 0;
-    if (!time_read(field(l, r, CSV_OPEN_TIME), &out->open_time_us) ||
+    if (!binance_time_read(field(l, r, CSV_OPEN_TIME), &out->open_time_us) ||
         !slice_decimal(field(l, r, CSV_OPEN), &out->open.v) ||
         !slice_decimal(field(l, r, CSV_HIGH), &out->high.v) ||
         !slice_decimal(field(l, r, CSV_LOW), &out->low.v) ||
@@ -350,7 +340,7 @@ candle_row(const struct csv_layout *l, const struct row *r, struct candle *out, 
         !candle_is_valid(out))
         return ERR_LINE_INVALID;
     if (l->column[CSV_CLOSE_TIME] >= 0) {
-        if (!time_read(field(l, r, CSV_CLOSE_TIME), end_us) || *end_us <= out->open_time_us)
+        if (!binance_time_read(field(l, r, CSV_CLOSE_TIME), end_us) || *end_us <= out->open_time_us)
             return ERR_LINE_INVALID;
         /* The last millisecond, or microsecond, of the interval. */
         *end_us += *end_us % 1000 == 999 ? 1 : 1000;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/instrument.h"
 #include "marketdata/core/live_priv.h"
 
 /* Which connection of a symbol carries a stream. */
@@ -16,7 +17,6 @@ static const uint8_t groups_of[2][LIVE_KINDS] = {
     {1, 0, 0, 1, 1, 1},                             /* USD-M: public, market */
 };
 #define SYMBOL_STREAMS_MAX 4u /* of one group */
-#define PERPETUAL          "_PERP"
 
 /* ---- Memory ----------------------------------------------------------------------------- */
 
@@ -137,34 +137,15 @@ key_of(const char *text)
 static bool
 wire_name(enum trading_type market, code_t name, char out[CODE_BYTES])
 {
-    size_t length = strlen(name.text), suffix = strlen(PERPETUAL);
-    memset(out, 0, CODE_BYTES);
-    bool has_mark = strchr(name.text, '_') != NULL;
-    if (length == 0 || has_mark == (market == TRADING_TYPE_spot))
+    code_t wire = instrument_at_exchange(name);
+    if (!instrument_fits(market, name))
         return false;
-    if (length > suffix && strcmp(name.text + length - suffix, PERPETUAL) == 0)
-        length -= suffix;
-    for (size_t i = 0; i < length; i++) {
-        char c = name.text[i];
-        bool is_plain = (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    for (const char *c = wire.text; *c != '\0'; c++) {
+        bool is_plain = (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_';
         if (!is_plain)
             return false;
-        out[i] = c;
     }
-    return true;
-}
-
-bool
-live_name(enum trading_type market, const char *wire, code_t *out)
-{
-    size_t length = strlen(wire), suffix = strlen(PERPETUAL);
-    bool is_perpetual = market != TRADING_TYPE_spot && strchr(wire, '_') == NULL;
-    if (length + (is_perpetual ? suffix : 0) >= CODE_BYTES)
-        return false;
-    memset(out, 0, sizeof(*out));
-    memcpy(out->text, wire, length);
-    if (is_perpetual)
-        memcpy(out->text + length, PERPETUAL, suffix);
+    memcpy(out, wire.text, CODE_BYTES);
     return true;
 }
 
@@ -191,10 +172,7 @@ symbol_begin(struct live *l, struct live_symbol *s, code_t name, bool has_rules)
     }
     s->minutes.is_wanted = s->days.is_wanted = true;
     CHECK(wire_name(l->o.market, name, s->wire));
-    for (size_t i = 0; s->wire[i] != '\0'; i++) {
-        char c = s->wire[i];
-        s->lower[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
+    memcpy(s->lower, instrument_small(code_of(s->wire)).text, CODE_BYTES);
 }
 
 /* One that is still being left is taken back: its streams would be left after the new one's were

@@ -312,8 +312,6 @@ void live_rules_known(struct live *l, code_t name);
  * snapshot is wanted. Harmless while one is waited for. */
 void live_book_lost(struct live *l, code_t name);
 bool live_symbol_has_rules(const struct live *l, code_t name);
-/* Our name from the exchange's: BTCUSDT of USD-M is BTCUSDT_PERP here. False: too long. */
-bool live_name(enum trading_type market, const char *wire, code_t *out);
 
 /* ---- What happened ---------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/instrument.h"
 #include "marketdata/core/scan.h"
 
 #define RATE_MAX   10000u
@@ -150,18 +151,17 @@ options_read(struct slice rest, struct spec *s, char *why)
     return OK;
 }
 
-/* USD-M's names have a mark: BTCUSDT_PERP, BTCUSDT_240927; those of spot have none. */
 static enum err
 names_fit(const struct spec *s, char *why)
 {
     for (uint32_t i = 0; i < s->symbol_count; i++) {
         const char *text = s->symbols[i].text;
         struct slice name = {text, strlen(text), 's'};
-        bool has_mark = memchr(text, '_', name.length) != NULL;
-        if (has_mark && s->market == TRADING_TYPE_spot)
+        if (instrument_fits(s->market, s->symbols[i]))
+            continue;
+        if (s->market == TRADING_TYPE_spot)
             return refuse(why, "spot has no symbol ", name);
-        if (!has_mark && s->market != TRADING_TYPE_spot)
-            return refuse(why, "of usdm, the perpetual of a pair is named PAIR_PERP, not ", name);
+        return refuse(why, "of usdm, the perpetual of a pair is named PAIR_PERP, not ", name);
     }
     return OK;
 }

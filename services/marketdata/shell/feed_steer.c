@@ -148,16 +148,26 @@ playback_takes(struct feed_source *s, code_t symbol, char *why)
     return OK;
 }
 
-enum err
-feed_symbol_add(struct feed *f, uint32_t source, code_t symbol, char why[SOURCE_WHY_BYTES])
+/* The source, and its place for the symbol. */
+static enum err
+symbol_place(struct feed *f, uint32_t source, code_t symbol, struct feed_symbol **out, char *why)
 {
     if (source >= f->o.spec_count)
         return refuse(ERR_SOURCE_UNKNOWN, why, "there is no such source");
+    *out = feed_known(&f->sources[source], symbol);
+    return *out != NULL
+               ? OK
+               : refuse(ERR_SYMBOLS_FULL, why, "the source has no room for another symbol");
+}
+
+enum err
+feed_symbol_add(struct feed *f, uint32_t source, code_t symbol, char why[SOURCE_WHY_BYTES])
+{
+    struct feed_symbol *known;
+    enum err e = symbol_place(f, source, symbol, &known, why);
+    if (e != OK)
+        return e;
     struct feed_source *s = &f->sources[source];
-    struct feed_symbol *known = feed_known(s, symbol);
-    if (known == NULL)
-        return refuse(ERR_SYMBOLS_FULL, why, "the source has no room for another symbol");
-    enum err e = OK;
     if (s->spec.kind == SPEC_PLAYBACK)
         e = playback_takes(s, symbol, why);
     if (e == OK && s->self != NULL && s->ops->symbol_add != NULL)
@@ -173,13 +183,12 @@ feed_symbol_add(struct feed *f, uint32_t source, code_t symbol, char why[SOURCE_
 enum err
 feed_symbol_remove(struct feed *f, uint32_t source, code_t symbol, char why[SOURCE_WHY_BYTES])
 {
-    if (source >= f->o.spec_count)
-        return refuse(ERR_SOURCE_UNKNOWN, why, "there is no such source");
-    struct feed_source *s = &f->sources[source];
-    struct feed_symbol *known = feed_known(s, symbol);
-    if (known == NULL)
-        return refuse(ERR_SYMBOLS_FULL, why, "the source has no room for another symbol");
-    if (s->ops->symbol_remove != NULL)
+    struct feed_symbol *known;
+    enum err e = symbol_place(f, source, symbol, &known, why);
+    if (e != OK)
+        return e;
+    const struct feed_source *s = &f->sources[source];
+    if (s->self != NULL && s->ops->symbol_remove != NULL)
         s->ops->symbol_remove(s->self, symbol);
     known->is_removed = true;
     known->has_begun = false;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/instrument.h"
 #include "host/log.h"
 #include "market/recording.h"
 #include "market/rules.h"
@@ -65,18 +66,6 @@ market_of(const struct playback *p)
     return own != 0 ? own : p->spec->market;
 }
 
-/* The deployment's name of what the exchange calls so: contracts with an end keep theirs. */
-static code_t
-name_of(const struct playback *p, code_t symbol)
-{
-    size_t length = strlen(symbol.text);
-    if (market_of(p) != TRADING_TYPE_futures || length == 0 || length + 5 >= sizeof(symbol.text) ||
-        strchr(symbol.text, '_') != NULL)
-        return symbol;
-    memcpy(symbol.text + length, "_PERP", 5);
-    return symbol;
-}
-
 /* A file with a thousand bad lines gets one log line every ten seconds; the metric has them all. */
 static void
 skip(struct playback *p, const char *what)
@@ -105,12 +94,11 @@ symbol_of_name(const struct playback *p, const char *path, code_t *out)
         while (isalnum((unsigned char)at[length]))
             length++;
         code_t symbol;
-        if (length > 0 && code_from(at, length, &symbol) == OK) {
-            symbol = name_of(p, symbol);
-            if (rules_find(p->rules, p->rules_count, symbol) != NULL) {
-                *out = symbol;
-                found++;
-            }
+        if (length > 0 && code_from(at, length, &symbol) == OK &&
+            instrument_from_exchange(market_of(p), symbol, &symbol) &&
+            rules_find(p->rules, p->rules_count, symbol) != NULL) {
+            *out = symbol;
+            found++;
         }
         at += length + (at[length] != '\0');
     }
@@ -162,7 +150,8 @@ format_find(struct playback *p, const char *line, size_t length)
 static bool
 symbol_settle(struct playback *p, struct md_event *e)
 {
-    e->symbol = name_of(p, e->symbol);
+    if (!instrument_from_exchange(market_of(p), e->symbol, &e->symbol))
+        return false;
     if (!code_empty(e->symbol)) {
         if (code_empty(p->symbol))
             p->symbol = e->symbol;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/instrument.h"
 #include "market/recording.h"
 
 #define HOUR_MS         INT64_C(3600000)
@@ -49,10 +50,7 @@ static size_t
 book_write(char *out, const struct md_symbol *y)
 {
     char number[DECIMAL_BYTES], *at = text_add(out, "{\"stream\":\"");
-    const char *name = y->rules.symbol.text, *suffix = strstr(name, "_PERP");
-    size_t length = suffix != NULL && suffix[5] == '\0' ? (size_t)(suffix - name) : strlen(name);
-    for (size_t i = 0; i < length; i++)
-        *at++ = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
+    at = text_add(at, instrument_small(instrument_at_exchange(y->rules.symbol)).text);
     at = text_add(at, "@snapshot\",\"data\":{\"lastUpdateId\":");
     snprintf(number, sizeof(number), "%llu", (unsigned long long)y->sync.last_id);
     at = text_add(at, number);

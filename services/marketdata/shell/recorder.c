@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/instrument.h"
 #include "host/log.h"
 #include "host/metrics.h"
 #include "marketdata/shell/recorder_parts.h"
@@ -204,30 +205,16 @@ recorder_book(struct recorder *r, enum trading_type market, const char *json, si
         r->full++;
 }
 
-/* The exchange's own name in small letters, as streams have it. */
-static void
-stream_name(enum trading_type market, code_t symbol, char out[CODE_BYTES])
-{
-    size_t length = strlen(symbol.text);
-    if (market == TRADING_TYPE_futures && length > 5 &&
-        strcmp(symbol.text + length - 5, "_PERP") == 0)
-        length -= 5;
-    for (size_t i = 0; i < length; i++)
-        out[i] = (char)(symbol.text[i] >= 'A' && symbol.text[i] <= 'Z' ? symbol.text[i] - 'A' + 'a'
-                                                                       : symbol.text[i]);
-    out[length] = '\0';
-}
-
 void
 recorder_mark(struct recorder *r, enum trading_type market, int64_t received_ns, const char *what,
               code_t about, uint64_t first, uint64_t last)
 {
-    char json[JSON_BYTES], name[CODE_BYTES];
-    stream_name(market, about, name);
+    char json[JSON_BYTES];
+    code_t name = instrument_small(instrument_at_exchange(about));
     int n = snprintf(json, sizeof(json),
                      "{\"stream\":\"%s@scrip\",\"data\":{\"mark\":\"%.32s\",\"first\":%llu,"
                      "\"last\":%llu}}",
-                     name, what, (unsigned long long)first, (unsigned long long)last);
+                     name.text, what, (unsigned long long)first, (unsigned long long)last);
     recorder_line(r, market, received_ns, json, (size_t)n);
 }
 
