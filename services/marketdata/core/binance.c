@@ -310,8 +310,10 @@ static bool
 inner_read(struct slice object, struct values *out)
 {
     values_clear(out);
+    if (object.kind != '{')
+        return false;
     struct scan s = {object.at, object.at + object.length};
-    return object.kind == '{' && collect(&s, out, false);
+    return collect(&s, out, false);
 }
 
 /* -1 where there is no trade in it. */
