@@ -42,6 +42,12 @@
 #define MSG_ENUM_WAITING_FOR_VALUE(number, name)           WAITING_FOR_##name = number,
 #define MSG_ENUM_SOURCE_STATE_VALUE(number, name)          SOURCE_STATE_##name = number,
 #define MSG_ENUM_PLAYBACK_ACTION_VALUE(number, name)       PLAYBACK_ACTION_##name = number,
+#define MSG_ENUM_WALLET_VALUE(number, name)                WALLET_##name = number,
+#define MSG_ENUM_ENVIRONMENT_VALUE(number, name)           ENVIRONMENT_##name = number,
+#define MSG_ENUM_EXCHANGE_STATE_VALUE(number, name)        EXCHANGE_STATE_##name = number,
+#define MSG_ENUM_KEY_KIND_VALUE(number, name)              KEY_KIND_##name = number,
+#define MSG_ENUM_SYNCED_FROM_VALUE(number, name)           SYNCED_FROM_##name = number,
+#define MSG_ENUM_SETTLEMENT_VALUE(number, name)            SETTLEMENT_##name = number,
 
 #define MSG_ENUM(name, NAME) enum name { NAME##_NONE = 0, ENUM_##name(MSG_ENUM_##NAME##_VALUE) };
 ENUMS(MSG_ENUM)

@@ -22,6 +22,7 @@ enum out_to {
     OUT_PUBLISH, /* subscribers of the symbol in the message */
     OUT_MARKET,  /* the marketdata of the message's symbol */
     OUT_KEEP,    /* nobody: the shell's database alone */
+    OUT_BRIDGE,  /* a bridge; not before what was decided is committed */
 };
 
 struct out {

@@ -52,7 +52,8 @@ Test(bridge_serve, whoever_asks_is_told_that_live_trading_is_not_part_of_this)
 
     bus_put_packed(bus, 0, (const uint8_t *)"\xc1", 1); /* rubbish behind a good head */
     bus_flush(bus);
-    struct bridge_balance_sync sync = {.account_id = 1, .trading_type = TRADING_TYPE_spot};
+    struct bridge_balance_sync sync = {
+        .account_id = 1, .trading_type = TRADING_TYPE_spot, .user_id = 1};
     bus_put(bus, 0, MSG_bridge_balance_sync, 77, &sync);
     loop_run(loop);
     cr_assert_eq(heard.type, MSG_refused);

@@ -49,14 +49,14 @@ Test(bridge, a_balance_sync_is_not_available_yet)
 
 Test(bridge, a_refused_order_is_named)
 {
-    const struct refused *r = ask(&(struct msg){.type = MSG_bridge_order_place,
-                                                .bridge_order_place = {.order = {.order_id = 41}}});
+    const struct refused *r =
+        ask(&(struct msg){.type = MSG_bridge_place, .bridge_place = {.order = {.order_id = 41}}});
     cr_assert_eq(r->error, ERR_NOT_AVAILABLE_YET);
     cr_assert_eq(r->order_id, 41);
-    r = ask(&(struct msg){.type = MSG_bridge_order_cancel, .bridge_order_cancel = {42}});
+    r = ask(&(struct msg){.type = MSG_bridge_cancel, .bridge_cancel = {.order = {.order_id = 42}}});
     cr_assert_eq(r->error, ERR_NOT_AVAILABLE_YET);
     cr_assert_eq(r->order_id, 42);
-    r = ask(&(struct msg){.type = MSG_bridge_order_get, .bridge_order_get = {43}});
+    r = ask(&(struct msg){.type = MSG_bridge_ask, .bridge_ask = {.order = {.order_id = 43}}});
     cr_assert_eq(r->error, ERR_NOT_AVAILABLE_YET);
     cr_assert_eq(r->order_id, 43);
     cr_assert_eq(bridge.asked, 3);
@@ -67,7 +67,7 @@ Test(bridge, a_message_for_somebody_else_is_refused)
 {
     const struct refused *r = ask(&(struct msg){.type = MSG_order_get});
     cr_assert_eq(r->error, ERR_REQUEST_MALFORMED);
-    r = ask(&(struct msg){.type = MSG_bridge_order_report});
+    r = ask(&(struct msg){.type = MSG_bridge_report});
     cr_assert_eq(r->error, ERR_REQUEST_MALFORMED);
     cr_assert_eq(bridge.asked, 0);
     cr_assert_eq(bridge.misplaced, 2);

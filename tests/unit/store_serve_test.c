@@ -58,7 +58,7 @@ balance_of(uint64_t account_id, const char *asset, bool held)
     cr_assert_eq(a->type, MSG_account_view);
     for (uint32_t i = 0; i < a->account_view.balances_count; i++) {
         const struct balance *b = &a->account_view.balances[i];
-        if (b->wallet == TRADING_TYPE_spot && strcmp(b->asset.text, asset) == 0)
+        if (b->wallet == WALLET_spot && strcmp(b->asset.text, asset) == 0)
             return held ? b->held.v : b->free.v;
     }
     return 0;

@@ -140,7 +140,7 @@ open_answer(void *arg, uint64_t owner, const struct msg *m, enum err why)
         return;
     for (uint32_t i = 0; i < m->account_view.balances_count; i++) {
         const struct balance *b = &m->account_view.balances[i];
-        if (b->wallet == TRADING_TYPE_spot && code_same(b->asset, code_of("USDT")))
+        if (b->wallet == WALLET_spot && code_same(b->asset, code_of("USDT")))
             s->cash[owner - 1] = money_add(b->free, b->held);
     }
 }

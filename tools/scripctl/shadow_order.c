@@ -360,6 +360,8 @@ status_of_end(enum order_end end, const struct order_row *row)
     case ORDER_END_SIMULATED_REJECT:
     case ORDER_END_NOT_ACTIVATED:
     case ORDER_END_CANCEL_FAILED:
+    case ORDER_END_EXCHANGE_REFUSED:
+    case ORDER_END_NOT_PLACED:
         return ORDER_STATUS_REJECTED;
     case ORDER_END_IOC_REMAINDER:
     case ORDER_END_FOK_UNFILLABLE:
@@ -369,6 +371,7 @@ status_of_end(enum order_end end, const struct order_row *row)
     case ORDER_END_OTO_PHASE_ONE_EXPIRED:
     case ORDER_END_GTD_REACHED:
     case ORDER_END_MARKET_STALE:
+    case ORDER_END_EXCHANGE_EXPIRED:
         return ORDER_STATUS_EXPIRED;
     }
     return ORDER_STATUS_NONE;

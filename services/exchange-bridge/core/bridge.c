@@ -19,14 +19,12 @@ is_request(const struct msg *m, uint64_t *order_id)
     switch ((int)m->type) {
     case MSG_bridge_balance_sync:
         return true;
-    case MSG_bridge_order_place:
-        *order_id = m->bridge_order_place.order.order_id;
+    case MSG_bridge_place:
+    case MSG_bridge_cancel:
+    case MSG_bridge_ask:
+        *order_id = m->bridge_place.order.order_id; /* all three have these fields */
         return true;
-    case MSG_bridge_order_cancel:
-        *order_id = m->bridge_order_cancel.order_id;
-        return true;
-    case MSG_bridge_order_get:
-        *order_id = m->bridge_order_get.order_id;
+    case MSG_bridge_schedule_get:
         return true;
     default:
         return false;

@@ -295,14 +295,14 @@ static void
 probe_send(struct shell *s, uint32_t server)
 {
     struct account_get account = {.account_id = 1};
-    struct bridge_order_get order = {.order_id = 1};
+    struct bridge_schedule_get schedule = {.account_id = 1, .trading_type = TRADING_TYPE_spot};
     struct md_symbols_get symbols = {0};
     uint64_t corr = corr_new(s);
     bytes_clear(&s->packed);
     if (server == s->market_server)
         msg_pack_body(&s->packed, MSG_md_symbols_get, corr, &symbols);
     else if (server == s->bridge_server)
-        msg_pack_body(&s->packed, MSG_bridge_order_get, corr, &order);
+        msg_pack_body(&s->packed, MSG_bridge_schedule_get, corr, &schedule);
     else
         msg_pack_body(&s->packed, MSG_account_get, corr, &account);
     if (gw_start_probe(&s->gw, loop_steady_us(s->loop), server, corr, s->packed.data,

@@ -203,6 +203,8 @@ body_fill(const struct request *r, void *body)
         memcpy(at + f->account_id, &r->who.account_id, sizeof(uint64_t));
     if (f->changed_by != NO_FIELD)
         memcpy(at + f->changed_by, &r->who.user_id, sizeof(uint64_t));
+    if (f->user_id != NO_FIELD)
+        memcpy(at + f->user_id, &r->who.user_id, sizeof(uint64_t));
     if (f->command_id != NO_FIELD)
         memcpy(at + f->command_id, &r->corr, sizeof(uint64_t));
     if (f->id_was_made != NO_FIELD && at[f->client_order_id] == 0) {

@@ -140,6 +140,7 @@ fill_find(const struct msg_layout *l)
     struct route_fill fill = {
         .account_id = fill_of(l, "account_id"),
         .changed_by = fill_of(l, "changed_by"),
+        .user_id = fill_of(l, "user_id"),
         .command_id = fill_of(l, "command_id"),
         .client_order_id = fill_of(l, "client_order_id"),
         .id_was_made = fill_of(l, "id_was_made"),

@@ -29,7 +29,7 @@ struct route_part {
 /* Where the gateway fills in what a client may not. NO_FIELD when the message has none. */
 #define NO_FIELD UINT32_MAX
 struct route_fill {
-    uint32_t account_id, changed_by, command_id, client_order_id, id_was_made;
+    uint32_t account_id, changed_by, user_id, command_id, client_order_id, id_was_made;
     uint32_t symbol; /* not filled in: a list's filter, known or refused */
     /* Orders within the message, and where they stand in one of them; NULL when it has none. */
     const struct msg_field *orders;

@@ -88,7 +88,7 @@ balance_system(struct ledger *l, enum system_account kind, uint32_t shard, enum 
 struct balance
 balance_say(const struct ledger *l, const struct ledger_balance *b)
 {
-    return (struct balance){.wallet = (enum trading_type)b->wallet,
+    return (struct balance){.wallet = (enum wallet)b->wallet,
                             .asset = l->assets[b->asset],
                             .free = b->free,
                             .held = b->held};

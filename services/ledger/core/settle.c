@@ -197,6 +197,9 @@ judge_end(const struct ledger_order *o, const struct order_report *r, const stru
     case ORDER_END_SIMULATED_REJECT:
     case ORDER_END_NOT_ACTIVATED:
     case ORDER_END_CANCEL_FAILED:
+    case ORDER_END_EXCHANGE_REFUSED:
+    case ORDER_END_NOT_PLACED:
+    case ORDER_END_EXCHANGE_EXPIRED:
         return "no matcher ends an order so";
     }
     return "an unknown end";
@@ -323,6 +326,7 @@ status_after(const struct ledger_order *o, enum order_end end)
     case ORDER_END_OTO_PHASE_ONE_EXPIRED:
     case ORDER_END_GTD_REACHED:
     case ORDER_END_MARKET_STALE:
+    case ORDER_END_EXCHANGE_EXPIRED:
         return ORDER_STATUS_EXPIRED;
     case ORDER_END_SELF_TRADE:
         return ORDER_STATUS_EXPIRED_IN_MATCH;
@@ -331,6 +335,8 @@ status_after(const struct ledger_order *o, enum order_end end)
     case ORDER_END_SIMULATED_REJECT:
     case ORDER_END_NOT_ACTIVATED:
     case ORDER_END_CANCEL_FAILED:
+    case ORDER_END_EXCHANGE_REFUSED:
+    case ORDER_END_NOT_PLACED:
         return ORDER_STATUS_REJECTED;
     case ORDER_END_BOOK_FULL: /* what it had taken before stays taken */
         return o->executed.v > 0 ? ORDER_STATUS_EXPIRED : ORDER_STATUS_REJECTED;

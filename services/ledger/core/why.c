@@ -51,6 +51,12 @@ why_ended(enum order_end end)
         return "the funds were not there when it was its turn";
     case ORDER_END_CANCEL_FAILED:
         return "the order to be replaced could not be cancelled";
+    case ORDER_END_EXCHANGE_REFUSED:
+        return "the exchange refused it";
+    case ORDER_END_NOT_PLACED:
+        return "it never reached the exchange";
+    case ORDER_END_EXCHANGE_EXPIRED:
+        return "the exchange let it expire";
     }
     return "it ended";
 }

@@ -118,6 +118,7 @@ say(struct serve *s, const struct out *o)
     case OUT_PUBLISH:
     case OUT_MARKET:
     case OUT_KEEP:
+    case OUT_BRIDGE:
         CHECK(false); /* this core does not */
     }
 }
