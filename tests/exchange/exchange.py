@@ -113,7 +113,7 @@ class Exchange:
                 self.counters.violation("attempts", "more than %d in 5 minutes"
                                         % self.attempts.limit)
                 return web.Response(status=429, headers={"Retry-After": "300"})
-            fault = venue.faults.refuses()
+            fault = venue.faults.refuses(root)
             if fault:
                 if fault.how == "tcp":
                     request.transport.abort()

@@ -11,7 +11,7 @@ import json
 import random
 import time
 
-STREAM_KINDS = ("drop", "duplicate", "reorder", "stale")
+STREAM_KINDS = ("drop", "duplicate", "reorder", "stale", "late")
 CONNECTION_KINDS = ("cut", "half", "close", "silence", "no_pings", "deaf", "expire", "shutdown",
                     "lag")
 REST_KINDS = ("rest_error", "rest_slow", "rest_timeout", "rest_half", "rest_cut")
@@ -45,6 +45,7 @@ class Fault:
         self.done = 0
         self.told = []
         self.kept = None
+        self.late = []
         self.is_ended = False
 
     def view(self):
@@ -83,8 +84,15 @@ class Fault:
             return [payload, kept]
         if self.kind == "reorder":
             self.kept = payload
+        elif self.kind == "late":
+            self.late.append(payload)
         self.tell(summary(payload))
         return [payload, payload] if self.kind == "duplicate" else []
+
+    def take_late(self):
+        """What is to be said `seconds` later, when others may have overtaken it."""
+        taken, self.late = self.late, []
+        return taken
 
 
 def summary(payload):
@@ -183,11 +191,11 @@ class Faults:
     def sweep(self):
         self.waiting = [f for f in self.waiting if not f.is_over()]
 
-    def refuses(self):
-        """The fault that refuses new connections, or None."""
+    def refuses(self, root=None):
+        """The fault that refuses new connections of this root, or None."""
         self.sweep()
         for fault in self.waiting:
-            if fault.kind == "refuse":
+            if fault.kind == "refuse" and fault.root in (None, root):
                 fault.tell({"refused": "a connection"})
                 return fault
         return None

@@ -18,7 +18,7 @@ async def ids(ws, count):
 
 
 async def lost_and_doubled():
-    """drop, duplicate, reorder and trade_gap on a stream of trades."""
+    """drop, duplicate, reorder, late and trade_gap on a stream of trades."""
     with StandIn(synthetic=5, rate=0) as x:
         async with Client(x) as client, client.open(TRADES) as ws, client.open(TRADES) as other:
             first = x.truth("BTCUSDT")["next_trade"]
@@ -47,6 +47,10 @@ async def lost_and_doubled():
             x.fault("trade_gap", symbol="BTCUSDT", count=2)
             x.trade("BTCUSDT", count=3)
             check(await ids(ws, 1) == [first + 2], "a gap of trades")
+            first += 3
+            x.fault("late", stream="btcusdt@trade", count=2, seconds=0.2)
+            x.trade("BTCUSDT", count=4)
+            check(await ids(ws, 4) == [first + 2, first + 3, first, first + 1], "overtaken")
 
 
 async def behind():

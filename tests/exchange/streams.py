@@ -72,30 +72,41 @@ class Hub:
         if listeners and listeners.pop(connection, None) and not listeners:
             del self.listeners[stream]
 
-    def publish(self, stream, payload):
-        listeners = self.listeners.get(stream)
+    def publish(self, stream, payload, topic=None):
+        """To those who listen to `topic`; of most streams it is the stream itself."""
+        topic = topic or stream
+        listeners = self.listeners.get(topic)
         if not listeners:
             return
         if not self.filters:
             self.deliver(stream, payload, listeners)
             return
-        payloads = self.filtered(stream, None, [payload])
+        payloads = self.filtered(stream, None, [payload], topic)
         for connection in list(listeners):
-            for one in self.filtered(stream, connection, payloads):
+            for one in self.filtered(stream, connection, payloads, topic):
                 self.deliver(stream, one, (connection,))
 
-    def filtered(self, stream, connection, payloads):
+    def filtered(self, stream, connection, payloads, topic):
         for each in list(self.filters):
             if each.matches(stream, connection):
                 payloads = [out for one in payloads for out in each.feed(one)]
+                for one in each.take_late():
+                    asyncio.get_running_loop().call_later(each.seconds, self.say_late, stream,
+                                                          connection, one, topic)
                 if each.is_over():
                     self.filters.remove(each)
         return payloads
 
+    def say_late(self, stream, connection, payload, topic):
+        listeners = self.listeners.get(topic, {})
+        self.deliver(stream, payload, [c for c in listeners if connection in (None, c)])
+
     def deliver(self, stream, payload, listeners):
         raw = wrapped = None
         for connection in listeners:
-            if connection.is_combined:
+            if connection.is_private:
+                connection.hear(stream, payload)
+            elif connection.is_combined:
                 if wrapped is None:
                     wrapped = frame(combined(stream, payload))
                 connection.put(wrapped)
@@ -119,6 +130,7 @@ class Connection:
     """One client's WebSocket."""
 
     numbers = 0
+    is_private = False  # of user data: it words by hear() what it is told
 
     def __init__(self, venue, root, is_combined, settings, transport):
         Connection.numbers += 1
@@ -366,12 +378,7 @@ def is_request_id(value):
 
 
 async def serve(request, venue, root, is_combined, streams, settings):
-    """A WebSocket from its handshake to its end."""
-    ws = web.WebSocketResponse(autoping=False, autoclose=True, compress=False,
-                               max_msg_size=REQUEST_BYTES_MAX)
-    if not ws.can_prepare(request):
-        venue.counters.violation("handshake", request.path_qs)
-        return web.Response(status=400, text="not a WebSocket handshake")
+    """A WebSocket of the market, by the streams of its URL."""
     for stream in streams:
         if stream_root(venue.name, stream) in (None, "absent"):
             venue.counters.violation("stream", "in the URL: %.60s" % stream)
@@ -379,11 +386,22 @@ async def serve(request, venue, root, is_combined, streams, settings):
     if len(streams) > STREAMS_MAX:
         venue.counters.violation("streams", "%d in the URL" % len(streams))
         return web.Response(status=400, text="Too many streams")
+    return await converse(request, venue, settings, streams, lambda transport: Connection(
+        venue, root, is_combined, settings, transport))
+
+
+async def converse(request, venue, settings, streams, make):
+    """Any WebSocket from its handshake to its end; make(transport) is its connection."""
+    ws = web.WebSocketResponse(autoping=False, autoclose=True, compress=False,
+                               max_msg_size=REQUEST_BYTES_MAX)
+    if not ws.can_prepare(request):
+        venue.counters.violation("handshake", request.path_qs)
+        return web.Response(status=400, text="not a WebSocket handshake")
     if settings.socket_bytes:
         request.transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_SNDBUF, settings.socket_bytes)
     await ws.prepare(request)
-    connection = Connection(venue, root, is_combined, settings, request.transport)
+    connection = make(request.transport)
     venue.hub.connections[connection.number] = connection
     venue.counters.add("connections")
     connection.start()
