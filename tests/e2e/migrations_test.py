@@ -14,7 +14,7 @@ from stack import ROOT, SERVICES, Stack, check, tell
 
 # What the tables were before orders had terms and accounts had fill rules.
 EARLIER = "ledger_batches"
-SCHEMAS = ("gateway", "ledger", "marketdata")
+SCHEMAS = ("bridge", "gateway", "ledger", "marketdata")
 
 
 class Database:
@@ -92,6 +92,8 @@ def columns_of(stack):
 def data_stay(stack):
     """Each migration is taken back, from the last on, and all are made again: what the tables of
     before had columns for is there as it was."""
+    # As `./scrip up` lets the migrations into the bridge's schema.
+    stack.sql("GRANT scrip_bridge TO scrip", user="postgres")
     before = columns_of(stack)
     database = Database(stack, "scrip")
     full, names = rows(stack, before), database.planned()

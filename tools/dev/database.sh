@@ -156,6 +156,7 @@ sqitch_run() {
 pg_migrate() {
     local tries=0
     step "migrating the database"
+    pg_bridge_open
     until sqitch_run deploy --verify >"$log_dir/migrate.log" 2>&1; do
         tries=$((tries + 1))
         if [ $tries -ge 20 ] || ! grep -q 'lock timeout' "$log_dir/migrate.log"; then
@@ -168,14 +169,28 @@ pg_migrate() {
     cp "$db_dir/sqitch.plan" "$run_dir/migrated"
 }
 
-# The role that auditing connects as; db/audit_role.sql tells what it may.
-pg_audit_role() {
-    PGOPTIONS='-c client_min_messages=warning' psql -Xq -v ON_ERROR_STOP=1 \
-        -d "host=$pg_socket dbname=scrip user=postgres" -f "$SCRIP_ROOT/db/audit_role.sql" \
-        >"$log_dir/audit-role.log" 2>&1 || {
-        tail -n 5 "$log_dir/audit-role.log" >&2
-        die "the role of auditing could not be made"
-    }
+# The bridge's schema is not the migrating role's: it is let in for a migration of that schema, until
+# db/bridge_role.sql ends it.
+pg_bridge_open() {
+    case $'\n'$(pg_migrations_new) in
+    *$'\n'bridge_*) ;;
+    *) return 0 ;;
+    esac
+    [ "$(pg_sql "$pg_admin" "SELECT count(*) FROM pg_roles WHERE rolname = 'scrip_bridge'")" = 0 ] ||
+        pg_sql "$pg_admin" "GRANT scrip_bridge TO scrip"
+}
+
+# The roles that auditing and the bridge connect as; db/NAME_role.sql tells what each may.
+pg_roles() {
+    local name
+    for name in audit bridge; do
+        PGOPTIONS='-c client_min_messages=error' psql -Xq -v ON_ERROR_STOP=1 \
+            -d "host=$pg_socket dbname=scrip user=postgres" -f "$SCRIP_ROOT/db/${name}_role.sql" \
+            >"$log_dir/$name-role.log" 2>&1 || {
+            tail -n 5 "$log_dir/$name-role.log" >&2
+            die "the database's role scrip_$name could not be made"
+        }
+    done
 }
 
 # Prices only, remade by marketdata at any time: nothing is written to disk. Tests set redis_port,

@@ -110,7 +110,7 @@ up_main() {
     pg_prepare
     redis_wait
     up_migrate
-    pg_audit_role
+    pg_roles
     anchor_key_make
     step "starting ${service_names[*]}"
     local name
