@@ -21,6 +21,7 @@ import sys
 from aiohttp import web
 
 import streams
+from accounts import Accounts
 from control import Control
 from faults import Faults, schedule
 from limits import Sliding, Weights, Window
@@ -68,6 +69,7 @@ class Exchange:
             venue.funding_calls = Window(500, 300000)
             hub.on_wanted = venue.on_wanted
             self.venues[name], self.rests[name] = venue, Rest(venue)
+        self.accounts = Accounts(self.venues)
 
     def chosen(self, market):
         return [self.venues[market]] if market else list(self.venues.values())

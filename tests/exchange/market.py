@@ -18,6 +18,9 @@ TRADES_MAX = 400000
 DEPTH_PACES = {"spot": (("depth@100ms", 100), ("depth", 1000)),
                "usdm": (("depth@100ms", 100), ("depth", 250), ("depth@500ms", 500))}
 KLINE_MS = {"spot": 2000, "usdm": 250}
+# Placements of an account: window: (limit, its length).
+ORDER_LIMITS = {"spot": {"10S": (100, 10000), "1D": (200000, 86400000)},
+                "usdm": {"10S": (300, 10000), "1M": (1200, 60000)}}
 BOOL = ("false", "true")
 
 
@@ -335,15 +338,39 @@ class Venue:
         self.hub, self.counters, self.weights = hub, counters, weights
         self.history_max = history_max
         self.grace_ms = 0  # how late trades may come after their own time
-        self.instruments = {}
+        self.instruments, self.rules_known = {}, {}
         self.now_ms = lambda: int(time.time() * 1000)
+        self.skew_ms = 0  # by how much the clock that REST and signatures know is wrong
+        self.order_limits = dict(ORDER_LIMITS[name])  # of each account
 
     @property
     def weight_limit(self):
         return self.weights.window.limit
 
+    # For those who trade here.
+
+    def clock_ms(self):
+        """The time as the exchange says it."""
+        return self.now_ms() + self.skew_ms
+
+    def rules_of(self, symbol):
+        """The rules of a symbol, also of one that is listed no more."""
+        return self.rules_known[symbol]
+
+    def last_price(self, symbol):
+        """Of the last trade, or None."""
+        instrument = self.instruments.get(symbol)
+        return instrument.trades[-1][1] if instrument and instrument.trades else None
+
+    def mark_price(self, symbol):
+        instrument = self.instruments.get(symbol)
+        if instrument is None:
+            return self.rules_known[symbol].price
+        return instrument.mark[0] if instrument.mark else instrument.rules.price
+
     def add(self, instrument):
         self.instruments[instrument.symbol] = instrument
+        self.rules_known[instrument.symbol] = instrument.rules
         for stream in self.hub.streams():
             self.on_wanted(stream)
 

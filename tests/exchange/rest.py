@@ -119,7 +119,7 @@ def ping(venue, values):
 
 def server_time(venue, values):
     del values
-    return {"serverTime": venue.now_ms()}
+    return {"serverTime": venue.clock_ms()}
 
 
 def info(venue, values):
