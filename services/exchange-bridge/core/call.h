@@ -44,7 +44,8 @@ struct call_facts {
     enum call_priority priority;
 };
 
-/* Only the fields that the call takes; the others are 0. */
+/* Only the fields that the call takes; the others are 0. Queries and cancels name the order by the
+ * exchange's id where it is known, else by the client's. */
 struct call {
     enum call_name name;
     code_t symbol;     /* as Binance names it */
@@ -52,16 +53,18 @@ struct call {
     cid_t client_id;   /* of the order at the exchange */
     uint64_t exchange_order_id;
     uint64_t from_id; /* trades from this id */
-    int64_t start_ms;
+    int64_t start_ms; /* trades: without an order */
     uint32_t limit;
-    char listen_key[128];
 };
 
 const struct call_facts *call_facts(enum call_name name);
 /* How the order is called at the exchange: letters, digits, - and _, at most 36. It never changes:
  * `deployment` is 6 characters that one deployment keeps for ever. */
 cid_t call_client_id(const char *deployment, uint64_t order_id);
-/* Whether the exchange has such an order; ERR_REAL_UNSUPPORTED with `field` when not. */
+/* And back: false when the id is none of this deployment's. */
+bool call_order_id(const char *deployment, const cid_t *id, uint64_t *order_id);
+/* Whether the exchange has such an order; ERR_REAL_UNSUPPORTED with `field` when not. What passes
+ * can be written. */
 MUST_USE enum err call_judge_order(const struct order *o, enum trading_type market, code_t *field);
 /* Writes the query, NUL-terminated; its length. CHECKs that it fits: every call does. */
 size_t call_write(const struct call *c, char out[CALL_QUERY_BYTES]);
