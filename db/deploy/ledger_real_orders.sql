@@ -5,13 +5,17 @@
 BEGIN;
 
 -- Of a wallet in mode REAL: which exchange (enum environment), the tail of the key that was proved,
--- since when, whether real orders are mirrored on paper, and the exchange's time of its balances.
+-- since when, and whether real orders are mirrored on paper.
 ALTER TABLE ledger.settings
     ADD COLUMN environment   smallint NOT NULL DEFAULT 0,
     ADD COLUMN api_key_tail  text     NOT NULL DEFAULT '',
     ADD COLUMN real_since_us bigint   NOT NULL DEFAULT 0,
-    ADD COLUMN live_twin     boolean  NOT NULL DEFAULT false,
-    ADD COLUMN exchange_us   bigint   NOT NULL DEFAULT 0;
+    ADD COLUMN live_twin     boolean  NOT NULL DEFAULT false;
+
+-- The exchange's time of what it last said of the account's balances.
+ALTER TABLE ledger.account
+    ADD COLUMN exchange_spot_us    bigint NOT NULL DEFAULT 0,
+    ADD COLUMN exchange_futures_us bigint NOT NULL DEFAULT 0;
 
 -- Wallets 3 and 4 are the exchange's. Of futures the wallet's balance and a short position are
 -- below zero.

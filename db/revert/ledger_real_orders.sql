@@ -14,8 +14,9 @@ DELETE FROM ledger.balance WHERE wallet > 2;
 ALTER TABLE ledger.balance DROP CONSTRAINT balance_check;
 ALTER TABLE ledger.balance ADD CONSTRAINT balance_check
     CHECK (held >= 0 AND (free >= 0 OR account_id >= (1::bigint << 50)));
+ALTER TABLE ledger.account DROP COLUMN exchange_spot_us, DROP COLUMN exchange_futures_us;
 ALTER TABLE ledger.settings
     DROP COLUMN environment, DROP COLUMN api_key_tail, DROP COLUMN real_since_us,
-    DROP COLUMN live_twin, DROP COLUMN exchange_us;
+    DROP COLUMN live_twin;
 
 COMMIT;
