@@ -15,22 +15,16 @@
 #include "host/log.h"
 #include "host/metrics.h"
 #include "ledger/core/ledger.h"
+#include "ledger/shell/held.h"
 #include "ledger/shell/record_clock.h"
 #include "wire/codec.h"
 
 #define RETRY_US        100000
 #define PAYLOAD_MAX     65536           /* no command packs to more: 64 fills are some 6 KB */
-#define HELD_BYTES_MAX  (64u << 20)     /* replies and events of one batch */
+#define HELD_BYTES_MAX  (64u << 20)     /* messages held by one batch */
 #define HELD_BYTES_ROOM FRAME_BYTES_MAX /* what one command may add */
 #define CONFLICTS_MAX   3               /* numbers taken, but the record absent: not ours */
 #define BATCHES         (STORE_APPENDS_MAX + 1)
-
-struct held {
-    uint64_t to; /* peer, or account id */
-    size_t at;
-    uint32_t length;
-    bool is_event;
-};
 
 /* What is known of a batch that was sent. */
 enum place {
@@ -45,9 +39,7 @@ struct batch {
     struct journal_record *records;
     uint32_t count;
     struct bytes payloads;
-    struct held *held;
-    uint32_t held_count;
-    struct bytes held_bytes;
+    struct held held;
     bool is_urgent;
     int64_t since_us;   /* steady; when a turn first saw it unsent */
     int64_t started_us; /* steady; when it was sent first */
@@ -62,6 +54,7 @@ struct head {
 
 struct journal {
     struct journal_options o;
+    struct held_way way;
     enum journal_state state;
     struct journal_hasher *hasher;
     struct head heads[LEDGER_SHARDS];
@@ -86,8 +79,8 @@ static void
 batch_init(struct batch *b, const struct journal_options *o)
 {
     b->records = calloc(o->records_max, sizeof *b->records);
-    b->held = calloc(o->held_max, sizeof *b->held);
-    CHECK(b->records != NULL && b->held != NULL);
+    CHECK(b->records != NULL);
+    held_init(&b->held, o->held_max);
     bytes_reserve(&b->payloads, o->bytes_max);
 }
 
@@ -95,17 +88,16 @@ static void
 batch_fini(struct batch *b)
 {
     free(b->records);
-    free(b->held);
+    held_fini(&b->held);
     bytes_free(&b->payloads);
-    bytes_free(&b->held_bytes);
 }
 
 static void
 batch_clear(struct batch *b)
 {
-    b->count = b->held_count = 0;
+    b->count = 0;
+    held_clear(&b->held);
     bytes_clear(&b->payloads);
-    bytes_clear(&b->held_bytes);
     b->is_urgent = false;
     b->since_us = 0;
 }
@@ -118,6 +110,7 @@ journal_new(const struct journal_options *o)
     struct journal *j = calloc(1, sizeof *j);
     CHECK(j != NULL);
     j->o = *o;
+    j->way = (struct held_way){o->arg, o->on_reply, o->on_event, o->on_bridge};
     j->hasher = journal_hasher_new();
     for (int i = 0; i < BATCHES; i++) {
         batch_init(&j->batches[i], o);
@@ -130,7 +123,7 @@ journal_new(const struct journal_options *o)
                                     "From sending a batch to its commit.");
     j->m_pending = metric_gauge("scrip_ledger_pending_records", "", "Records not yet durable.");
     j->m_held = metric_gauge("scrip_ledger_held_messages", "",
-                             "Replies and events that wait for a commit.");
+                             "Replies, events and what is for a bridge that wait for a commit.");
     j->m_retries = metric_counter("scrip_ledger_commit_retries_total", "",
                                   "Batches lost, taken or refused and tried again.");
     return j;
@@ -187,8 +180,8 @@ batch_fits(const struct journal *j, uint32_t share)
 {
     const struct batch *b = j->filling;
     for (int i = 0; i < BATCHES; i++)
-        if (j->batches[i].held_count + LEDGER_OUT_MAX > j->o.held_max / share ||
-            j->batches[i].held_bytes.length + HELD_BYTES_ROOM > HELD_BYTES_MAX / share)
+        if (j->batches[i].held.count + LEDGER_OUT_MAX > j->o.held_max / share ||
+            j->batches[i].held.bytes.length + HELD_BYTES_ROOM > HELD_BYTES_MAX / share)
             return false;
     return b->count < j->o.records_max / share &&
            b->payloads.length + PAYLOAD_MAX <= j->o.bytes_max / share;
@@ -233,9 +226,9 @@ journal_pending(const struct journal *j)
 static uint32_t
 held_count(const struct journal *j)
 {
-    uint32_t count = j->filling->held_count;
+    uint32_t count = j->filling->held.count;
     for (uint32_t i = 0; i < j->sent_count; i++)
-        count += j->sent[i]->held_count;
+        count += j->sent[i]->held.count;
     return count;
 }
 
@@ -297,58 +290,41 @@ journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t 
     memcpy(h->hash, r->hash, HASH_BYTES);
 }
 
-static void
-release(struct journal *j, struct batch *b)
-{
-    for (uint32_t i = 0; i < b->held_count; i++) {
-        const struct held *h = &b->held[i];
-        const uint8_t *data = b->held_bytes.data + h->at;
-        if (h->is_event)
-            j->o.on_event(j->o.arg, h->to, data, h->length);
-        else
-            j->o.on_reply(j->o.arg, (uint32_t)h->to, data, h->length);
-    }
-    b->held_count = 0;
-    bytes_clear(&b->held_bytes);
-}
-
 /* The batch whose commit covers everything applied so far. The filling one keeps the order when
  * something is held there already. */
 static struct batch *
 covering(struct journal *j)
 {
-    bool at_work = j->filling->count > 0 || j->filling->held_count > 0;
+    bool at_work = j->filling->count > 0 || j->filling->held.count > 0;
     return at_work || j->sent_count == 0 ? j->filling : j->sent[j->sent_count - 1];
 }
 
 static void
-hold(struct journal *j, uint64_t to, bool is_event, const struct msg *m)
+hold(struct journal *j, enum held_for held_for, uint64_t to, const struct msg *m)
 {
     struct batch *b = covering(j);
-    CHECK(b->held_count < j->o.held_max);
-    size_t at = b->held_bytes.length;
-    msg_pack(&b->held_bytes, m);
-    b->held[b->held_count++] = (struct held){
-        .to = to,
-        .at = at,
-        .length = (uint32_t)(b->held_bytes.length - at),
-        .is_event = is_event,
-    };
-    b->is_urgent |= !is_event;
+    held_add(&b->held, held_for, to, m);
+    b->is_urgent |= held_for != HELD_FOR_FOLLOWERS;
     if (b == j->filling && b->count == 0)
-        release(j, b);
+        held_release(&b->held, &j->way);
 }
 
 void
 journal_reply(struct journal *j, uint32_t peer, const struct msg *m)
 {
-    hold(j, peer, false, m);
+    hold(j, HELD_FOR_ASKER, peer, m);
 }
 
 void
 journal_event(struct journal *j, uint64_t account_id, const struct msg *m)
 {
-    hold(j, account_id, true, m);
+    hold(j, HELD_FOR_FOLLOWERS, account_id, m);
+}
+
+void
+journal_bridge(struct journal *j, const struct msg *m)
+{
+    hold(j, HELD_FOR_BRIDGE, 0, m);
 }
 
 static void
@@ -401,7 +377,7 @@ committed(struct journal *j)
         j->unmeasured_us[j->unmeasured_count++] = b->started_us;
     if (j->o.on_committed != NULL)
         j->o.on_committed(j->o.arg);
-    release(j, b);
+    held_release(&b->held, &j->way);
     batch_clear(b);
 }
 

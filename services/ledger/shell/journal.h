@@ -3,10 +3,10 @@
  *
  * One batch fills while up to two are on their way to the store, which takes each only behind the
  * one before it, also when that was committed long ago: what the store has lost is found out.
- * Replies and events are held in the batch they rest on and are released, in order, when it is
- * committed; what rests on nothing uncommitted is released at once. When a batch fails, nothing new
- * is sent until the other one is answered, too; then they are settled from the oldest on. No clock
- * and no sockets of its own: tests drive it with the fake store.
+ * Replies, events and what is for a bridge are held in the batch they rest on and are released, in
+ * order, when it is committed; what rests on nothing uncommitted is released at once. When a batch
+ * fails, nothing new is sent until the other one is answered, too; then they are settled from the
+ * oldest on. No clock and no sockets of its own: tests drive it with the fake store.
  *
  *   IDLE ──due──► WRITING ──all done──► IDLE        (each releases what was held when it is done)
  *                  │ ▲ │
@@ -37,13 +37,14 @@ struct journal_options {
     struct store *store;
     uint32_t records_max; /* of one batch */
     uint32_t bytes_max;   /* payloads of one batch; at least 1 MB */
-    uint32_t held_max;    /* replies and events of one batch; at least 4 * LEDGER_OUT_MAX */
+    uint32_t held_max;    /* messages held by one batch; at least 4 * LEDGER_OUT_MAX */
     int64_t delay_us;     /* how long a batch may wait when nobody waits for it */
     int64_t stall_us;     /* a commit that takes longer means: not writable */
     void *arg;
     void (*on_reply)(void *arg, uint32_t peer, const uint8_t *data, size_t length);
     void (*on_event)(void *arg, uint64_t account_id, const uint8_t *data, size_t length);
-    /* A batch is durable; called before its replies and events are released. May be NULL. */
+    void (*on_bridge)(void *arg, const uint8_t *data, size_t length);
+    /* A batch is durable; called before what it holds is released. May be NULL. */
     void (*on_committed)(void *arg);
     void (*on_fenced)(void *arg, const char *why);
 };
@@ -94,9 +95,10 @@ uint64_t journal_sends_durable(const struct journal *j);
 void journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,
                     int64_t now_us);
 /* Holds a message until everything appended so far is durable. A reply makes the batch due at
- * once; an event may wait `delay_us` with it. */
+ * once, and so does what is for a bridge; an event may wait `delay_us` with it. */
 void journal_reply(struct journal *j, uint32_t peer, const struct msg *m);
 void journal_event(struct journal *j, uint64_t account_id, const struct msg *m);
+void journal_bridge(struct journal *j, const struct msg *m);
 
 /* At the end of every turn, and no later than journal_wake_us() says (INT64_MAX = no need). */
 void journal_turn(struct journal *j, int64_t steady_us);
