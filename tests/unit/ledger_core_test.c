@@ -239,7 +239,7 @@ Test(ledger_core, rows_that_contradict_each_other_are_refused)
     struct ledger *l = &b->l;
     const struct account_row account = {.account_id = 69, .user_id = 1};
     struct balance_row balance = {
-        .account_id = 69, .wallet = TRADING_TYPE_spot, .asset = code_of("USDT"), .free = {5}};
+        .account_id = 69, .wallet = WALLET_spot, .asset = code_of("USDT"), .free = {5}};
     struct order_row order = {.order = {.order_id = 1,
                                         .account_id = 69,
                                         .client_order_id = {"a"},
@@ -260,7 +260,7 @@ Test(ledger_core, rows_that_contradict_each_other_are_refused)
     balance.account_id = ledger_system_id(SYSTEM_ISSUANCE, 0);
     cr_expect_eq(ledger_load_balance(l, &balance), OK, "issuance is below zero");
     balance = (struct balance_row){
-        .account_id = 69, .wallet = TRADING_TYPE_spot, .asset = code_of("USDT"), .free = {1}};
+        .account_id = 69, .wallet = WALLET_spot, .asset = code_of("USDT"), .free = {1}};
     cr_expect_eq(ledger_load_balance(l, &balance), OK);
     order.order.order_id = UINT64_C(5) << 47 | 1;
     cr_expect_eq(ledger_load_order(l, &order), ERR_INTERNAL, "of another shard");
@@ -282,7 +282,7 @@ Test(ledger_core, more_rows_than_the_pools_hold_are_refused)
     for (; account.account_id <= limits.accounts_max; account.account_id++)
         cr_expect_eq(ledger_load_account(&b->l, &account), OK);
     cr_expect_eq(ledger_load_account(&b->l, &account), ERR_ACCOUNTS_FULL);
-    struct balance_row balance = {.account_id = 1, .wallet = TRADING_TYPE_spot};
+    struct balance_row balance = {.account_id = 1, .wallet = WALLET_spot};
     char asset[8];
     for (uint32_t i = 1; i < limits.assets_max; i++) {
         snprintf(asset, sizeof(asset), "A%u", i);

@@ -219,7 +219,7 @@ balances_add(struct fields *f, const struct ledger *l, const struct ledger_accou
         const struct ledger_balance *theirs = balance_like(other, b, asset, own->wallet);
         if (is_back && theirs != NULL)
             continue;
-        snprintf(name, sizeof name, "%s %s", msg_enum_name(MSG_ENUM_trading_type, own->wallet),
+        snprintf(name, sizeof name, "%s %s", msg_enum_name(MSG_ENUM_wallet, own->wallet),
                  asset.text);
         amounts_text(own, texts[is_back]);
         amounts_text(theirs, texts[!is_back]);
@@ -263,7 +263,7 @@ orders_add(struct fields *f, const struct ledger *l, const struct ledger_account
 static void
 settings_add(struct fields *f, const struct ledger_account *a, const struct ledger_account *b)
 {
-    for (uint32_t i = 0; i < LEDGER_WALLETS; i++) {
+    for (uint32_t i = 0; i < LEDGER_TYPES; i++) {
         const struct ledger_settings *x = &a->settings[i], *y = &b->settings[i];
         char texts[2][TEXT_BYTES_MAX], name[64];
         const struct ledger_settings *each[2] = {x, y};

@@ -41,8 +41,8 @@ add_balances(struct bytes *out, const struct ledger *l, const struct ledger_acco
         decimal_write(b->free.v, free);
         decimal_write(b->held.v, held);
         words_add(out, "%s{\"wallet\":\"%s\",\"asset\":\"%s\",\"free\":\"%s\",\"held\":\"%s\"}",
-                  before, msg_enum_name(MSG_ENUM_trading_type, b->wallet), l->assets[b->asset].text,
-                  free, held);
+                  before, msg_enum_name(MSG_ENUM_wallet, b->wallet), l->assets[b->asset].text, free,
+                  held);
         before = ",";
     }
     words_add(out, "%s]", *before == '[' ? "[" : "");
@@ -173,7 +173,7 @@ print_end(struct life *life)
     out_say(o, "So account %llu has:", (unsigned long long)life->subject.account_id);
     out_table(o, "wallet asset free> held>");
     for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next) {
-        out_text(o, msg_enum_name(MSG_ENUM_trading_type, l->balances[i].wallet));
+        out_text(o, msg_enum_name(MSG_ENUM_wallet, l->balances[i].wallet));
         out_text(o, l->assets[l->balances[i].asset].text);
         out_amount(o, l->balances[i].free.v);
         out_amount(o, l->balances[i].held.v);

@@ -22,7 +22,7 @@ struct life_subject {
 
 struct life_posting {
     const char *what; /* opening, set, paid, received, fee, held, released, moved */
-    enum trading_type wallet;
+    enum wallet wallet;
     code_t asset;
     money_t free_change, held_change, free, held;
     uint64_t trade_id; /* 0: none */

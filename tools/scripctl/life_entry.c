@@ -88,8 +88,7 @@ static struct balance_walk *
 walk_of(struct balance_walk *walks, uint32_t count, code_t asset)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (walks[i].posting->wallet == TRADING_TYPE_spot &&
-            code_same(walks[i].posting->asset, asset))
+        if (walks[i].posting->wallet == WALLET_spot && code_same(walks[i].posting->asset, asset))
             return &walks[i];
     return NULL;
 }
@@ -191,7 +190,7 @@ life_entry_free(struct life_entry *e)
 static int
 label(const struct life_posting *p, char out[LABEL_BYTES])
 {
-    const char *wallet = p->wallet == TRADING_TYPE_futures ? " (futures)" : "";
+    const char *wallet = p->wallet == WALLET_futures ? " (futures)" : "";
     return snprintf(out, LABEL_BYTES, "%s%s", p->asset.text, wallet);
 }
 
@@ -292,7 +291,7 @@ static void
 add_posting(struct bytes *out, const struct life_posting *p)
 {
     words_add(out, "{\"what\":\"%s\",\"wallet\":\"%s\",", p->what,
-              msg_enum_name(MSG_ENUM_trading_type, p->wallet));
+              msg_enum_name(MSG_ENUM_wallet, p->wallet));
     add_text(out, "asset", p->asset.text);
     add_amount(out, "free_change", p->free_change);
     add_amount(out, "held_change", p->held_change);

@@ -47,7 +47,7 @@ put_balances(struct out *o, const struct ledger *l, const struct ledger_account 
     for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next) {
         const struct ledger_balance *b = &l->balances[i];
         out_uint(o, a->id);
-        out_text(o, msg_enum_name(MSG_ENUM_trading_type, b->wallet));
+        out_text(o, msg_enum_name(MSG_ENUM_wallet, b->wallet));
         out_text(o, l->assets[b->asset].text);
         out_amount(o, b->free.v);
         out_amount(o, b->held.v);

@@ -126,14 +126,13 @@ shadow_code(struct shadow *s, code_t code)
 }
 
 static bool
-balance_is(const struct shadow_balance *b, uint64_t account_id, enum trading_type wallet,
-           uint16_t asset)
+balance_is(const struct shadow_balance *b, uint64_t account_id, enum wallet wallet, uint16_t asset)
 {
     return b->account_id == account_id && b->wallet == wallet && b->asset == asset;
 }
 
 uint32_t
-shadow_balance_take(struct shadow *s, uint64_t account_id, enum trading_type wallet, code_t asset)
+shadow_balance_take(struct shadow *s, uint64_t account_id, enum wallet wallet, code_t asset)
 {
     uint16_t code = shadow_code(s, asset);
     uint64_t key = map_mix(account_id + ((uint64_t)code << 48) + ((uint64_t)wallet << 44));

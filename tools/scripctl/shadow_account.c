@@ -119,9 +119,9 @@ change_is_right(struct shadow *s, const struct twin_step *step, const struct cha
     if (c->new_balance.v != asked.v || c->time_us != step->record->time_us)
         return shadow_wrong(why, "balance change %llu is not what was asked for", ID(id));
     wide by = (wide)c->new_balance.v - c->old_balance.v;
-    uint32_t own = shadow_balance_take(s, row->account_id, row->wallet, cash);
+    uint32_t own = shadow_balance_take(s, row->account_id, wallet_on_paper(row->wallet), cash);
     shadow_due(s, own, by);
-    shadow_due(s, shadow_balance_take(s, issuance, row->wallet, cash), -by);
+    shadow_due(s, shadow_balance_take(s, issuance, wallet_on_paper(row->wallet), cash), -by);
     wide now = (wide)s->balances[own].free.v + s->balances[own].held.v;
     return now == c->new_balance.v || shadow_wrong(why, "balance change %llu does not leave %s",
                                                    ID(id), amount_text(c->new_balance.v).text);
@@ -132,7 +132,7 @@ shadow_changes(struct shadow *s, const struct twin_step *step, char why[WHY_BYTE
 {
     const struct msg *cmd = step->cmd;
     bool opens = cmd->type == MSG_account_open, sets = cmd->type == MSG_balance_set;
-    uint32_t count = opens ? LEDGER_WALLETS : sets ? 1 : 0;
+    uint32_t count = opens ? LEDGER_TYPES : sets ? 1 : 0;
     if (step->changes_count != count)
         return shadow_wrong(why, "it changes %u paper balances, %u were asked for",
                             step->changes_count, count);
@@ -203,7 +203,7 @@ static bool
 settings_are_right(const struct shadow_account *a, const struct account_row *row,
                    const struct msg *cmd, bool is_new, char why[WHY_BYTES])
 {
-    for (uint32_t i = 0; i < LEDGER_WALLETS; i++) {
+    for (uint32_t i = 0; i < LEDGER_TYPES; i++) {
         enum trading_type wallet = (enum trading_type)(TRADING_TYPE_spot + i);
         bool is_set = cmd->type == MSG_settings_set && cmd->settings_set.trading_type == wallet;
         const struct ledger_settings *old = &a->settings[i], *now = &row->settings[i];

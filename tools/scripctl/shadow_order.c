@@ -137,7 +137,7 @@ static uint32_t
 system_balance(struct shadow *s, enum system_account kind, uint64_t account_id, code_t asset)
 {
     uint64_t id = ledger_system_id(kind, ledger_shard_of(account_id));
-    return shadow_balance_take(s, id, TRADING_TYPE_spot, asset);
+    return shadow_balance_take(s, id, WALLET_spot, asset);
 }
 
 static struct shadow_order *
@@ -156,8 +156,8 @@ order_open(struct shadow *s, const struct order_row *row)
     order_read(row, o);
     o->fixed = fixed_of(row);
     o->symbol = shadow_code(s, r->symbol);
-    o->base = shadow_balance_take(s, r->account_id, TRADING_TYPE_spot, row->base_asset);
-    o->quote = shadow_balance_take(s, r->account_id, TRADING_TYPE_spot, row->quote_asset);
+    o->base = shadow_balance_take(s, r->account_id, WALLET_spot, row->base_asset);
+    o->quote = shadow_balance_take(s, r->account_id, WALLET_spot, row->quote_asset);
     o->house_base = system_balance(s, SYSTEM_HOUSE, r->account_id, row->base_asset);
     o->house_quote = system_balance(s, SYSTEM_HOUSE, r->account_id, row->quote_asset);
     o->fees = system_balance(s, SYSTEM_FEES, r->account_id,
@@ -295,7 +295,7 @@ follows_rules(const struct shadow *s, const struct order_row *row, char why[WHY_
     uint32_t place = places_get(&s->account_by_id, row->order.account_id);
     if (place == MAP_NONE)
         return shadow_wrong(why, "account %llu was never opened", ID(row->order.account_id));
-    const struct fill_rules *rules = &s->accounts[place].settings[TRADING_TYPE_spot - 1].fill;
+    const struct fill_rules *rules = &s->accounts[place].settings[WALLET_spot - 1].fill;
     return (row->order.fill_preset == rules->fill_preset &&
             row->order.slippage_bps == rules->slippage_bps) ||
            shadow_wrong(why, "order %llu does not follow its account's fill rules",

@@ -52,7 +52,7 @@ struct shadow {
 #define SHADOW_NONE UINT32_MAX
 
 /* Finds or opens. */
-uint32_t shadow_balance_take(struct shadow *s, uint64_t account_id, enum trading_type wallet,
+uint32_t shadow_balance_take(struct shadow *s, uint64_t account_id, enum wallet wallet,
                              code_t asset);
 uint16_t shadow_code(struct shadow *s, code_t code);
 /* A balance is to be looked at when the record's rows are in. */

@@ -138,7 +138,7 @@ account_take(struct tables *t, uint64_t id)
 }
 
 uint32_t
-tables_balance(const struct tables *t, uint64_t account_id, enum trading_type wallet, code_t asset,
+tables_balance(const struct tables *t, uint64_t account_id, enum wallet wallet, code_t asset,
                uint64_t *slot)
 {
     uint64_t key = map_mix(map_hash(&asset, sizeof asset) ^ map_mix(account_id * 4 + wallet));

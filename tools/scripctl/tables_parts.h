@@ -82,7 +82,7 @@ extern const enum table tables_finished[FINISHED_COUNT];
 struct bucket *tables_bucket(struct tables *t, uint16_t shard, enum finished f, uint64_t id);
 void tables_fingerprint(struct tables *t, struct bucket *b, const struct cells *c, bool is_found);
 /* Place of a balance; MAP_NONE when none is live. `slot` is where it would be kept. */
-uint32_t tables_balance(const struct tables *t, uint64_t account_id, enum trading_type wallet,
+uint32_t tables_balance(const struct tables *t, uint64_t account_id, enum wallet wallet,
                         code_t asset, uint64_t *slot);
 uint64_t tables_looked_key(const struct tables *t, const struct cells *c);
 

@@ -23,7 +23,7 @@ struct twin;
 /* One change of a balance by the last record. */
 struct twin_posting {
     uint64_t account_id; /* system accounts too */
-    enum trading_type wallet;
+    enum wallet wallet;
     code_t asset;
     money_t free_before, held_before, free, held;
 };

@@ -186,9 +186,8 @@ admit_position(const struct admission *m, const struct order_place *cmd, struct 
         sum = bought;
     uint32_t base = asset_find(l, cmd->base_asset);
     const struct ledger_balance *b =
-        base == LEDGER_NONE
-            ? NULL
-            : balance_find(l, account_index(l, m->account), TRADING_TYPE_spot, base);
+        base == LEDGER_NONE ? NULL
+                            : balance_find(l, account_index(l, m->account), WALLET_spot, base);
     if (b != NULL)
         sum += (ledger_sum)b->free.v + b->held.v;
     for (uint32_t i = m->account->newest_open; i != LEDGER_NONE; i = l->orders[i].older)
@@ -383,8 +382,7 @@ admit_income(const struct admission *m, const struct order_place *cmd, struct re
                                    .stop_price = cmd->stop_price,
                                    .step_size = cmd->step_size};
     code_t gets = cmd->side == SIDE_BUY ? cmd->base_asset : cmd->quote_asset;
-    if (income_fits(m->l, m->account->shard, TRADING_TYPE_spot, asset_find(m->l, gets),
-                    order_income(&o)))
+    if (income_fits(m->l, m->account->shard, WALLET_spot, asset_find(m->l, gets), order_income(&o)))
         return OK;
     return admit_refuse(ERR_NUMBER_RANGE, "quantity",
                         text_of("with what is open, more %s than can be counted", gets.text), why);
@@ -397,9 +395,8 @@ admit_free(const struct admission *m, code_t pays)
     const struct ledger *l = m->l;
     uint32_t asset = asset_find(l, pays);
     const struct ledger_balance *b =
-        asset == LEDGER_NONE
-            ? NULL
-            : balance_find(l, account_index(l, m->account), TRADING_TYPE_spot, asset);
+        asset == LEDGER_NONE ? NULL
+                             : balance_find(l, account_index(l, m->account), WALLET_spot, asset);
     if (b == NULL)
         return (money_t){0};
     const struct ledger_order *old = m->with->replaces;

@@ -13,13 +13,13 @@
 #include "ledger/core/dirty.h"
 
 static uint64_t
-balance_key(uint32_t account, enum trading_type wallet, uint32_t asset)
+balance_key(uint32_t account, enum wallet wallet, uint32_t asset)
 {
     return (uint64_t)(account + 1) << 24 | (uint64_t)wallet << 20 | asset;
 }
 
 struct ledger_balance *
-balance_find(const struct ledger *l, uint32_t account, enum trading_type wallet, uint32_t asset)
+balance_find(const struct ledger *l, uint32_t account, enum wallet wallet, uint32_t asset)
 {
     uint32_t i = map_get(&l->balance_by_key, balance_key(account, wallet, asset));
     return i == MAP_NONE ? NULL : &l->balances[i];
@@ -53,7 +53,7 @@ balance_touch(struct ledger *l, struct ledger_balance *b)
 }
 
 struct ledger_balance *
-balance_take(struct ledger *l, uint32_t account, enum trading_type wallet, uint32_t asset)
+balance_take(struct ledger *l, uint32_t account, enum wallet wallet, uint32_t asset)
 {
     struct ledger_balance *old = balance_find(l, account, wallet, asset);
     if (old != NULL)
@@ -79,7 +79,7 @@ balance_take(struct ledger *l, uint32_t account, enum trading_type wallet, uint3
 }
 
 struct ledger_balance *
-balance_system(struct ledger *l, enum system_account kind, uint32_t shard, enum trading_type wallet,
+balance_system(struct ledger *l, enum system_account kind, uint32_t shard, enum wallet wallet,
                uint32_t asset)
 {
     return balance_take(l, account_system_index(kind, shard), wallet, asset);
@@ -101,7 +101,7 @@ income_sum(const struct ledger *l, uint32_t shard, uint32_t asset)
 }
 
 bool
-income_fits(const struct ledger *l, uint32_t shard, enum trading_type wallet, uint32_t asset,
+income_fits(const struct ledger *l, uint32_t shard, enum wallet wallet, uint32_t asset,
             money_t more)
 {
     ledger_sum sum = more.v;
@@ -112,7 +112,7 @@ income_fits(const struct ledger *l, uint32_t shard, enum trading_type wallet, ui
             balance_find(l, account_system_index(kind, shard), wallet, asset);
         sum -= b == NULL ? 0 : b->free.v;
     }
-    if (wallet == TRADING_TYPE_spot)
+    if (wallet == WALLET_spot)
         sum += *income_sum(l, shard, asset);
     return sum <= INT64_MAX / 2;
 }

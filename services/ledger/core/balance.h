@@ -15,14 +15,14 @@
 #define BALANCES_PER_ACCOUNT 512 /* what an account_view can list */
 
 /* NULL when the account never had this asset. */
-struct ledger_balance *balance_find(const struct ledger *l, uint32_t account,
-                                    enum trading_type wallet, uint32_t asset);
+struct ledger_balance *balance_find(const struct ledger *l, uint32_t account, enum wallet wallet,
+                                    uint32_t asset);
 /* Finds or opens. CHECKs that the pool has room: see balance_room(). */
-struct ledger_balance *balance_take(struct ledger *l, uint32_t account, enum trading_type wallet,
+struct ledger_balance *balance_take(struct ledger *l, uint32_t account, enum wallet wallet,
                                     uint32_t asset);
 /* The balance of a shard's system account; opens it when needed. */
 struct ledger_balance *balance_system(struct ledger *l, enum system_account kind, uint32_t shard,
-                                      enum trading_type wallet, uint32_t asset);
+                                      enum wallet wallet, uint32_t asset);
 /* Whether `more` balances can be opened. */
 bool balance_room(const struct ledger *l, uint32_t more);
 uint32_t balance_index(const struct ledger *l, const struct ledger_balance *b);
@@ -37,7 +37,7 @@ struct balance balance_say(const struct ledger *l, const struct ledger_balance *
  * house lack, so this bounds every balance of the asset. The other half is for fills at better
  * prices than were known when the order came.
  */
-bool income_fits(const struct ledger *l, uint32_t shard, enum trading_type wallet, uint32_t asset,
+bool income_fits(const struct ledger *l, uint32_t shard, enum wallet wallet, uint32_t asset,
                  money_t more);
 /* What the shard's open orders may bring in of an asset. */
 ledger_sum *income_sum(const struct ledger *l, uint32_t shard, uint32_t asset);

@@ -36,7 +36,7 @@ limits_with_system(const struct ledger_limits *limits)
 {
     struct ledger_limits own = *limits;
     own.accounts_max += SYSTEM_KINDS * LEDGER_SHARDS;
-    own.balances_max += LEDGER_WALLETS * LEDGER_SHARDS;
+    own.balances_max += LEDGER_TYPES * LEDGER_SHARDS;
     CHECK(own.symbols_max <= UINT16_MAX && own.assets_max < UINT16_MAX && own.assets_max > 0);
     CHECK(own.fills_max >= 1024 && own.changes_max >= 1024 && own.events_max > 0);
     CHECK(own.stories_max >= 1024);
@@ -107,11 +107,11 @@ system_accounts_open(struct ledger *l)
 {
     uint32_t cash = asset_take(l, code_of(LEDGER_CASH));
     for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++) {
-        for (enum system_account kind = SYSTEM_ISSUANCE; kind <= SYSTEM_FEES; kind++)
+        for (enum system_account kind = SYSTEM_ISSUANCE; kind <= SYSTEM_EXCHANGE; kind++)
             CHECK(account_add(l, ledger_system_id(kind, shard), 0, 0) ==
                   &l->accounts[account_system_index(kind, shard)]);
-        balance_system(l, SYSTEM_ISSUANCE, shard, TRADING_TYPE_spot, cash);
-        balance_system(l, SYSTEM_ISSUANCE, shard, TRADING_TYPE_futures, cash);
+        balance_system(l, SYSTEM_ISSUANCE, shard, WALLET_spot, cash);
+        balance_system(l, SYSTEM_ISSUANCE, shard, WALLET_futures, cash);
     }
     for (uint32_t i = 0; i < l->balances_count; i++)
         l->balances[i].dirty = false;
@@ -151,9 +151,10 @@ ledger_clear(struct ledger *l)
     const struct ledger_limits own = l->limits;
     const struct ledger_policy policy = l->policy;
     uint64_t refused = l->reports_refused, diverged = l->reports_diverged;
-    uint64_t evicted = l->orders_evicted;
+    uint64_t evicted = l->orders_evicted, real_refused = l->real_refused;
     uint32_t symbols = l->symbols_count;
     int64_t steady_us = l->steady_us;
+    bool bridge_away = l->bridge_away;
     void *memory = l->accounts;
     memset(l, 0, sizeof(*l));
     l->policy = policy;
@@ -163,9 +164,11 @@ ledger_clear(struct ledger *l)
         map_set(&l->symbol_by_code, map_hash(&l->symbols[i].code, sizeof(code_t)), i);
     l->symbols_count = symbols;
     l->steady_us = steady_us;
+    l->bridge_away = bridge_away;
     l->reports_refused = refused;
     l->reports_diverged = diverged;
     l->orders_evicted = evicted;
+    l->real_refused = real_refused;
 }
 
 /* The places of `from` in a map that has more room. */
@@ -303,6 +306,12 @@ ledger_set_matcher_away(struct ledger *l, const code_t *symbol, bool away)
     for (uint32_t i = 0; i < l->symbols_count; i++)
         if (symbol == NULL || code_same(l->symbols[i].code, *symbol))
             l->symbols[i].matcher_away = away;
+}
+
+void
+ledger_set_bridge_away(struct ledger *l, bool away)
+{
+    l->bridge_away = away;
 }
 
 /* ---- Doors ------------------------------------------------------------------------------------
@@ -559,7 +568,7 @@ uint32_t
 ledger_next_open(const struct ledger *l, uint32_t from)
 {
     for (uint32_t i = from; i < l->orders_reached; i++)
-        if (order_is_live(&l->orders[i]))
+        if (order_is_live(&l->orders[i]) && !order_is_real(&l->orders[i]))
             return i;
     return LEDGER_NONE;
 }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/instrument.h"
 #include "ledger/core/account.h"
 #include "ledger/core/balance.h"
 #include "ledger/core/contingent.h"
@@ -71,7 +72,16 @@ order_is_pending(const struct ledger_order *o)
 bool
 order_has_spoken(const struct ledger_order *o)
 {
+    if (order_is_real(o))
+        return o->exchange_state != EXCHANGE_STATE_SENDING;
     return o->rank != 0 || !order_is_open(o);
+}
+
+enum trading_type
+order_type_of(const struct ledger *l, const struct ledger_order *o)
+{
+    code_t name = l->symbols[o->symbol].code;
+    return instrument_fits(TRADING_TYPE_futures, name) ? TRADING_TYPE_futures : TRADING_TYPE_spot;
 }
 
 bool
@@ -199,7 +209,7 @@ dependents_add(struct ledger *l, struct ledger_order *o)
 static uint32_t
 bind_system(struct ledger *l, enum system_account kind, uint32_t shard, uint32_t asset)
 {
-    return balance_index(l, balance_system(l, kind, shard, TRADING_TYPE_spot, asset));
+    return balance_index(l, balance_system(l, kind, shard, WALLET_spot, asset));
 }
 
 void
@@ -208,8 +218,15 @@ order_bind(struct ledger *l, struct ledger_order *o, uint32_t account, uint32_t 
 {
     uint32_t shard = l->accounts[account].shard;
     o->account = account;
-    o->base_balance = balance_index(l, balance_take(l, account, TRADING_TYPE_spot, base));
-    o->quote_balance = balance_index(l, balance_take(l, account, TRADING_TYPE_spot, quote));
+    if (order_is_real(o)) {
+        enum wallet w = wallet_at_exchange(order_type_of(l, o));
+        o->base_balance = balance_index(l, balance_take(l, account, w, base));
+        o->quote_balance = balance_index(l, balance_take(l, account, w, quote));
+        o->house_base = o->house_quote = o->fees = LEDGER_NONE;
+        return;
+    }
+    o->base_balance = balance_index(l, balance_take(l, account, WALLET_spot, base));
+    o->quote_balance = balance_index(l, balance_take(l, account, WALLET_spot, quote));
     o->house_base = bind_system(l, SYSTEM_HOUSE, shard, base);
     o->house_quote = bind_system(l, SYSTEM_HOUSE, shard, quote);
     o->fees = bind_system(l, SYSTEM_FEES, shard, o->side == SIDE_BUY ? base : quote);
@@ -232,7 +249,7 @@ order_add(struct ledger *l, const struct ledger_order *o)
     own->fills_kept = 0;
     own->first_waiter = LEDGER_NONE;
     own->first_dependent = own->next_dependent = LEDGER_NONE;
-    own->pulled_us = own->trimmed_us = 0;
+    own->pulled_us = own->trimmed_us = own->heard_us = 0;
     own->pins = 0;
     own->dirty = false;
     own->drained = 0;
@@ -292,6 +309,8 @@ order_touch(struct ledger *l, struct ledger_order *o)
 money_t
 order_need(const struct ledger_order *o)
 {
+    if (order_is_real(o))
+        return (money_t){0};
     if (o->quantity.v == 0 && o->side == SIDE_SELL)
         return money_sub(o->hold, money_of_qty(o->executed));
     if (o->quantity.v == 0)
@@ -322,6 +341,8 @@ order_lower(struct ledger *l, struct ledger_order *o, qty_t quantity)
 money_t
 order_income(const struct ledger_order *o)
 {
+    if (order_is_real(o))
+        return (money_t){0};
     bool buys = o->side == SIDE_BUY;
     price_t best = o->worst_price;
     if (o->reference_price.v > 0 && buys == (o->reference_price.v < best.v))
@@ -379,7 +400,7 @@ order_say(const struct ledger *l, const struct ledger_order *o)
                           .held = o->held,
                           .created_us = o->created_us,
                           .updated_us = o->updated_us,
-                          .mode = TRADING_MODE_PAPER,
+                          .mode = order_is_real(o) ? TRADING_MODE_REAL : TRADING_MODE_PAPER,
                           .stop_price = o->stop_price,
                           .trailing_delta = o->trailing_delta,
                           .trigger_source = (enum trigger_source)o->trigger_source,
@@ -398,7 +419,18 @@ order_say(const struct ledger *l, const struct ledger_order *o)
                           .refused_by = (enum err)o->refused_by,
                           .replaces = o->replaces,
                           .amended_from = o->amended_from,
-                          .market_us = o->market_us};
+                          .market_us = o->market_us,
+                          .environment = (enum environment)o->environment,
+                          .exchange_state = (enum exchange_state)o->exchange_state,
+                          .exchange_order_id = o->exchange_order_id,
+                          .exchange_code = o->exchange_code,
+                          .send_by_us = o->send_by_us,
+                          .reduce_only = o->reduce_only,
+                          .twin_of = o->twin_of,
+                          .twin = o->twin,
+                          .twin_refused = (enum err)o->twin_refused,
+                          .placed_quantity = o->placed_quantity,
+                          .placed_price = o->placed_price};
 }
 
 void
@@ -452,6 +484,7 @@ order_same(const struct order *placed, const struct order_place *cmd)
            placed->trigger_source == cmd->trigger_source &&
            placed->iceberg_quantity.v == cmd->iceberg_quantity.v && same_expiry &&
            placed->self_trade_prevention == cmd->self_trade_prevention &&
+           placed->reduce_only == cmd->reduce_only &&
            (cmd->fill_model == FILL_MODEL_NONE || placed->fill_model == cmd->fill_model);
 }
 

@@ -22,15 +22,25 @@ bool order_is_open(const struct ledger_order *o);
 bool order_is_live(const struct ledger_order *o);
 /* It waits for the end of another order: the matcher does not know it, and it holds nothing. */
 bool order_is_pending(const struct ledger_order *o);
-/* Whether the matcher has said where it stands: it rests, is armed, or has ended. */
+/* It is for the exchange, and no matcher's. */
+static inline bool
+order_is_real(const struct ledger_order *o)
+{
+    return o->environment != ENVIRONMENT_NONE;
+}
+/* The trading type of its symbol. */
+enum trading_type order_type_of(const struct ledger *l, const struct ledger_order *o);
+/* Whether it is known where it stands: it rests, is armed, or has ended. A REAL order: whether its
+ * outcome was told, be it that it is unknown. */
 bool order_has_spoken(const struct ledger_order *o);
 /* Whether orders of this account are in the tables only. */
 bool order_some_evicted(const struct ledger_account *a);
 /* Whether the fills an order_view shows are all in the ring. */
 bool order_fills_known(const struct ledger_order *o);
 
-/* Opens every balance that settling the order can touch, so that no fill fails for want of one.
- * CHECKs room for five: see balance_room(). `o` has its side set. */
+/* Opens every balance that settling the order can touch, so that no fill fails for want of one; of
+ * a REAL order, which is settled at the exchange, the two of its wallet there. CHECKs room for
+ * five: see balance_room(). `o` has its side, symbol and environment set. */
 void order_bind(struct ledger *l, struct ledger_order *o, uint32_t account, uint32_t base,
                 uint32_t quote);
 /* Takes a slot for a copy of `o` (id, account, client id and status set) and lists it. */

@@ -46,7 +46,7 @@ paper_move(struct ledger *l, const struct turn *t, struct ledger_account *a,
            struct ledger_balance *b, const struct balance_change *change)
 {
     struct ledger_balance *issuance =
-        balance_system(l, SYSTEM_ISSUANCE, a->shard, (enum trading_type)b->wallet, b->asset);
+        balance_system(l, SYSTEM_ISSUANCE, a->shard, (enum wallet)b->wallet, b->asset);
     money_t more = money_sub(change->new_balance, change->old_balance);
     if (more.v > 0)
         ledger_post(l, issuance, b, more);
@@ -61,7 +61,7 @@ account_fund(struct ledger *l, const struct turn *t, struct ledger_account *a,
              enum trading_type wallet, money_t amount)
 {
     uint32_t cash = asset_find(l, code_of(LEDGER_CASH));
-    struct ledger_balance *b = balance_take(l, account_index(l, a), wallet, cash);
+    struct ledger_balance *b = balance_take(l, account_index(l, a), wallet_on_paper(wallet), cash);
     const struct balance_change change = {
         .time_us = t->now_us, .new_balance = amount, .source = BALANCE_SOURCE_opening};
     paper_move(l, t, a, b, &change);
@@ -72,10 +72,10 @@ static bool
 issuance_fits(const struct ledger *l, uint32_t shard, enum trading_type wallet, money_t amount)
 {
     uint32_t cash = asset_find(l, code_of(LEDGER_CASH));
-    const struct ledger_balance *issuance =
-        balance_find(l, account_system_index(SYSTEM_ISSUANCE, shard), wallet, cash);
+    const struct ledger_balance *issuance = balance_find(
+        l, account_system_index(SYSTEM_ISSUANCE, shard), wallet_on_paper(wallet), cash);
     return amount.v <= 0 || ((ledger_sum)amount.v - issuance->free.v <= INT64_MAX / 2 &&
-                             income_fits(l, shard, wallet, cash, amount));
+                             income_fits(l, shard, wallet_on_paper(wallet), cash, amount));
 }
 
 enum ledger_outcome
@@ -99,7 +99,7 @@ account_open_apply(struct ledger *l, const struct turn *t, const struct account_
 
     /* Nothing below can fail. */
     a = account_add(l, cmd->account_id, cmd->user_id, cmd->tier);
-    for (uint32_t i = 0; i < LEDGER_WALLETS; i++)
+    for (uint32_t i = 0; i < LEDGER_TYPES; i++)
         a->settings[i].fill = cmd->fill_rules;
     account_touch(l, a, DIRTY_ACCOUNT | DIRTY_SPOT_SETTINGS | DIRTY_FUTURES_SETTINGS);
     account_fund(l, t, a, TRADING_TYPE_spot, cmd->spot_balance);
@@ -155,7 +155,8 @@ balance_set_apply(struct ledger *l, const struct turn *t, const struct balance_s
         return LEDGER_ANSWERED;
     }
     uint32_t cash = asset_find(l, code_of(LEDGER_CASH));
-    struct ledger_balance *b = balance_find(l, account_index(l, a), cmd->trading_type, cash);
+    struct ledger_balance *b =
+        balance_find(l, account_index(l, a), wallet_on_paper(cmd->trading_type), cash);
     CHECK(b != NULL); /* opened with the account */
     enum err e = balance_set_judge(a, b, cmd);
     money_t old = balance_total(b);

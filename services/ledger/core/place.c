@@ -125,8 +125,8 @@ balances_fit(const struct ledger *l, const struct ledger_account *a, uint32_t ba
     if (a->balances + 2 <= BALANCES_PER_ACCOUNT)
         return true;
     uint32_t account = account_index(l, a), more = 0;
-    more += balance_find(l, account, TRADING_TYPE_spot, base) == NULL;
-    more += balance_find(l, account, TRADING_TYPE_spot, quote) == NULL;
+    more += balance_find(l, account, WALLET_spot, base) == NULL;
+    more += balance_find(l, account, WALLET_spot, quote) == NULL;
     return a->balances + more <= BALANCES_PER_ACCOUNT;
 }
 
@@ -151,9 +151,8 @@ enum err
 place_funds(const struct ledger *l, const struct ledger_account *a, const struct order_place *cmd,
             const struct place_names *names)
 {
-    const struct ledger_balance *pays =
-        balance_find(l, account_index(l, a), TRADING_TYPE_spot,
-                     cmd->side == SIDE_BUY ? names->quote : names->base);
+    const struct ledger_balance *pays = balance_find(
+        l, account_index(l, a), WALLET_spot, cmd->side == SIDE_BUY ? names->quote : names->base);
     return pays == NULL || money_less(pays->free, cmd->hold) ? ERR_FUNDS_TOO_LOW : OK;
 }
 

@@ -27,6 +27,22 @@ hold_sum(const struct ledger *l, const struct ledger_balance *b)
     return &l->holds[b->asset * LEDGER_WALLETS + b->wallet - 1];
 }
 
+/* What is at the exchange stays apart from paper: one system account is its other side, and a user
+ * has it only in mode REAL. */
+static bool
+check_wallet(const struct ledger_account *a, const struct ledger_balance *b, text_t *why)
+{
+    enum wallet w = (enum wallet)b->wallet;
+    bool at_exchange = wallet_is_exchange(w), fits;
+    if (account_is_system(a))
+        fits = at_exchange == (a->id >= ledger_system_id(SYSTEM_EXCHANGE, 0));
+    else
+        fits = !at_exchange || (b->free.v == 0 && b->held.v == 0) ||
+               a->settings[w == WALLET_exchange_futures].mode == TRADING_MODE_REAL;
+    return fits || broken(why, text_of("account %llu has what no such account has",
+                                       (unsigned long long)a->id));
+}
+
 /* Its balances go into the sums of the shard, and wait for what its orders hold. */
 static bool
 check_balances(const struct ledger *l, const struct ledger_account *a, text_t *why)
@@ -34,9 +50,12 @@ check_balances(const struct ledger *l, const struct ledger_account *a, text_t *w
     uint32_t listed = 0;
     for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next) {
         const struct ledger_balance *b = &l->balances[i];
-        if (b->held.v < 0 || (b->free.v < 0 && !account_is_system(a)))
+        bool may_lack = account_is_system(a) || b->wallet == WALLET_exchange_futures;
+        if (b->held.v < 0 || (b->free.v < 0 && !may_lack))
             return broken(why, text_of("account %llu: %s is below zero", (unsigned long long)a->id,
                                        l->assets[b->asset].text));
+        if (!check_wallet(a, b, why))
+            return false;
         l->sums[b->asset] += (ledger_sum)b->free.v + b->held.v;
         *hold_sum(l, b) = 0;
         listed++;
@@ -72,13 +91,36 @@ check_waiting(const struct ledger *l, const struct ledger_order *o, text_t *why)
     return is_listed || broken(why, text_of("order %llu waits for what is not open", id));
 }
 
+/* A REAL order is open only while its account is bound to the same environment; what is the
+ * exchange's is of REAL orders alone. */
+static bool
+check_real(const struct ledger *l, const struct ledger_order *o, text_t *why)
+{
+    const struct ledger_settings *s =
+        &l->accounts[o->account].settings[order_type_of(l, o) - TRADING_TYPE_spot];
+    bool fits;
+    if (order_is_real(o))
+        fits = s->mode == TRADING_MODE_REAL && s->environment == o->environment &&
+               o->exchange_state >= EXCHANGE_STATE_SENDING &&
+               o->exchange_state <= EXCHANGE_STATE_PLACED && o->waits_for == 0 && o->list_id == 0 &&
+               o->rank == 0 && o->twin_of == 0;
+    else
+        fits = o->exchange_state == EXCHANGE_STATE_NONE && o->exchange_order_id == 0 &&
+               o->send_by_us == 0 && o->twin == 0;
+    return fits ||
+           broken(why, text_of("order %llu is half a real order", (unsigned long long)o->id));
+}
+
 static bool
 check_open_order(const struct ledger *l, const struct ledger_order *o, text_t *why)
 {
     unsigned long long id = o->id;
+    if (!check_real(l, o, why))
+        return false;
     if (o->held.v != contingent_hold_needed(l, o).v)
         return broken(why, text_of("order %llu does not hold what it needs", id));
-    if (o->quantity.v > 0 && order_remaining(o).v <= 0)
+    /* At the exchange the last fill may be heard of before the end is. */
+    if (o->quantity.v > 0 && order_remaining(o).v < (order_is_real(o) ? 0 : 1))
         return broken(why, text_of("order %llu is filled and still open", id));
     if (!check_waiting(l, o, why))
         return false;
@@ -105,7 +147,8 @@ check_open_orders(const struct ledger *l, const struct ledger_account *a, text_t
         return broken(
             why, text_of("account %llu: its orders are miscounted", (unsigned long long)a->id));
     for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next)
-        if (l->balances[i].held.v != *hold_sum(l, &l->balances[i]))
+        if (!wallet_is_exchange((enum wallet)l->balances[i].wallet) &&
+            l->balances[i].held.v != *hold_sum(l, &l->balances[i]))
             return broken(why,
                           text_of("account %llu: %s held is not what its orders hold",
                                   (unsigned long long)a->id, l->assets[l->balances[i].asset].text));
@@ -276,16 +319,40 @@ sort(const struct ledger *l, uint32_t *items, uint32_t count, digest_compare *co
     }
 }
 
+/* What came with REAL orders is told only where there is some of it: the bytes of a state on paper
+ * stay what they were before. */
+static void
+digest_real_settings(const struct digest *d, const struct ledger_settings *s, int64_t exchange_us)
+{
+    if (!s->live_twin && s->environment == ENVIRONMENT_NONE && exchange_us == 0 &&
+        s->real_since_us == 0 && code_empty(s->api_key_tail))
+        return;
+    DIGEST(d, s->live_twin, s->environment, (uint64_t)exchange_us, (uint64_t)s->real_since_us);
+    d->sink(d->arg, &s->api_key_tail, sizeof(s->api_key_tail));
+}
+
+static void
+digest_real_order(const struct digest *d, const struct ledger_order *o)
+{
+    if (order_is_real(o))
+        DIGEST(d, o->environment, o->exchange_state, o->reduce_only, o->twin_refused,
+               o->exchange_order_id, (uint64_t)o->exchange_code, (uint64_t)o->send_by_us,
+               (uint64_t)o->placed_quantity.v, (uint64_t)o->placed_price.v, o->twin);
+    else if (o->twin_of != 0)
+        DIGEST(d, o->twin_of);
+}
+
 static void
 digest_account(const struct digest *d, const struct ledger_account *a)
 {
     DIGEST(d, a->id, a->user_id, a->event_sequence, a->orders_placed, a->tier, a->commands_next);
-    for (uint32_t i = 0; i < LEDGER_WALLETS; i++) {
+    for (uint32_t i = 0; i < LEDGER_TYPES; i++) {
         const struct ledger_settings *s = &a->settings[i];
         const struct fill_rules *f = &s->fill;
         DIGEST(d, s->mode, s->dry_run_mode, s->auto_trading, (uint64_t)s->margin_per_trade.v,
                s->leverage, f->fill_preset, f->fill_model, f->latency_us, f->latency_spread_us,
                f->slippage_bps, f->reject_bps, f->seed);
+        digest_real_settings(d, s, a->exchange_us[i]);
     }
     for (uint32_t i = 0; i < LEDGER_COMMANDS_MAX; i++)
         DIGEST(d, a->commands[i].id, a->commands[i].hash);
@@ -329,6 +396,19 @@ digest_order(const struct digest *d, const struct ledger_order *o)
            (uint64_t)o->prevented.v, (uint64_t)o->amended_from.v, o->amends, o->list_id,
            o->waits_for, o->replaces, o->latency_us, o->cancel_latency_us, o->slippage_bps,
            (uint64_t)o->market_us);
+    digest_real_order(d, o);
+}
+
+/* The exchange's system account, as long as nothing was ever told of an exchange. */
+static bool
+is_untold(const struct ledger *l, const struct ledger_account *a)
+{
+    if (a->id < ledger_system_id(SYSTEM_EXCHANGE, 0))
+        return false;
+    bool is_empty = true;
+    for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next)
+        is_empty &= l->balances[i].free.v == 0;
+    return is_empty;
 }
 
 void
@@ -341,7 +421,8 @@ ledger_digest(const struct ledger *l, uint32_t shard, ledger_digest_sink *sink, 
 
     uint32_t count = 0;
     for (uint32_t i = s->newest_account; i != LEDGER_NONE; i = l->accounts[i].older)
-        l->scratch[count++] = i;
+        if (!is_untold(l, &l->accounts[i]))
+            l->scratch[count++] = i;
     sort(l, l->scratch, count, by_account);
     for (uint32_t i = 0; i < count; i++) {
         const struct ledger_account *a = &l->accounts[l->scratch[i]];

@@ -53,7 +53,8 @@ paper_balance(const struct ledger *l, const struct ledger_account *a, enum tradi
 {
     uint32_t cash = asset_find(l, code_of(LEDGER_CASH));
     CHECK(cash != LEDGER_NONE);
-    const struct ledger_balance *b = balance_find(l, account_index(l, a), wallet, cash);
+    const struct ledger_balance *b =
+        balance_find(l, account_index(l, a), wallet_on_paper(wallet), cash);
     return b == NULL ? (money_t){0} : balance_total(b);
 }
 
@@ -67,13 +68,21 @@ reply_account(const struct ledger *l, struct outbox *out, struct asker who,
     /* A tier that the configuration no longer has is charged as the last one. */
     uint32_t last = l->policy.tiers_count - 1;
     const struct ledger_tier *tier = &l->policy.tiers[a->tier < last ? a->tier : last];
+    const struct ledger_settings *spot = &a->settings[TRADING_TYPE_spot - 1];
+    const struct ledger_settings *futures = &a->settings[TRADING_TYPE_futures - 1];
     m->account_view = (struct account_view){.account_id = a->id,
                                             .user_id = a->user_id,
                                             .tier = a->tier,
                                             .maker_fee_rate = tier->maker_fee_rate,
                                             .taker_fee_rate = tier->taker_fee_rate,
                                             .open_orders = a->open_orders,
-                                            .event_sequence = a->event_sequence};
+                                            .event_sequence = a->event_sequence,
+                                            .spot_mode = spot->mode,
+                                            .spot_environment = spot->environment,
+                                            .spot_as_of_us = a->exchange_us[0],
+                                            .futures_mode = futures->mode,
+                                            .futures_environment = futures->environment,
+                                            .futures_as_of_us = a->exchange_us[1]};
     m->account_view.balances = list_balances(l, out, a, &m->account_view.balances_count);
 }
 
@@ -87,6 +96,7 @@ reply_balance(const struct ledger *l, struct outbox *out, struct asker who,
     m->balance_view.trading_type = wallet;
     m->balance_view.paper_balance_usdt = paper_balance(l, a, wallet);
     m->balance_view.dry_run_mode = a->settings[wallet - 1].dry_run_mode;
+    m->balance_view.mode = a->settings[wallet - 1].mode;
 }
 
 void
@@ -104,7 +114,11 @@ reply_settings(const struct ledger *l, struct outbox *out, struct asker who,
                                               .leverage = s->leverage,
                                               .auto_trading = s->auto_trading,
                                               .fill_rules = s->fill,
-                                              .paper_balance_usdt = paper_balance(l, a, wallet)};
+                                              .paper_balance_usdt = paper_balance(l, a, wallet),
+                                              .environment = s->environment,
+                                              .live_twin = s->live_twin,
+                                              .api_key_tail = s->api_key_tail,
+                                              .real_since_us = s->real_since_us};
 }
 
 /* `older` (from the tables) up to where the ring begins, then the ring, the latest of them all. */

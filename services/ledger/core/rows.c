@@ -43,6 +43,7 @@ account_drain(struct ledger_account *a, const struct ledger_sink *sink)
                               .dirty = a->dirty};
     memcpy(row.settings, a->settings, sizeof(row.settings));
     memcpy(row.commands, a->commands, sizeof(row.commands));
+    memcpy(row.exchange_us, a->exchange_us, sizeof(row.exchange_us));
     a->dirty = 0;
     if (sink->on_account != NULL)
         sink->on_account(sink->arg, &row);
@@ -52,7 +53,7 @@ static void
 balance_drain(struct ledger *l, struct ledger_balance *b, const struct ledger_sink *sink)
 {
     const struct balance_row row = {.account_id = l->accounts[b->account].id,
-                                    .wallet = (enum trading_type)b->wallet,
+                                    .wallet = (enum wallet)b->wallet,
                                     .asset = l->assets[b->asset],
                                     .free = b->free,
                                     .held = b->held};
@@ -171,7 +172,7 @@ ledger_load_account(struct ledger *l, const struct account_row *row)
     if (row->account_id == 0 || row->account_id >= SYSTEM_ACCOUNT_FIRST ||
         account_find(l, row->account_id) != NULL || row->commands_next >= LEDGER_COMMANDS_MAX)
         return ERR_INTERNAL;
-    if (!account_room(l) || !balance_room(l, LEDGER_WALLETS))
+    if (!account_room(l) || !balance_room(l, LEDGER_TYPES))
         return ERR_ACCOUNTS_FULL;
     struct ledger_account *a = account_add(l, row->account_id, row->user_id, row->tier);
     a->event_sequence = row->event_sequence;
@@ -179,10 +180,11 @@ ledger_load_account(struct ledger *l, const struct account_row *row)
     a->commands_next = row->commands_next;
     memcpy(a->settings, row->settings, sizeof(a->settings));
     memcpy(a->commands, row->commands, sizeof(a->commands));
+    memcpy(a->exchange_us, row->exchange_us, sizeof(a->exchange_us));
     /* Every account has its cash, whether or not a row of it was ever written. */
     uint32_t cash = asset_find(l, code_of(LEDGER_CASH));
     for (enum trading_type w = TRADING_TYPE_spot; w <= TRADING_TYPE_futures; w++) {
-        struct ledger_balance *b = balance_take(l, account_index(l, a), w, cash);
+        struct ledger_balance *b = balance_take(l, account_index(l, a), wallet_on_paper(w), cash);
         b->dirty = false;
         l->dirty_balances.count--;
     }
@@ -193,8 +195,9 @@ enum err
 ledger_load_balance(struct ledger *l, const struct balance_row *row)
 {
     const struct ledger_account *a = account_find_any(l, row->account_id);
-    bool known_wallet = row->wallet == TRADING_TYPE_spot || row->wallet == TRADING_TYPE_futures;
-    if (a == NULL || !known_wallet || row->held.v < 0 || (row->free.v < 0 && !account_is_system(a)))
+    bool known_wallet = row->wallet >= WALLET_spot && row->wallet <= WALLET_exchange_futures;
+    bool may_lack = a != NULL && (account_is_system(a) || row->wallet == WALLET_exchange_futures);
+    if (a == NULL || !known_wallet || row->held.v < 0 || (row->free.v < 0 && !may_lack))
         return ERR_INTERNAL;
     uint32_t asset = asset_take(l, row->asset);
     if (asset == LEDGER_NONE || !balance_room(l, 1))
@@ -273,6 +276,22 @@ order_load_terms(const struct order_row *row, struct ledger_order *o)
     o->amends = row->amends;
 }
 
+static void
+order_load_real(const struct order *r, struct ledger_order *o)
+{
+    o->environment = (uint8_t)r->environment;
+    o->exchange_state = (uint8_t)r->exchange_state;
+    o->exchange_order_id = r->exchange_order_id;
+    o->exchange_code = r->exchange_code;
+    o->send_by_us = r->send_by_us;
+    o->reduce_only = r->reduce_only;
+    o->placed_quantity = r->placed_quantity;
+    o->placed_price = r->placed_price;
+    o->twin = r->twin;
+    o->twin_refused = (uint16_t)r->twin_refused;
+    o->twin_of = r->twin_of;
+}
+
 enum err
 ledger_load_order(struct ledger *l, const struct order_row *row)
 {
@@ -289,6 +308,7 @@ ledger_load_order(struct ledger *l, const struct order_row *row)
     struct ledger_order o = {.symbol = (uint16_t)symbol};
     order_load_fields(row, &o);
     order_load_terms(row, &o);
+    order_load_real(&row->order, &o);
     order_bind(l, &o, account_index(l, a), base, quote);
     order_add(l, &o);
     return OK;

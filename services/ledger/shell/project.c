@@ -69,7 +69,7 @@ sink_account(void *arg, const struct account_row *row)
 {
     struct project *p = arg;
     rows_add_account(&p->tables[TABLE_ACCOUNT], row);
-    for (int i = 0; i < LEDGER_WALLETS; i++) {
+    for (int i = 0; i < LEDGER_TYPES; i++) {
         if ((row->dirty & (i == 0 ? DIRTY_SPOT_SETTINGS : DIRTY_FUTURES_SETTINGS)) == 0)
             continue;
         const struct settings_row settings = {
