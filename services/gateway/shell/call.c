@@ -6,18 +6,13 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/map.h"
 #include "base/msg_stream.h"
 #include "gateway/shell/shell.h"
 #include "gateway/shell/ws.h"
 #include "host/log.h"
-
-#define ENDPOINT_BYTES 256
+#include "host/shards.h"
 
 struct server_arg {
     struct shell *shell;
@@ -36,7 +31,7 @@ server_arg(struct shell *s, uint32_t server)
 uint32_t
 call_ledger_of(const struct shell *s, uint64_t account_id)
 {
-    return s->shard_server[map_mix(account_id) % SHARDS];
+    return s->shard_server[shard_of_account(account_id)];
 }
 
 enum err
@@ -170,31 +165,10 @@ server_open(struct shell *s, uint32_t server, const char *endpoint)
     return s->servers[server] != NULL;
 }
 
-/* "0-31=ENDPOINT,32-63=ENDPOINT": calls `take` for each part. */
 static bool
-ranges_read(struct shell *s, const char *text,
-            bool (*take)(struct shell *s, unsigned from, unsigned to, const char *endpoint))
+ledger_take(void *arg, unsigned from, unsigned to, const char *endpoint)
 {
-    while (*text != 0) {
-        char part[ENDPOINT_BYTES], endpoint[ENDPOINT_BYTES];
-        unsigned from, to;
-        size_t length = strcspn(text, ",");
-        if (length >= sizeof part)
-            return false;
-        memcpy(part, text, length);
-        part[length] = 0;
-        if (sscanf(part, "%u-%u=%255s", &from, &to, endpoint) != 3 || from > to || to >= SHARDS)
-            return false;
-        if (!take(s, from, to, endpoint))
-            return false;
-        text += length + (text[length] == ',');
-    }
-    return true;
-}
-
-static bool
-ledger_take(struct shell *s, unsigned from, unsigned to, const char *endpoint)
-{
+    struct shell *s = arg;
     uint32_t server = gw_add_server(&s->gw, ERR_LEDGER_UNAVAILABLE);
     for (unsigned shard = from; shard <= to; shard++) {
         if (s->shard_server[shard] != GW_NONE)
@@ -206,8 +180,9 @@ ledger_take(struct shell *s, unsigned from, unsigned to, const char *endpoint)
 }
 
 static bool
-events_take(struct shell *s, unsigned from, unsigned to, const char *endpoint)
+events_take(void *arg, unsigned from, unsigned to, const char *endpoint)
 {
+    struct shell *s = arg;
     uint32_t server = s->shard_server[from];
     for (unsigned shard = from; shard <= to; shard++)
         if (s->shard_server[shard] != server)
@@ -237,12 +212,12 @@ ledgers_open(struct shell *s)
 {
     for (uint32_t i = 0; i < SHARDS; i++)
         s->shard_server[i] = GW_NONE;
-    if (!ranges_read(s, s->config->ledger_endpoints, ledger_take))
+    if (!shards_read(s->config->ledger_endpoints, s, ledger_take))
         return bad_setting("ledger_endpoints");
     for (uint32_t i = 0; i < SHARDS; i++)
         if (s->shard_server[i] == GW_NONE)
             return bad_setting("ledger_endpoints");
-    if (!ranges_read(s, s->config->ledger_event_endpoints, events_take))
+    if (!shards_read(s->config->ledger_event_endpoints, s, events_take))
         return bad_setting("ledger_event_endpoints");
     for (uint32_t i = 0; i < s->ledger_count; i++)
         if (s->events[i] == NULL)

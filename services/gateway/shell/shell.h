@@ -22,9 +22,8 @@
 #include "gateway/shell/users.h"
 #include "host/metrics.h"
 #include "host/service.h"
+#include "host/shards.h"
 #include "wire/bus.h"
-
-#define SHARDS 64
 
 /* The owner of the call that asks for the symbols. */
 #define SYMBOLS_OWNER (UINT64_C(1) << 63 | UINT32_MAX)
