@@ -273,6 +273,7 @@ sim_ledgers_new(struct sim *s)
         l->config = (struct ledger_config){.serve_endpoint = "sim:serve",
                                            .publish_endpoint = "sim:publish",
                                            .matcher_endpoints = l->matchers,
+                                           .bridge_endpoints = "",
                                            .database = "",
                                            .shards = s->groups_count == 1 ? "0 1"
                                                      : l->group == 0      ? "0 2"

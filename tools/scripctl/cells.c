@@ -21,7 +21,7 @@ struct table_words {
 static const struct table_words words[TABLES] = {
     [TABLE_SHARD] = {"ledger.shard", {0, -1, -1}, -1, 0, ""},
     [TABLE_ACCOUNT] = {"ledger.account", {0, -1, -1}, -1, 0, ""},
-    [TABLE_SETTINGS] = {"ledger.settings", {0, 1, -1}, -1, 0, ""},
+    [TABLE_SETTINGS] = {"ledger.settings", {0, 1, -1}, -1, 0, "api_key_tail"},
     [TABLE_LIMITS] = {"ledger.settings", {0, 1, -1}, -1, 0, ""},
     [TABLE_BALANCE] = {"ledger.balance", {0, 1, 2}, -1, 0, "asset"},
     [TABLE_ORDER] = {"ledger.order",

@@ -55,6 +55,20 @@ read_tier(const char **at, struct ledger_tier *tier)
            tier->balance_min.v <= tier->balance_max.v;
 }
 
+static bool
+read_mode(const char *text, enum ledger_trading *out)
+{
+    static const char *const names[] = {[LEDGER_TRADES_PAPER] = "paper",
+                                        [LEDGER_TRADES_TESTNET] = "testnet",
+                                        [LEDGER_TRADES_LIVE] = "live"};
+    for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum ledger_trading)i;
+            return true;
+        }
+    return false;
+}
+
 enum err
 policy_read(const struct ledger_config *c, struct ledger_policy *out, text_t *why)
 {
@@ -64,7 +78,12 @@ policy_read(const struct ledger_config *c, struct ledger_policy *out, text_t *wh
         .tier_opening = (uint32_t)c->tier_opening,
         .slippage_max = {c->slippage_max},
         .orders_per_account_max = (uint32_t)c->orders_per_account_max,
+        .bridge_send_us = c->bridge_send_ms * 1000,
     };
+    if (!read_mode(c->trading_mode, &out->trading_mode)) {
+        *why = text_of("trading_mode: \"%s\" is not paper, testnet or live", c->trading_mode);
+        return ERR_CONFIG_BAD_VALUE;
+    }
     out->fill_preset = (enum fill_preset)msg_enum_by_name(MSG_ENUM_fill_preset, c->fill_preset);
     if (out->fill_preset == FILL_PRESET_NONE || out->fill_preset == FILL_PRESET_custom) {
         *why = text_of("fill_preset: \"%s\" is not optimistic, realistic or harsh", c->fill_preset);

@@ -29,9 +29,6 @@ refuse(struct question *k, enum err why)
     k->query->o.on_page(k->query->o.arg, k->peer, &m);
 }
 
-/* Row `i` of an answer into its place; gives the row's id. */
-typedef uint64_t row_take(struct query *q, uint32_t place, const PGresult *result, int i);
-
 static uint64_t
 order_take(struct query *q, uint32_t place, const PGresult *result, int i)
 {
@@ -62,10 +59,9 @@ change_take(struct query *q, uint32_t place, const PGresult *result, int i)
     return row.change.change_id;
 }
 
-/* All rows that belong to the page; the cursor is the last one's id when there are more. */
-static uint32_t
-page_take(struct question *k, uint32_t limit, const PGresult *result, row_take *take,
-          uint64_t *cursor)
+uint32_t
+query_page_take(struct question *k, uint32_t limit, const PGresult *result, query_row_take *take,
+                uint64_t *cursor)
 {
     uint32_t rows = (uint32_t)PQntuples(result), wanted = page_rows(limit);
     bool more = rows > wanted;
@@ -82,7 +78,7 @@ orders_page(struct question *k, const PGresult *result, struct order_page *page)
 {
     page->orders = k->query->page.orders;
     page->orders_count =
-        page_take(k, k->cmd.order_list.limit, result, order_take, &page->next_cursor);
+        query_page_take(k, k->cmd.order_list.limit, result, order_take, &page->next_cursor);
 }
 
 static void
@@ -90,7 +86,7 @@ trades_page(struct question *k, const PGresult *result, struct trade_page *page)
 {
     page->trades = k->query->page.trades;
     page->trades_count =
-        page_take(k, k->cmd.trade_list.limit, result, trade_take, &page->next_cursor);
+        query_page_take(k, k->cmd.trade_list.limit, result, trade_take, &page->next_cursor);
 }
 
 static void
@@ -98,7 +94,7 @@ changes_page(struct question *k, const PGresult *result, struct balance_changes 
 {
     page->changes = k->query->page.changes;
     page->changes_count =
-        page_take(k, k->cmd.balance_history.limit, result, change_take, &page->next_cursor);
+        query_page_take(k, k->cmd.balance_history.limit, result, change_take, &page->next_cursor);
 }
 
 static void
@@ -111,6 +107,9 @@ page_found(struct question *k, const PGresult *result)
     } else if (k->cmd.type == MSG_trade_list) {
         m.type = MSG_trade_page;
         trades_page(k, result, &m.trade_page);
+    } else if (k->cmd.type == MSG_twin_list) {
+        m.type = MSG_twin_page;
+        query_twins_page(k, result, &m.twin_page);
     } else {
         m.type = MSG_balance_changes;
         changes_page(k, result, &m.balance_changes);
@@ -255,6 +254,8 @@ limit_of(const struct msg *cmd)
         return cmd->trade_list.limit;
     case MSG_balance_history:
         return cmd->balance_history.limit;
+    case MSG_twin_list:
+        return cmd->twin_list.limit;
     default:
         return 0;
     }

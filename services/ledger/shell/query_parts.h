@@ -1,6 +1,6 @@
 /*
- * query_parts.h - what query.c (the ring of questions and their answers) and query_send.c (the
- * statements) share; private to them.
+ * query_parts.h - what query.c (the ring of questions and their answers), query_send.c (the
+ * statements) and query_twins.c share; private to them.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -38,13 +38,14 @@ struct query {
         struct order orders[PAGE_ROWS_MAX];
         struct trade trades[PAGE_ROWS_MAX];
         struct balance_change changes[PAGE_ROWS_MAX];
+        struct order_twin twins[PAGE_ROWS_MAX];
     } page;
     struct metric *m_asked, *m_waiting;
 };
 
 /* How each kind of question is answered, statement by statement; `arg` is the question. */
 struct query_answers {
-    pg_answer *page;  /* of order_list, trade_list, balance_history */
+    pg_answer *page;  /* of order_list, trade_list, balance_history, twin_list */
     pg_answer *order; /* the order of a look-up, */
     pg_answer *story; /* its story, for order_why, */
     pg_answer *fills; /* and its fills: the last answer */
@@ -57,6 +58,13 @@ page_rows(uint32_t limit)
 {
     return limit == 0 ? PAGE_ROWS : limit;
 }
+
+/* Row `i` of an answer into its place; gives the row's id. */
+typedef uint64_t query_row_take(struct query *q, uint32_t place, const PGresult *result, int i);
+/* All rows that belong to the page; the cursor is the last one's id when there are more. */
+uint32_t query_page_take(struct question *k, uint32_t limit, const PGresult *result,
+                         query_row_take *take, uint64_t *cursor);
+void query_twins_page(struct question *k, const PGresult *result, struct twin_page *page);
 
 void query_prepare(struct query *q);
 /* False when the connection is breaking. */

@@ -71,6 +71,31 @@ static const char fills_by_client_where[] =
     "WHERE t.account_id = $1 AND t.order_id = " ORDER_OF_CLIENT
     " ORDER BY t.trade_id DESC LIMIT 500";
 
+/* The order that was made behind the real one, by the same command; when each filled last. */
+static const char twin_list_where[] =
+    "LEFT JOIN ledger.\"order\" AS p ON p.account_id = t.account_id AND p.order_id = t.order_id + "
+    "1 "
+    "WHERE t.account_id = $1 AND t.mode = 2 AND t.order_id < $2 AND ($3 = '' OR t.symbol = $3) "
+    "AND t.created_us >= $4 AND t.created_us < $5 ORDER BY t.order_id DESC LIMIT $6";
+static const Oid twin_list_types[] = {PG_INT8, PG_INT8, PG_TEXT, PG_INT8, PG_INT8, PG_INT4};
+
+static void
+prepare_twins(struct query *q)
+{
+    char real[ROWS_SQL_BYTES], paper[ROWS_SQL_BYTES], sql[3 * ROWS_SQL_BYTES];
+    rows_select_list(TABLE_ORDER, "t", real);
+    rows_select_list(TABLE_ORDER, "p", paper);
+    int length = snprintf(
+        sql, sizeof sql,
+        "SELECT %s, %s, (SELECT max(x.time_us) FROM ledger.trade AS x WHERE x.order_id = "
+        "t.order_id), (SELECT max(y.time_us) FROM ledger.trade AS y WHERE y.order_id = p.order_id) "
+        "FROM ledger.\"order\" AS t %s",
+        real, paper, twin_list_where);
+    CHECK(length > 0 && (size_t)length < sizeof sql);
+    pg_prepare(q->pg, "twin_list", sql, (int)(sizeof twin_list_types / sizeof(Oid)),
+               twin_list_types);
+}
+
 static void
 prepare(struct query *q, const char *name, enum table table, const char *from, const char *where,
         int count, const Oid *types)
@@ -101,6 +126,7 @@ query_prepare(struct query *q)
     prepare(q, "fills_by_id", TABLE_TRADE, "ledger.trade", fills_by_id_where, 2, order_by_id_types);
     prepare(q, "fills_by_client", TABLE_TRADE, "ledger.trade", fills_by_client_where, 2,
             order_by_client_types);
+    prepare_twins(q);
 }
 
 /* ---- Asking ------------------------------------------------------------------------------- */
@@ -176,6 +202,20 @@ send_change_list(struct question *k, pg_answer *answer)
     value_number(&v, page_rows(ask->limit) + 1);
     return pg_send_prepared(k->query->pg, "change_list", v.count, v.at, NULL, NULL, true, answer,
                             k);
+}
+
+static bool
+send_twin_list(struct question *k, pg_answer *answer)
+{
+    const struct twin_list *ask = &k->cmd.twin_list;
+    struct values v = {0};
+    value_number(&v, (int64_t)ask->account_id);
+    value_number(&v, or_last(ask->cursor));
+    value_text(&v, ask->symbol.text);
+    value_number(&v, ask->from_us);
+    value_number(&v, or_last((uint64_t)ask->to_us));
+    value_number(&v, page_rows(ask->limit) + 1);
+    return pg_send_prepared(k->query->pg, "twin_list", v.count, v.at, NULL, NULL, true, answer, k);
 }
 
 /* What a look-up names: the account, and the order by one of its ids. */
@@ -254,6 +294,8 @@ query_send(struct question *k, const struct query_answers *answers)
         return send_trade_list(k, answers->page);
     case MSG_balance_history:
         return send_change_list(k, answers->page);
+    case MSG_twin_list:
+        return send_twin_list(k, answers->page);
     default:
         return send_look_up(k, answers);
     }

@@ -31,7 +31,9 @@
     C(I8, event_sequence, event_sequence)                                                          \
     C(I8, orders_placed, orders_placed)                                                            \
     C(I4, commands_next, commands_next)                                                            \
-    C(COMMANDS, commands, commands)
+    C(COMMANDS, commands, commands)                                                                \
+    C(I8, exchange_spot_us, exchange_us[0])                                                        \
+    C(I8, exchange_futures_us, exchange_us[1])
 
 #define COLUMNS_settings(C)                                                                        \
     C(I8, account_id, account_id)                                                                  \
@@ -47,7 +49,11 @@
     C(I4, latency_spread_us, settings.fill.latency_spread_us)                                      \
     C(I4, slippage_bps, settings.fill.slippage_bps)                                                \
     C(I4, reject_bps, settings.fill.reject_bps)                                                    \
-    C(I8, seed, settings.fill.seed)
+    C(I8, seed, settings.fill.seed)                                                                \
+    C(I2, environment, settings.environment)                                                       \
+    C(CODE, api_key_tail, settings.api_key_tail)                                                   \
+    C(I8, real_since_us, settings.real_since_us)                                                   \
+    C(BOOL, live_twin, settings.live_twin)
 
 #define COLUMNS_limits(C)                                                                          \
     C(I8, account_id, account_id)                                                                  \
@@ -389,6 +395,17 @@ put_terms(struct pg_array *a, const struct order_row *row)
         .amended_from = o->amended_from,
         .amends = row->amends,
         .market_us = o->market_us,
+        .environment = o->environment,
+        .exchange_state = o->exchange_state,
+        .exchange_order_id = o->exchange_order_id,
+        .exchange_code = o->exchange_code,
+        .send_by_us = o->send_by_us,
+        .reduce_only = o->reduce_only,
+        .twin_of = o->twin_of,
+        .twin = o->twin,
+        .twin_refused = o->twin_refused,
+        .placed_quantity = o->placed_quantity,
+        .placed_price = o->placed_price,
     };
     pg_array_packed(a, MSG_RECORD_order_terms, &terms);
 }
@@ -479,6 +496,23 @@ get_packed(const PGresult *r, int i, int column, enum msg_record id, void *out)
     return msg_unpack_record(bytes, (size_t)PQgetlength(r, i, column), id, out) == OK;
 }
 
+/* All absent of a paper order, but for what it mirrors. */
+static void
+get_real_terms(const struct order_terms *t, struct order *o)
+{
+    o->environment = t->environment;
+    o->exchange_state = t->exchange_state;
+    o->exchange_order_id = t->exchange_order_id;
+    o->exchange_code = t->exchange_code;
+    o->send_by_us = t->send_by_us;
+    o->reduce_only = t->reduce_only;
+    o->twin_of = t->twin_of;
+    o->twin = t->twin;
+    o->twin_refused = t->twin_refused;
+    o->placed_quantity = t->placed_quantity;
+    o->placed_price = t->placed_price;
+}
+
 /* Rows from before there were terms have none: those orders were live from the start. */
 static void
 get_terms(const PGresult *r, int i, int column, struct order_row *out)
@@ -517,6 +551,7 @@ get_terms(const PGresult *r, int i, int column, struct order_row *out)
     o->amended_from = t.amended_from;
     out->amends = t.amends;
     o->market_us = t.market_us;
+    get_real_terms(&t, o);
 }
 
 /* A story that cannot be read is none. */

@@ -20,6 +20,7 @@
 #define GAP_US            1000000 /* between two turns: the clock was set, or the process stood */
 #define STALL_US          2000000 /* a commit that takes longer makes the ledger unavailable */
 #define ANCHOR_RETRY_US   5000000
+#define ASKS_MAX          256 /* questions to bridges under way */
 #define EXIT_FENCED       3
 #define EXIT_NOT_RESTORED 4
 #define PROOF_SHARE       100 /* the proof of the books may take one part in so many of the time */
@@ -195,6 +196,14 @@ open_doors(struct serve *s)
         .on_report = take_report,
         .on_explained = take_explained,
     });
+    s->bridges = bridges_open(&(struct bridges_options){
+        .loop = s->host.loop,
+        .ledger = &s->ledger,
+        .endpoints = s->config->bridge_endpoints,
+        .group = (uint32_t)s->config->group,
+        .epoch = s->epoch,
+        .asks_max = ASKS_MAX,
+    });
     s->market = market_open(&(struct market_options){
         .loop = s->host.loop,
         .ledger = &s->ledger,
@@ -202,7 +211,7 @@ open_doors(struct serve *s)
         .follow_endpoint = s->config->market_endpoint,
         .ask_endpoint = s->config->market_ask_endpoint,
     });
-    if (s->links == NULL || s->market == NULL || take_open(s) != OK) {
+    if (s->links == NULL || s->bridges == NULL || s->market == NULL || take_open(s) != OK) {
         log_line(LOG_ERROR, "not_serving", "why=\"a socket could not be opened\"");
         _exit(EXIT_NOT_RESTORED);
     }
@@ -290,6 +299,7 @@ measure(struct serve *s)
     metric_set(s->m_evicted, (int64_t)s->ledger.orders_evicted);
     metric_set(s->m_reports_refused, (int64_t)s->ledger.reports_refused);
     metric_set(s->m_working, links_working(s->links));
+    metric_set(s->m_real_refused, (int64_t)s->ledger.real_refused);
 }
 
 /* Everything accepted is durable, answered, and in the tables. */
@@ -369,6 +379,8 @@ metrics_open(struct serve *s)
     s->m_evicted = metric_gauge("scrip_ledger_orders_evicted", "",
                                 "Finished orders forgotten since the start.");
     s->m_working = metric_gauge("scrip_ledger_links_working", "", "Matchers in a synced session.");
+    s->m_real_refused = metric_gauge("scrip_ledger_bridge_reports_refused", "",
+                                     "Reports of bridges that contradict the books.");
     s->m_crowded = metric_gauge("scrip_ledger_crowded", "", "1 while reports must wait.");
 }
 
@@ -423,6 +435,7 @@ open_store(struct serve *s)
         .arg = s,
         .on_reply = take_reply,
         .on_event = take_event,
+        .on_bridge = take_order,
         .on_fenced = on_fenced,
     });
 }
@@ -497,6 +510,7 @@ serve_stop(void *state)
     struct serve *s = state;
     if (s->links != NULL)
         links_close(&s->links);
+    bridges_close(&s->bridges);
     market_close(&s->market);
     take_close(s);
     bus_teardown();

@@ -20,6 +20,7 @@
 #include "host/service.h"
 #include "ledger/shell/ahead.h"
 #include "ledger/shell/anchoring.h"
+#include "ledger/shell/bridges.h"
 #include "ledger/shell/journal.h"
 #include "ledger/shell/link.h"
 #include "ledger/shell/market.h"
@@ -62,6 +63,7 @@ struct serve {
     struct restore *restore;     /* while RESTORING */
     struct anchoring *anchoring; /* NULL: none are to be written */
     struct links *links;
+    struct bridges *bridges;
     struct market *market;
     struct bus *serve, *publish;
     struct followers followers;
@@ -71,13 +73,14 @@ struct serve {
     int64_t evict_us;                /* steady: from then on finished orders may be forgotten */
     int64_t turn_us;                 /* the clock as of the last turn */
     int64_t opened_us;               /* steady */
+    uint64_t real_refused;           /* reports of bridges, as last looked at */
     uint32_t check_shard;            /* whose books are proved next */
     bool is_violated[LEDGER_SHARDS]; /* the last proof failed */
     uint32_t violated;               /* so many of them */
     text_t violation;                /* the latest */
     struct metric *m_commands[SERVE_TYPES_MAX], *m_refusals[SERVE_ERRORS_MAX];
     struct metric *m_epoch, *m_violated, *m_reports_refused, *m_open_orders, *m_accounts;
-    struct metric *m_evicted, *m_working, *m_crowded;
+    struct metric *m_evicted, *m_working, *m_crowded, *m_real_refused;
 };
 
 /* For service_run(). */
@@ -106,5 +109,6 @@ void take_story(void *arg, uint32_t peer, const struct msg *cmd, const struct or
 void take_page(void *arg, uint32_t peer, const struct msg *page);
 void take_reply(void *arg, uint32_t peer, const uint8_t *data, size_t length);
 void take_event(void *arg, uint64_t account_id, const uint8_t *data, size_t length);
+void take_order(void *arg, const uint8_t *data, size_t length);
 
 #endif

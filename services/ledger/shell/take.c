@@ -114,11 +114,13 @@ say(struct serve *s, const struct out *o)
         if (is_followed(&s->followers, event_account(&o->msg)))
             journal_event(s->journal, event_account(&o->msg), &o->msg);
         break;
+    case OUT_BRIDGE:
+        journal_bridge(s->journal, &o->msg);
+        break;
     case OUT_LEDGER:
     case OUT_PUBLISH:
     case OUT_MARKET:
     case OUT_KEEP:
-    case OUT_BRIDGE:
         CHECK(false); /* this core does not */
     }
 }
@@ -163,19 +165,37 @@ refuse(struct serve *s, uint32_t peer, uint64_t corr, enum err why, code_t field
     bus_put(s->serve, peer, MSG_refused, corr, &refused);
 }
 
+/* A bridge's word of what has happened elsewhere: it is taken as long as there is any room, as a
+ * matcher's report is. */
+static bool
+is_word_of_bridge(enum msg_type type)
+{
+    return type == MSG_bridge_report || type == MSG_exchange_account;
+}
+
+static bool
+has_room_for(const struct serve *s, enum msg_type type)
+{
+    if (!ledger_ready(&s->ledger, &s->out))
+        return false;
+    if (is_word_of_bridge(type))
+        return journal_has_room(s->journal) && project_has_room(s->project, 1);
+    return !take_is_crowded(s);
+}
+
 /* Why no request can be taken now; OK when it can. */
 static enum err
 door_shut(const struct serve *s, const struct msg *cmd)
 {
     uint32_t shard = ledger_shard_of_cmd(cmd);
-    if (shard >= LEDGER_SHARDS || cmd->type == MSG_order_report || cmd->type == MSG_order_explained)
+    bool is_of_all = cmd->type == MSG_unresolved_list;
+    if ((shard >= LEDGER_SHARDS && !is_of_all) || cmd->type == MSG_order_report ||
+        cmd->type == MSG_order_explained)
         return ERR_WIRE_UNKNOWN;
-    if (s->phase != PHASE_SERVING || !s->owned[shard] ||
+    if (s->phase != PHASE_SERVING || (!is_of_all && !s->owned[shard]) ||
         !journal_is_writable(s->journal, loop_steady_us(s->host.loop)))
         return ERR_LEDGER_UNAVAILABLE;
-    if (take_is_crowded(s) || !ledger_ready(&s->ledger, &s->out))
-        return ERR_LEDGER_BUSY;
-    return OK;
+    return has_room_for(s, cmd->type) ? OK : ERR_LEDGER_BUSY;
 }
 
 /* Refuses a request that cannot be taken now. */
@@ -186,6 +206,20 @@ is_turned_away(struct serve *s, uint32_t peer, const struct msg *cmd)
     if (shut != OK)
         refuse(s, peer, cmd->corr, shut, (code_t){{0}});
     return shut != OK;
+}
+
+/* What contradicts the books is for people to look into. */
+static void
+note_heard(struct serve *s, const struct bridge_report *r)
+{
+    bridges_heard(s->bridges, r->order_id);
+    if (s->ledger.real_refused == s->real_refused)
+        return;
+    s->real_refused = s->ledger.real_refused;
+    log_line(LOG_ERROR, "bridge_report_refused",
+             "order=%" PRIu64 " account=%" PRIu64 " state=%s executed=%" PRId64, r->order_id,
+             r->account_id, msg_enum_name(MSG_ENUM_exchange_state, r->exchange_state),
+             r->executed_quantity.v);
 }
 
 static void
@@ -206,6 +240,8 @@ on_request(void *arg, const struct bus_in *in)
         return;
     }
     carry_out(s, outcome, &cmd, in->frame->sender);
+    if (cmd.type == MSG_bridge_report)
+        note_heard(s, &cmd.bridge_report);
 }
 
 void
@@ -312,6 +348,12 @@ take_event(void *arg, uint64_t account_id, const uint8_t *data, size_t length)
     char topic[32];
     snprintf(topic, sizeof topic, "a%" PRIu64 ".", account_id);
     bus_publish_packed(((struct serve *)arg)->publish, topic, data, length);
+}
+
+void
+take_order(void *arg, const uint8_t *data, size_t length)
+{
+    bridges_send(((struct serve *)arg)->bridges, data, length);
 }
 
 enum err
