@@ -41,6 +41,9 @@ struct ruling {
 
 /* A 2xx whose body cannot be read is UNKNOWN for a placement and AGAIN for a read. */
 struct ruling verdict_of(enum call_name call, const struct answer *a);
+/* Which row decided, from 0, of how many: for logs and tests. */
+uint32_t verdict_row(enum call_name call, const struct answer *a);
+uint32_t verdict_rows(void);
 const char *verdict_name(enum verdict v);
 
 #endif
