@@ -11,13 +11,13 @@
 #include <string.h>
 
 #include "base/instrument.h"
+#include "base/scan.h"
 #include "host/budget.h"
 #include "host/fetch.h"
 #include "host/log.h"
 #include "host/loop.h"
 #include "host/redis_link.h"
 #include "marketdata/core/csv.h"
-#include "marketdata/core/scan.h"
 
 #define BODY_BYTES_MAX (4u << 20)
 #define TIMEOUT_MS     20000

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "base/instrument.h"
+#include "base/scan.h"
 #include "marketdata/core/candle.h"
-#include "marketdata/core/scan.h"
 
 /* Values of one message by name. */
 struct values {

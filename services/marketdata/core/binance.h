@@ -11,8 +11,8 @@
 #ifndef SCRIP_MARKETDATA_BINANCE_H
 #define SCRIP_MARKETDATA_BINANCE_H
 
+#include "base/scan.h"
 #include "marketdata/core/event.h"
-#include "marketdata/core/scan.h"
 
 /* Where the levels of one message go; lent by the event until the next line. */
 struct binance_room {

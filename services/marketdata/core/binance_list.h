@@ -9,8 +9,8 @@
 #ifndef SCRIP_MARKETDATA_BINANCE_LIST_H
 #define SCRIP_MARKETDATA_BINANCE_LIST_H
 
+#include "base/scan.h"
 #include "marketdata/core/event.h"
-#include "marketdata/core/scan.h"
 
 enum binance_items { BINANCE_TRADES, BINANCE_AGG_TRADES, BINANCE_KLINES };
 

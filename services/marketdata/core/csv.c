@@ -7,9 +7,9 @@
 
 #include <string.h>
 
+#include "base/scan.h"
 #include "marketdata/core/binance.h"
 #include "marketdata/core/candle.h"
-#include "marketdata/core/scan.h"
 
 #define DAY_US    INT64_C(86400000000)
 #define MINUTE_US INT64_C(60000000)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/instrument.h"
-#include "marketdata/core/scan.h"
+#include "base/scan.h"
 
 #define RATE_MAX   10000u
 #define LEVELS_MAX 1000u

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "marketdata/core/scan.h"
+#include "base/scan.h"
 
 #include <string.h>
 

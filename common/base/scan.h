@@ -6,8 +6,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef SCRIP_MARKETDATA_SCAN_H
-#define SCRIP_MARKETDATA_SCAN_H
+#ifndef SCRIP_BASE_SCAN_H
+#define SCRIP_BASE_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
