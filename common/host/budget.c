@@ -1,9 +1,10 @@
 /*
  * budget.c - who asks for weight, in which order, and what they are told.
  *
- * One ask at a time goes to Redis; its answer decides about it before the next is looked at, so
- * that priorities hold. An ask that finds no room blocks its own and all lower priorities until
- * the window is over, and whoever cannot wait so long is refused at once.
+ * The first few who wait are asked for in Redis at once, in their order; the answer decides about
+ * them before the next are looked at, so that priorities hold. An ask that finds no room in a limit
+ * blocks it for its own and all lower priorities until there may be some, and whoever cannot wait
+ * so long is refused at once. Those who do not need that limit go on.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -36,14 +37,19 @@ ask_append(struct budget *b, struct ask *k)
     b->waiting++;
 }
 
+/* A number tells its place: they rise, and each place has those of its own. */
+static uint64_t
+number_next(struct budget *b, const struct ask *k)
+{
+    uint64_t place = (uint64_t)(k - b->asks);
+    return ++b->last_number * b->queue_max + place;
+}
+
 static struct ask *
 ask_find(struct budget *b, uint64_t number)
 {
-    for (int p = 0; number != 0 && p < BUDGET_PRIORITIES; p++)
-        for (struct ask *k = b->first[p]; k != NULL; k = k->next)
-            if (k->number == number)
-                return k;
-    return NULL;
+    struct ask *k = &b->asks[number % b->queue_max];
+    return number != 0 && k->number == number ? k : NULL;
 }
 
 /* Out of its queue, and gone. */
@@ -73,106 +79,136 @@ ask_answer(struct budget *b, struct ask *k, bool is_granted, int64_t retry_after
     answer(arg, is_granted, is_granted ? 0 : ms);
 }
 
-/* Refuses those of these priorities who cannot wait until then. Answers may ask and drop, so each
- * one begins the walk anew; those in front stay where they are. */
-static void
-hopeless_refuse(struct budget *b, enum budget_priority from, int64_t until_us)
+static bool
+is_taking(const struct budget *b, uint64_t number)
 {
-    int64_t wait_us = until_us - loop_now_us(b->loop);
-    int64_t steady_us = loop_steady_us(b->loop);
-    for (int p = (int)from; p < BUDGET_PRIORITIES; p++) {
-        for (struct ask *k = b->first[p]; k != NULL;) {
-            struct ask *next = k->next;
-            bool is_hopeless = k->give_up_us < steady_us + wait_us && k->number != b->taking;
-            if (is_hopeless)
-                ask_answer(b, k, false, wait_us);
-            k = is_hopeless ? b->first[p] : next;
-        }
-    }
+    for (uint32_t i = 0; b->call != NULL && i < b->call->asks_count; i++)
+        if (b->call->asks[i] == number)
+            return true;
+    return false;
 }
 
 /* ---- Turns ------------------------------------------------------------------------------- */
 
-static bool
-is_blocked(const struct budget *b, enum budget_priority p)
+/* Until when one waits at least, as far as is known. */
+static int64_t
+blocked_until_us(const struct budget *b, const struct ask *k)
 {
-    return p >= b->blocked && loop_now_us(b->loop) < b->blocked_until_us;
-}
-
-static void
-block(struct budget *b, enum budget_priority p, int64_t until_us)
-{
-    if (loop_now_us(b->loop) >= b->blocked_until_us || p < b->blocked)
-        b->blocked = p;
-    b->blocked_until_us = until_us;
-    hopeless_refuse(b, p, until_us);
-}
-
-static struct ask *
-next_of(struct budget *b)
-{
-    for (int p = 0; p < BUDGET_PRIORITIES; p++)
-        if (b->first[p] != NULL && !is_blocked(b, (enum budget_priority)p))
-            return b->first[p];
-    return NULL;
-}
-
-/* Decides about one; false when it has to be waited for. */
-static bool
-decide(struct budget *b, struct ask *k)
-{
-    int64_t blocked_until_us;
-    if (budget_is_alone(b)) {
-        if (budget_take_alone(b, k, &blocked_until_us))
-            ask_answer(b, k, true, 0);
-        else
-            block(b, k->priority, blocked_until_us);
-        return true;
+    int64_t now_us = loop_now_us(b->loop);
+    int64_t until_us = b->banned_until_us > now_us ? b->banned_until_us : 0;
+    for (uint32_t i = 0; i < k->needs_count; i++) {
+        const struct budget_limit *l = k->needs[i].limit;
+        if (k->needs[i].amount > 0 && k->priority >= l->blocked && l->blocked_until_us > now_us &&
+            l->blocked_until_us > until_us)
+            until_us = l->blocked_until_us;
     }
-    if (!budget_take_shared(b, k))
-        return false; /* the link is busy: at the next tick */
-    b->taking = k->number;
-    return false;
+    return until_us;
+}
+
+static bool
+is_hopeless(const struct budget *b, const struct ask *k, int64_t until_us)
+{
+    int64_t now_us = loop_now_us(b->loop);
+    int64_t wait_us = until_us > now_us ? until_us - now_us : 0;
+    return k->give_up_us < loop_steady_us(b->loop) + wait_us && !is_taking(b, k->number);
+}
+
+/* The first of those who wait and are not blocked; refuses on the way who cannot wait so long.
+ * Answers may ask and drop, so each one begins the walk of its priority anew. */
+static uint32_t
+collect(struct budget *b, struct ask **out, uint32_t max)
+{
+    uint32_t count = 0;
+    for (int p = 0; p < BUDGET_PRIORITIES; p++) {
+        for (struct ask *k = b->first[p]; k != NULL && count < max;) {
+            struct ask *next = k->next;
+            int64_t until_us = blocked_until_us(b, k);
+            if (is_hopeless(b, k, until_us)) {
+                ask_answer(b, k, false, until_us == 0 ? 0 : until_us - loop_now_us(b->loop));
+                p = 0;
+                count = 0;
+                next = b->first[0];
+            } else if (until_us == 0) {
+                out[count++] = k;
+            }
+            k = next;
+        }
+    }
+    return count;
+}
+
+/* Decides about the first of those; false when the answer has to be waited for. */
+static bool
+decide(struct budget *b, struct ask *const *asks, uint32_t count)
+{
+    if (!budget_is_alone(b)) {
+        (void)budget_take_shared(b, asks, count); /* else the link is busy: at the next tick */
+        return false;
+    }
+    if (budget_take_alone(b, asks[0]))
+        ask_answer(b, asks[0], true, 0);
+    return true;
 }
 
 static void
 pump(struct budget *b)
 {
+    struct ask *asks[BUDGET_BATCH];
     if (b->is_pumping)
         return;
     b->is_pumping = true;
     bool goes_on = true;
     while (goes_on && b->call == NULL) {
-        struct ask *k;
-        if (loop_now_us(b->loop) < b->banned_until_us) {
-            hopeless_refuse(b, BUDGET_CANCEL, b->banned_until_us);
-            break;
-        }
-        if (b->blocked_until_us > loop_now_us(b->loop))
-            hopeless_refuse(b, b->blocked, b->blocked_until_us);
-        k = next_of(b);
-        goes_on =
-            k != NULL && !(budget_is_starting(b) && !redis_link_is_up(b->redis)) && decide(b, k);
+        uint32_t count = collect(b, asks, BUDGET_BATCH);
+        goes_on = count > 0 && !b->is_held &&
+                  !(budget_is_starting(b) && !redis_link_is_up(b->redis)) && decide(b, asks, count);
     }
     b->is_pumping = false;
-    const struct window *w = budget_window(b, loop_now_us(b->loop) / b->window_us);
+    const struct window *w = budget_window(&b->own, loop_now_us(b->loop) / b->own.window_us);
     metric_set(b->used, w == NULL ? 0 : w->known);
     if (b->waiting == 0)
         loop_timer_stop(b->tick);
 }
 
-void
-budget_took(struct budget *b, const struct take *t)
+/* Whether a window that was spent in is one of now; an answer may take long. */
+static bool
+is_of_now(const struct budget *b, const struct budget_span *s)
 {
-    struct ask *k = ask_find(b, b->taking);
-    b->taking = 0;
-    /* An answer that took long may be of a window that is over: asked again. */
-    int64_t now = loop_now_us(b->loop) / b->window_us;
-    bool is_late = now != b->taking_windows[0] && now != b->taking_windows[1];
-    if (k != NULL && t->is_granted && !is_late)
+    int64_t now = loop_now_us(b->loop) / s->limit->window_us;
+    return now == s->windows[0] || now == s->windows[s->count - 1];
+}
+
+/* One that was asked for: granted, or blocked where it found no room, or to be asked again. */
+static void
+settle(struct budget *b, const struct take_call *call, struct ask *k, bool is_granted)
+{
+    bool is_late = false;
+    for (uint32_t i = 0; i < k->needs_count; i++)
+        for (uint32_t n = 0; n < call->spans_count; n++) {
+            const struct budget_span *s = &call->spans[n];
+            if (s->limit != k->needs[i].limit)
+                continue;
+            is_late |= !is_of_now(b, s);
+            int64_t until_us =
+                is_granted ? 0 : budget_no_room_until_us(b, s, k->needs[i].amount, k->priority);
+            if (until_us > loop_now_us(b->loop))
+                budget_block(b, k->needs[i].limit, k->priority, until_us);
+        }
+    if (is_granted && !is_late)
         ask_answer(b, k, true, 0);
-    else if (k != NULL && t->blocked_until_us != 0)
-        block(b, k->priority, t->blocked_until_us);
+}
+
+void
+budget_took(struct budget *b, const struct take_call *call, const bool *granted)
+{
+    bool was_pumping = b->is_pumping;
+    b->is_pumping = true; /* answers ask for more, which waits for all of these */
+    for (uint32_t i = 0; i < call->asks_count; i++) {
+        struct ask *k = ask_find(b, call->asks[i]);
+        if (k != NULL)
+            settle(b, call, k, granted[i]);
+    }
+    b->is_pumping = was_pumping;
     pump(b);
 }
 
@@ -180,43 +216,83 @@ static void
 on_tick(void *arg)
 {
     struct budget *b = arg;
-    hopeless_refuse(b, BUDGET_CANCEL, loop_now_us(b->loop));
     pump(b);
     if (b->waiting > 0)
         loop_timer_again(b->tick, TICK_MS);
 }
 
+void
+budget_hold(struct budget *b, bool is_held)
+{
+    bool was_held = b->is_held;
+    b->is_held = is_held;
+    if (was_held && !is_held)
+        pump(b);
+}
+
 /* ---- Asking ------------------------------------------------------------------------------ */
 
+/* How long the longest of the windows lasts that have no room at all for it; 0 = all may. */
 static int64_t
-window_left_us(const struct budget *b)
+never_fits_us(const struct budget *b, const struct ask *k)
 {
-    return b->window_us - loop_now_us(b->loop) % b->window_us;
+    int64_t left_us = 0;
+    for (uint32_t i = 0; i < k->needs_count; i++) {
+        const struct budget_limit *l = k->needs[i].limit;
+        bool is_unlimited = i > 0 && l->limit == 0;
+        if (is_unlimited || k->needs[i].amount <= budget_most(b, l, k->priority))
+            continue;
+        int64_t us = l->window_us - loop_now_us(b->loop) % l->window_us;
+        left_us = us > left_us ? us : left_us;
+    }
+    return left_us;
+}
+
+static uint64_t
+refuse_at_once(struct budget *b, enum budget_priority p, int64_t wait_us, budget_answer *answer,
+               void *arg)
+{
+    metric_add(b->refused[p], 1);
+    answer(arg, false, (wait_us + 999) / 1000);
+    return 0;
+}
+
+uint64_t
+budget_ask_all(struct budget *b, uint32_t weight, const struct budget_part *parts,
+               uint32_t parts_count, enum budget_priority priority, int64_t patience_ms,
+               budget_answer *answer, void *arg)
+{
+    struct ask *k = b->free;
+    CHECK(parts_count <= BUDGET_PARTS_MAX);
+    if (k == NULL || b->is_closing)
+        return refuse_at_once(b, priority, b->own.window_us, answer, arg);
+    struct ask *next = k->next;
+    *k = (struct ask){.next = next,
+                      .priority = priority,
+                      .give_up_us = loop_steady_us(b->loop) + patience_ms * 1000,
+                      .answer = answer,
+                      .arg = arg,
+                      .needs_count = parts_count + 1,
+                      .needs[0] = {&b->own, weight}};
+    for (uint32_t i = 0; i < parts_count; i++)
+        k->needs[i + 1] = parts[i];
+    int64_t never_us = never_fits_us(b, k);
+    if (never_us > 0)
+        return refuse_at_once(b, priority, never_us, answer, arg);
+    b->free = next;
+    uint64_t number = k->number = number_next(b, k);
+    if (b->waiting == 0)
+        loop_timer_again(b->tick, TICK_MS);
+    ask_append(b, k);
+    pump(b);
+    return k->number == number ? number : 0;
 }
 
 uint64_t
 budget_ask(struct budget *b, uint32_t weight, enum budget_priority priority, int64_t patience_ms,
            budget_answer *answer, void *arg)
 {
-    struct ask *k = b->free;
-    if (k == NULL || b->is_closing || weight > budget_ceiling(b, priority)) {
-        metric_add(b->refused[priority], 1);
-        answer(arg, false, (window_left_us(b) + 999) / 1000);
-        return 0;
-    }
-    b->free = k->next;
-    uint64_t number = ++b->last_number;
-    *k = (struct ask){.number = number,
-                      .weight = weight,
-                      .priority = priority,
-                      .give_up_us = loop_steady_us(b->loop) + patience_ms * 1000,
-                      .answer = answer,
-                      .arg = arg};
-    if (b->waiting == 0)
-        loop_timer_again(b->tick, TICK_MS);
-    ask_append(b, k);
-    pump(b);
-    return k->number == number ? number : 0;
+    return budget_ask_all(b, weight, NULL, 0, priority, patience_ms, answer, arg);
 }
 
 void
@@ -231,66 +307,96 @@ budget_drop(struct budget *b, uint64_t ask)
 
 /* The window of the exchange's count: by its own clock, where it tells it. */
 static struct window *
-window_told(struct budget *b, const struct fetch_reply *r)
+window_told(struct budget *b, struct budget_limit *l, int64_t date_us)
 {
-    int64_t at[2];
-    int64_t here = loop_now_us(b->loop) / b->window_us;
-    int64_t there = r->date_us / b->window_us;
-    if (r->date_us > 0 && b->window_us >= 2000000 && there - here <= 1 && here - there <= 1)
-        return budget_window(b, there);
+    struct budget_span s;
+    int64_t here = loop_now_us(b->loop) / l->window_us;
+    int64_t there = date_us / l->window_us;
+    if (date_us > 0 && l->window_us >= 2000000 && there - here <= 1 && here - there <= 1)
+        return budget_window(l, there);
     /* At an edge it may be that of the window before. */
-    return budget_windows(b, at) == 1 ? budget_window(b, at[0]) : NULL;
+    budget_span_fill(b, l, &s);
+    return s.count == 1 ? budget_window(l, s.windows[0]) : NULL;
+}
+
+void
+budget_limit_learn(struct budget *b, struct budget_limit *l, int64_t count, int64_t date_us)
+{
+    struct window *w = count >= 0 ? window_told(b, l, date_us) : NULL;
+    if (w == NULL || count <= w->known)
+        return;
+    w->known = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+    budget_tell(b, l, w);
+}
+
+void
+budget_limit_fill(struct budget *b, struct budget_limit *l)
+{
+    struct budget_span s;
+    budget_span_fill(b, l, &s);
+    for (uint32_t i = 0; i < s.count; i++) {
+        struct window *w = budget_window(l, s.windows[i]);
+        if (w != NULL && w->known < l->limit) {
+            w->known = l->limit;
+            budget_tell(b, l, w);
+        }
+    }
+}
+
+void
+budget_ban(struct budget *b, int64_t wait_s)
+{
+    struct budget_span s;
+    int64_t until_us = loop_now_us(b->loop) + (wait_s > 0 ? wait_s : 1) * 1000000;
+    if (until_us > b->banned_until_us)
+        b->banned_until_us = until_us;
+    metric_add(b->bans, 1);
+    budget_span_fill(b, &b->own, &s);
+    struct window *w = budget_window(&b->own, s.windows[s.count - 1]);
+    if (w != NULL)
+        budget_tell(b, &b->own, w);
+    pump(b);
 }
 
 void
 budget_learn(struct budget *b, const struct fetch_reply *r)
 {
-    int64_t at[2];
-    struct window *w = r->used_weight_1m >= 0 ? window_told(b, r) : NULL;
-    bool is_news = false;
-    if (w != NULL && r->used_weight_1m > w->known) {
-        w->known = r->used_weight_1m > UINT32_MAX ? UINT32_MAX : (uint32_t)r->used_weight_1m;
-        is_news = true;
-    }
+    budget_limit_learn(b, &b->own, r->used_weight_1m, r->date_us);
     if (r->status == 429 || r->status == 418) {
         int64_t wait_s = r->retry_after_s;
         if (wait_s < 0)
             wait_s = r->status == 429 ? TOO_MANY_S : BANNED_S;
-        int64_t until_us = loop_now_us(b->loop) + (wait_s > 0 ? wait_s : 1) * 1000000;
-        if (until_us > b->banned_until_us)
-            b->banned_until_us = until_us;
-        metric_add(b->bans, 1);
-        log_line(LOG_WARN, "budget_banned", "host=%s status=%d wait_s=%lld", b->host, r->status,
+        log_line(LOG_WARN, "budget_banned", "host=%s status=%d wait_s=%lld", b->own.name, r->status,
                  (long long)wait_s);
-        is_news = true;
-        if (w == NULL) {
-            (void)budget_windows(b, at);
-            w = budget_window(b, at[1]);
-        }
+        budget_ban(b, wait_s);
     }
-    if (is_news && w != NULL)
-        budget_tell(b, w);
+    pump(b);
+}
+
+void
+budget_limit_set(struct budget *b, struct budget_limit *l, uint32_t limit)
+{
+    if (limit == l->limit)
+        return;
+    l->limit = limit;
+    l->blocked_until_us = 0;
     pump(b);
 }
 
 void
 budget_set_limit(struct budget *b, uint32_t limit)
 {
-    if (limit == b->limit)
-        return;
-    b->limit = limit;
-    b->blocked_until_us = 0;
     metric_set(b->limits, limit);
-    pump(b);
+    budget_limit_set(b, &b->own, limit);
 }
 
 uint32_t
 budget_left(const struct budget *b)
 {
-    int64_t index = loop_now_us(b->loop) / b->window_us;
-    const struct window *w = &b->windows[(uint64_t)index % BUDGET_WINDOWS];
+    int64_t index = loop_now_us(b->loop) / b->own.window_us;
+    const struct window *w = &b->own.windows[(uint64_t)index % BUDGET_WINDOWS];
     uint32_t used = w->index == index ? w->known : 0;
-    return used < b->limit ? b->limit - used : 0;
+    return used < b->own.limit ? b->own.limit - used : 0;
 }
 
 int64_t
@@ -306,39 +412,86 @@ metrics_open(struct budget *b)
 {
     static const char *const names[BUDGET_PRIORITIES] = {"cancel", "order", "sync", "read"};
     char labels[320];
-    snprintf(labels, sizeof labels, "host=\"%s\"", b->host);
+    snprintf(labels, sizeof labels, "host=\"%s\"", b->own.name);
     b->used = metric_gauge("scrip_budget_used", labels, "Request weight spent in this window.");
     b->limits = metric_gauge("scrip_budget_limit", labels, "Request weight allowed in a window.");
     b->is_alone =
         metric_gauge("scrip_budget_alone", labels, "1 while the weight is not shared by Redis.");
     b->bans = metric_counter("scrip_budget_bans_total", labels, "Replies with status 429 or 418.");
     for (int p = 0; p < BUDGET_PRIORITIES; p++) {
-        snprintf(labels, sizeof labels, "host=\"%s\",priority=\"%s\"", b->host, names[p]);
+        snprintf(labels, sizeof labels, "host=\"%s\",priority=\"%s\"", b->own.name, names[p]);
         b->granted[p] =
             metric_counter("scrip_budget_granted_total", labels, "Requests that may be sent.");
         b->refused[p] =
             metric_counter("scrip_budget_refused_total", labels, "Requests that may not be sent.");
     }
-    metric_set(b->limits, b->limit);
+    metric_set(b->limits, b->own.limit);
+}
+
+void
+budget_host_of(const char *url, char out[BUDGET_HOST_BYTES])
+{
+    const char *at = strstr(url, "://");
+    at = at == NULL ? url : at + 3;
+    size_t length = strcspn(at, "/");
+    if (length >= BUDGET_HOST_BYTES)
+        length = BUDGET_HOST_BYTES - 1;
+    memcpy(out, at, length);
+    out[length] = '\0';
+}
+
+static void
+limit_init(struct budget_limit *l, uint32_t limit, int64_t window_ms)
+{
+    CHECK(window_ms > 0 && l->name != NULL);
+    l->limit = limit;
+    l->window_us = window_ms * 1000;
+    l->edge_us = l->window_us / EDGE_PARTS;
+    if (l->edge_us > EDGE_US_MAX)
+        l->edge_us = EDGE_US_MAX;
+}
+
+struct budget_limit *
+budget_limit_open(struct budget *b, const char *name, uint32_t limit, int64_t window_ms)
+{
+    struct budget_limit *l = calloc(1, sizeof *l);
+    CHECK(l != NULL && asprintf(&l->name, "%s:%s", b->own.name, name) > 0);
+    limit_init(l, limit, window_ms);
+    l->next = b->own.next;
+    b->own.next = l;
+    return l;
+}
+
+void
+budget_limit_close(struct budget *b, struct budget_limit **limit)
+{
+    struct budget_limit *l = *limit, *at = &b->own;
+    if (l == NULL)
+        return;
+    *limit = NULL;
+    while (at->next != l)
+        at = at->next;
+    at->next = l->next;
+    budget_limit_forget(b, l);
+    free(l->name);
+    free(l);
 }
 
 struct budget *
 budget_open(const struct budget_options *o)
 {
     struct budget *b = calloc(1, sizeof *b);
-    CHECK(b != NULL && o->window_ms > 0 && o->queue_max > 0);
+    CHECK(b != NULL && o->queue_max > 0);
     b->loop = o->loop;
     b->redis = o->redis;
-    b->host = strdup(o->host);
-    b->limit = o->limit;
+    b->own.name = strdup(o->host);
+    limit_init(&b->own, o->limit, o->window_ms);
     b->alone_percent = o->alone_percent;
-    b->window_us = o->window_ms * 1000;
-    b->edge_us = b->window_us / EDGE_PARTS;
-    if (b->edge_us > EDGE_US_MAX)
-        b->edge_us = EDGE_US_MAX;
+    b->frees_reserve = o->frees_reserve;
     b->opened_us = loop_steady_us(o->loop);
+    b->queue_max = o->queue_max;
     b->asks = calloc(o->queue_max, sizeof *b->asks);
-    CHECK(b->asks != NULL && b->host != NULL);
+    CHECK(b->asks != NULL);
     for (uint32_t i = 0; i < o->queue_max; i++) {
         b->asks[i].next = b->free;
         b->free = &b->asks[i];
@@ -363,9 +516,11 @@ budget_close(struct budget **budget)
         b->call->budget = NULL;
     for (int p = 0; p < BUDGET_PRIORITIES; p++)
         while (b->first[p] != NULL)
-            ask_answer(b, b->first[p], false, window_left_us(b));
+            ask_answer(b, b->first[p], false, b->own.window_us);
+    for (struct budget_limit *l = b->own.next; l != NULL; l = b->own.next)
+        budget_limit_close(b, &l);
     loop_timer_end(&b->tick);
+    free(b->own.name);
     free(b->asks);
-    free(b->host);
     free(b);
 }

@@ -12,7 +12,7 @@ foreach(noun fetch ws_client)
   target_compile_definitions(${noun}_test PRIVATE SCRIP_NET_SERVER="${unit}/net_server.py")
 endforeach()
 
-foreach(noun redis_link budget)
+foreach(noun redis_link budget budget_limits)
   scrip_unit_test(${noun}_test ${unit}/${noun}_test.c ${unit}/net_stage.c ${unit}/redis_main.c
     LIBS scrip_net PkgConfig::hiredis LABELS redis)
   set_tests_properties(${noun}_test PROPERTIES RUN_SERIAL ON)
