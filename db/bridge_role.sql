@@ -1,7 +1,7 @@
--- The role that the exchange bridge connects as. The schema bridge becomes its own, with all that is
--- in it; the services' role `scrip` made it and keeps no right there, and the role of auditing never
--- had one. Run by an administrator, in the database, once the migrations are there; again at any
--- time, and behind each migration of the schema bridge. `./scrip up` does.
+-- The role that the exchange bridge connects as. The schema bridge becomes its own, with all that
+-- is in it; the services' role `scrip` made it and keeps no right there, and the role of auditing
+-- never had one. Run by an administrator, in the database, once the migrations are there; again at
+-- any time, and behind each migration of the schema bridge. `./scrip up` does.
 --
 -- While such a migration runs the role `scrip` is a member of this one; here that ends.
 --

@@ -373,6 +373,19 @@ result_take(struct pg *p, PGresult *result)
     return true;
 }
 
+static void
+notifications_take(struct pg *p)
+{
+    for (PGnotify *n = PQnotifies(p->connection); n != NULL; n = PQnotifies(p->connection)) {
+        if (p->o.on_notify != NULL) {
+            p->in_call = true;
+            p->o.on_notify(p->o.arg, n->relname, n->be_pid == PQbackendPID(p->connection));
+            p->in_call = false;
+        }
+        PQfreemem(n);
+    }
+}
+
 static bool
 results_take(struct pg *p)
 {
@@ -391,8 +404,7 @@ results_take(struct pg *p)
         if (p->broken)
             return true; /* the timer takes it down */
     }
-    for (PGnotify *n = PQnotifies(p->connection); n != NULL; n = PQnotifies(p->connection))
-        PQfreemem(n);
+    notifications_take(p);
     return PQstatus(p->connection) == CONNECTION_OK;
 }
 

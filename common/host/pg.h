@@ -30,6 +30,9 @@ struct pg_options {
     /* The connection is up (again): prepare statements, SET, find out what was committed. */
     void (*on_up)(void *arg);
     void (*on_down)(void *arg);
+    /* Somebody notified a channel that this connection listens to; whether it was this one. May be
+     * NULL. LISTEN is sent in on_up. */
+    void (*on_notify)(void *arg, const char *channel, bool is_own);
 };
 
 typedef void pg_answer(void *arg, enum pg_outcome outcome, const PGresult *result);

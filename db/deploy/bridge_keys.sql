@@ -81,8 +81,8 @@ CREATE TRIGGER tell_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON bridg
 CREATE TRIGGER tell_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON bridge.account_binding
     FOR EACH STATEMENT EXECUTE FUNCTION bridge.tell_change();
 
--- Whose key a replica follows: locks of two numbers, so that none is ever one of the ledger's, which
--- have one. With the rights of their maker, for the bridge's role may take no others.
+-- Whose key a replica follows: locks of two numbers, so that none is ever one of the ledger's,
+-- which have one. With the rights of their maker, for the bridge's role may take no others.
 CREATE FUNCTION bridge.try_own(key_number bigint) RETURNS boolean LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog AS $$
     SELECT pg_try_advisory_lock(1935896176, (key_number % 2147483647)::int)

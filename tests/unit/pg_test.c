@@ -76,6 +76,16 @@ on_down(void *arg)
     hear('D');
 }
 
+static char channel_heard[32];
+
+static void
+on_notify(void *arg, const char *channel, bool is_own)
+{
+    (void)arg;
+    snprintf(channel_heard, sizeof channel_heard, "%s", channel);
+    hear(is_own ? 'N' : 'n');
+}
+
 static void
 fail_late(void *arg)
 {
@@ -96,9 +106,11 @@ set_up(void)
     log_open("test", LOG_ERROR + 1);
     loop = loop_new();
     limit = loop_timer_new(loop, 30000, 0, fail_late, NULL);
-    pg =
-        pg_open(loop, &(struct pg_options){
-                          .conninfo = server, .label = "test", .on_up = on_up, .on_down = on_down});
+    pg = pg_open(loop, &(struct pg_options){.conninfo = server,
+                                            .label = "test",
+                                            .on_up = on_up,
+                                            .on_down = on_down,
+                                            .on_notify = on_notify});
     await(1);
     cr_assert_str_eq(heard, "U");
     snprintf(table, sizeof table, "pg_test_%d", (int)getpid());
@@ -257,6 +269,31 @@ Test(pg, the_label_is_the_servers_name_for_us)
 /* A second connection plays the operator: it ends the first one. */
 static struct pg *operator_pg;
 static int victim;
+
+static void
+operator_notify(void *arg)
+{
+    (void)arg;
+    pg_send(operator_pg, "notify pg_test", 0, NULL, NULL, NULL, NULL, false, NULL, NULL);
+    pg_sync(operator_pg, NULL, NULL);
+}
+
+Test(pg, what_a_channel_is_notified_of_is_heard_also_by_an_idle_connection)
+{
+    send("listen pg_test");
+    pg_sync(pg, NULL, NULL);
+    send("notify pg_test");
+    pg_sync(pg, NULL, NULL);
+    await(3);
+    cr_assert_str_eq(heard, "rrN");
+    operator_pg = pg_open(loop, &(struct pg_options){.conninfo = getenv("SCRIP_TEST_PG"),
+                                                     .label = "operator",
+                                                     .on_up = operator_notify});
+    await(1);
+    cr_assert_str_eq(heard, "rrNn");
+    cr_assert_str_eq(channel_heard, "pg_test");
+    pg_close(&operator_pg);
+}
 
 static void
 operator_kill(void *arg)
