@@ -10,6 +10,7 @@ from aiohttp import web
 
 from book import ASK, BID
 from faults import BadFault
+from signed_control import SignedControl
 from wire import scaled
 
 
@@ -38,7 +39,8 @@ class Control:
                 post("symbols", self.change_symbols), post("market", self.change_market),
                 post("trade", self.trade), post("level", self.level),
                 post("liquidation", self.liquidation), post("settings", self.settings),
-                post("finish", self.finish)]
+                post("finish", self.finish),
+                *SignedControl(self.exchange, self.guarded).routes()]
 
     @staticmethod
     def guarded(call):

@@ -23,14 +23,21 @@ from aiohttp import web
 import streams
 from accounts import Accounts
 from control import Control
+from engine import Engine
 from faults import Faults, schedule
 from limits import Sliding, Weights, Window
 from market import Venue
 from rest import Rest
+from signed import Signed
 from source_flood import Flood
 from source_recording import Recording, by_market
 from source_synthetic import Synthetic
+from spot_calls import SPOT_CALLS
+from truth import Truth
+from usdm_calls import USDM_CALLS
+from user_streams import Users, enter_private
 from wire import Counters
+from ws_api import enter_api
 
 TICK_MS = 10
 MARKET_TICK_MS = 100
@@ -70,6 +77,13 @@ class Exchange:
             hub.on_wanted = venue.on_wanted
             self.venues[name], self.rests[name] = venue, Rest(venue)
         self.accounts = Accounts(self.venues)
+        self.truth, self.engines = Truth(self.counters), {}
+        for name, table in (("spot", SPOT_CALLS), ("usdm", USDM_CALLS)):
+            self.engines[name] = Engine(self.venues[name], self.source_of)
+            self.rests[name].signed = Signed(self.rests[name], table, self.accounts,
+                                             self.engines[name], self.truth)
+        self.accounts.listen_keys.life_ms = options.listen_key_ms
+        self.users = Users(self.venues, self.accounts)
 
     def chosen(self, market):
         return [self.venues[market]] if market else list(self.venues.values())
@@ -91,35 +105,64 @@ class Exchange:
 
     def application(self, unrouted):
         """The server of one port; `unrouted` = the market of /ws and /stream there."""
-        app = web.Application()
+        app = web.Application(middlewares=[self.listener(unrouted)])
         for prefix, market, root in (("", unrouted, "spot" if unrouted == "spot" else "unrouted"),
                                      ("/public", "usdm", "public"), ("/market", "usdm", "market")):
             raw, wrapped = self.door(market, root, False), self.door(market, root, True)
             app.add_routes([web.get(prefix + "/ws", raw), web.get(prefix + "/ws/{names:.+}", raw),
                             web.get(prefix + "/stream", wrapped)])
+        private = self.private_door("usdm", "private", enter_private)
+        app.add_routes([web.get("/private/ws", private), web.get("/private/ws/{key}", private),
+                        web.get("/ws-api/v3", self.private_door("spot", "ws-api", enter_api))])
         app.add_routes([web.route("*", "/api/v3/{name:.+}", self.rests["spot"].handle),
                         web.route("*", "/fapi/v1/{name:.+}", self.rests["usdm"].handle),
+                        web.route("*", "/fapi/{name:v[23]/.+}", self.rests["usdm"].handle),
                         web.route("*", "/{rest:.*}", self.nowhere)])
         return app
+
+    def listener(self, port):
+        """Notes every request of a port."""
+        @web.middleware
+        async def note(request, handler):
+            noted = self.truth.hear(port, request)
+            response = await handler(request)
+            noted["status"] = response.status
+            return response
+        return note
 
     async def nowhere(self, request):
         self.counters.violation("path", "%s %s" % (request.method, request.path))
         return web.Response(status=404, text="not here")
 
+    def refusal(self, venue, root, request):
+        """What a new connection is answered instead of being let in, or None."""
+        self.counters.add("attempts")
+        if not self.attempts.add():
+            self.counters.violation("attempts", "more than %d in 5 minutes" % self.attempts.limit)
+            return web.Response(status=429, headers={"Retry-After": "300"})
+        fault = venue.faults.refuses(root)
+        if fault is None:
+            return None
+        if fault.how == "tcp":
+            request.transport.abort()
+        return web.Response(status=fault.status, text="Service Unavailable")
+
+    def private_door(self, market, root, enter_by):
+        venue = self.venues[market]
+
+        async def enter(request):
+            refusal = self.refusal(venue, root, request)
+            # An empty response counts as false.
+            return await enter_by(request, venue) if refusal is None else refusal
+        return enter
+
     def door(self, market, root, is_combined):
         venue = self.venues[market]
 
         async def enter(request):
-            self.counters.add("attempts")
-            if not self.attempts.add():
-                self.counters.violation("attempts", "more than %d in 5 minutes"
-                                        % self.attempts.limit)
-                return web.Response(status=429, headers={"Retry-After": "300"})
-            fault = venue.faults.refuses(root)
-            if fault:
-                if fault.how == "tcp":
-                    request.transport.abort()
-                return web.Response(status=fault.status, text="Service Unavailable")
+            refusal = self.refusal(venue, root, request)
+            if refusal is not None:
+                return refusal
             query = dict(request.query)
             names = request.match_info.get("names", "") if not is_combined \
                 else query.pop("streams", "")
@@ -145,6 +188,8 @@ class Exchange:
                 if now >= market_due.get(name, 0):
                     market_due[name] = now // MARKET_TICK_MS * MARKET_TICK_MS + MARKET_TICK_MS
                     venue.tick(now)
+                self.engines[name].turn()
+            self.accounts.listen_keys.sweep()
             due = max(due + TICK_MS / 1000, loop.time())
             await asyncio.sleep(due - loop.time())
 
@@ -240,6 +285,7 @@ def parse(arguments):
     p.add_argument("--pong-ms", type=int, default=0, help="0 = as Binance")
     p.add_argument("--inbound-max", type=int, default=0, help="messages a second; 0 = as Binance")
     p.add_argument("--life-ms", type=int, default=DAY_MS, help="of a connection")
+    p.add_argument("--listen-key-ms", type=int, default=3600000, help="life of a listen key")
     p.add_argument("--attempts-max", type=int, default=300, help="connections in five minutes")
     p.add_argument("--buffer-bytes-max", type=int, default=8 << 20, help="that a client may lag")
     p.add_argument("--socket-bytes", type=int, default=0,

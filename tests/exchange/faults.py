@@ -15,9 +15,23 @@ STREAM_KINDS = ("drop", "duplicate", "reorder", "stale", "late")
 CONNECTION_KINDS = ("cut", "half", "close", "silence", "no_pings", "deaf", "expire", "shutdown",
                     "lag")
 REST_KINDS = ("rest_error", "rest_slow", "rest_timeout", "rest_half", "rest_cut")
-OTHER_KINDS = ("refuse", "refuse_subscribe", "weight_full", "ban", "stale_snapshot", "trade_gap")
+OTHER_KINDS = ("refuse", "refuse_subscribe", "weight_full", "ban", "stale_snapshot", "trade_gap",
+               "listen_key", "stream_end")
+# Those of the whole address or account; dice leave them alone.
+STATE_KINDS = ("down", "skew", "query_lag")
 KINDS = STREAM_KINDS + CONNECTION_KINDS + REST_KINDS + OTHER_KINDS
-LASTING_KINDS = ("stale", "refuse")
+LASTING_KINDS = ("stale", "refuse", "down")
+# What the exchange says with a code, unless the fault says otherwise.
+WORDS = {
+    -1001: "Internal error; unable to process your request. Please try again.",
+    -1003: "Too many requests; current limit is reached.",
+    -1006: "An unexpected response was received from the message bus. Execution status unknown.",
+    -1007: "Timeout waiting for response from backend server. Send status unknown; execution "
+           "status unknown.",
+    -1008: "Request throttled by system-level protection. Reduce-only/close-position orders are "
+           "exempt. Please try again.",
+}
+UNKNOWN = "Unknown error, please check your request or try again later."
 TOLD_MAX = 50
 
 
@@ -32,7 +46,8 @@ class Fault:
 
     def __init__(self, kind, market="spot", symbol=None, stream=None, connection=None, path=None,
                  count=1, seconds=0.0, skip=0, status=503, code=-1000, words=None, age=50,
-                 root=None, how="http", nested=False, retry_after=0):
+                 root=None, how="http", nested=False, retry_after=0, method=None,
+                 when="before", account=None):
         Fault.numbers += 1
         self.number = Fault.numbers
         self.kind, self.market, self.symbol = kind, market, symbol
@@ -40,7 +55,9 @@ class Fault:
         self.count, self.skip, self.status, self.code = count, skip, status, code
         self.seconds, self.age, self.root, self.how = seconds, age, root, how
         self.nested, self.retry_after = nested, retry_after
-        self.words = words or "Unknown error, please check your request or try again later."
+        self.method, self.when, self.account = method, when, account
+        self.words = words or ("Service Unavailable." if kind == "down" else
+                               WORDS.get(code, UNKNOWN))
         self.until = time.monotonic() + seconds if seconds else None
         self.done = 0
         self.told = []
@@ -117,8 +134,11 @@ class Faults:
             fault = Fault(**what)
         except TypeError as e:
             raise BadFault(str(e)) from None
-        if fault.kind not in KINDS:
-            raise BadFault("unknown kind %r; known: %s" % (fault.kind, " ".join(KINDS)))
+        if fault.kind not in KINDS + STATE_KINDS:
+            raise BadFault("unknown kind %r; known: %s"
+                           % (fault.kind, " ".join(KINDS + STATE_KINDS)))
+        if fault.when not in ("before", "after"):
+            raise BadFault("when is before or after")
         if fault.kind in STREAM_KINDS and fault.stream is None:
             raise BadFault("needs a stream, or a pattern like btcusdt@*")
         self.all[fault.number] = fault
@@ -127,7 +147,7 @@ class Faults:
             self.venue.hub.filters.append(fault)
         elif fault.kind in CONNECTION_KINDS:
             self.on_connections(fault)
-        elif fault.kind in REST_KINDS or fault.kind in ("stale_snapshot", "refuse"):
+        elif fault.kind in REST_KINDS or fault.kind in ("stale_snapshot", "refuse", "down"):
             self.waiting.append(fault)
         else:
             getattr(self, fault.kind)(fault)
@@ -172,6 +192,10 @@ class Faults:
         if fault is None:
             return None
         fault.is_ended = True
+        if fault.kind == "skew":
+            self.venue.skew_ms = 0
+        elif fault.kind == "query_lag":
+            self.venue.query_lag_ms = 0
         self.waiting = [f for f in self.waiting if f is not fault]
         if fault in self.venue.hub.filters:
             self.venue.hub.filters.remove(fault)
@@ -179,12 +203,26 @@ class Faults:
 
     # Those that wait for a request.
 
-    def rest(self, name):
+    def rest(self, name, method="GET", account=None):
         """The fault of this request, or None."""
         for fault in self.waiting:
-            if fault.kind in REST_KINDS and fault.path in (None, name) and not fault.is_over():
-                fault.tell({"path": name})
+            if fault.kind in REST_KINDS and fault.path in (None, name) \
+                    and fault.method in (None, method) \
+                    and fault.account in (None, account) and not fault.is_over():
+                if fault.skip > 0:
+                    fault.skip -= 1
+                    continue
+                fault.tell({"path": name, "method": method})
                 self.sweep()
+                return fault
+        return None
+
+    def is_down(self):
+        """The fault by which nothing is served, or None."""
+        self.sweep()
+        for fault in self.waiting:
+            if fault.kind == "down":
+                fault.tell({"refused": "a request"})
                 return fault
         return None
 
@@ -226,6 +264,26 @@ class Faults:
     def ban(self, fault):
         self.venue.weights.ban(fault.seconds or 2)
         fault.is_ended = True
+
+    def listen_key(self, fault):
+        """Listen keys end before their time."""
+        for whose in self.venue.users.expire_keys(fault.stream or "user@*"):
+            fault.tell(whose)
+        fault.is_ended = True
+
+    def stream_end(self, fault):
+        """The exchange ends subscriptions to user data."""
+        for whose in self.venue.users.end_subscriptions(fault.stream or "user@*"):
+            fault.tell(whose)
+        fault.is_ended = True
+
+    def skew(self, fault):
+        """The exchange's clock goes wrong by so many seconds; ended, it is right again."""
+        self.venue.skew_ms, self.venue.was_skewed = int(fault.seconds * 1000), True
+
+    def query_lag(self, fault):
+        """So many seconds pass before queries see a new order."""
+        self.venue.query_lag_ms = int(fault.seconds * 1000)
 
     def trade_gap(self, fault):
         """The next `count` messages of trades of a symbol never come."""

@@ -185,6 +185,7 @@ class Instrument:
         if len(self.trades) > TRADES_MAX:
             del self.trades[:TRADES_MAX // 5]
         self.klines.trade(number, price, quantity, is_buyer_maker, time_ms)
+        self.venue.on_trade(self, price, quantity)
         stream = self.lower + "@trade"
         if self.venue.is_spot and self.venue.hub.wants(stream):
             rules = self.rules
@@ -340,7 +341,10 @@ class Venue:
         self.grace_ms = 0  # how late trades may come after their own time
         self.instruments, self.rules_known = {}, {}
         self.now_ms = lambda: int(time.time() * 1000)
+        self.was_skewed = False
+        self.query_lag_ms = 0  # so long queries do not see a new order
         self.skew_ms = 0  # by how much the clock that REST and signatures know is wrong
+        self.on_trade = lambda instrument, price, quantity: None
         self.order_limits = dict(ORDER_LIMITS[name])  # of each account
 
     @property
@@ -348,6 +352,10 @@ class Venue:
         return self.weights.window.limit
 
     # For those who trade here.
+
+    def visible_from(self):
+        """When queries will see an order that is placed now; 0 = at once."""
+        return self.now_ms() + self.query_lag_ms if self.query_lag_ms else 0
 
     def clock_ms(self):
         """The time as the exchange says it."""

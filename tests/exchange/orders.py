@@ -51,6 +51,7 @@ class Order:
         self.time_ms = self.update_ms = 0
         self.working_ms = NEVER_MS
         self.visible_ms = 0       # queries do not see it before
+        self.is_scripted = False  # it rests, whatever the book does, until it is told
         self.trades = []
 
     @property

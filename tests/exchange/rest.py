@@ -288,9 +288,12 @@ class Rest:
     def __init__(self, venue):
         self.venue = venue
         self.table = SPOT if venue.is_spot else USDM
+        self.signed = None  # the calls of accounts
 
-    def answer(self, status, value, retry_after_s=0):
-        headers = {"X-MBX-USED-WEIGHT": str(self.venue.weights.window.used),
+    def answer(self, status, value, retry_after_s=0, headers=()):
+        self.venue.weights.window.roll()
+        headers = {**dict(headers),
+                   "X-MBX-USED-WEIGHT": str(self.venue.weights.window.used),
                    "X-MBX-USED-WEIGHT-1M": str(self.venue.weights.window.used)}
         if retry_after_s:
             headers["Retry-After"] = str(retry_after_s)
@@ -299,6 +302,12 @@ class Rest:
 
     async def handle(self, request):
         venue = self.venue
+        fault = venue.faults.is_down()
+        if fault:
+            return self.down(request, fault)
+        call = self.signed.find(request)
+        if call:
+            return await self.signed.handle(request, call)
         name = request.match_info["name"]
         if name not in self.table or request.method != "GET":
             venue.counters.violation("path", "%s %s" % (request.method, request.path))
@@ -318,7 +327,8 @@ class Rest:
             return self.limited(type(verdict)(429, -(-venue.funding_calls.left_ms() // 1000)))
         fault = venue.faults.rest(name)
         if fault:
-            return await self.broken(request, fault, call, values)
+            return await self.broken(request, fault,
+                                     lambda: self.result(request, call, values, refusal))
         return self.result(request, call, values, refusal)
 
     def result(self, request, call, values, refusal=None):
@@ -342,25 +352,33 @@ class Rest:
                        "the API." % self.venue.weight_limit)
         return self.answer(verdict.status, {"code": -1003, "msg": message}, verdict.retry_after_s)
 
-    async def broken(self, request, fault, call, values):
-        """What a fault does instead of an answer."""
+    def down(self, request, fault):
+        """Nothing works here at all."""
+        self.venue.counters.add("rest_down")
+        if fault.how == "tcp":
+            request.transport.abort()
+        return self.answer(fault.status, {"code": fault.code, "msg": fault.words})
+
+    async def broken(self, request, fault, make):
+        """What a fault does instead of an answer. make() does what was asked and answers; after it
+        means that it was done all the same."""
+        answer = make() if fault.when == "after" else None
         if fault.kind == "rest_error":
             return self.answer(fault.status, {"code": fault.code, "msg": fault.words},
                                fault.retry_after)
         if fault.kind == "rest_slow":
             await asyncio.sleep(fault.seconds)
-            return self.result(request, call, values)
+            return answer or make()
         if fault.kind == "rest_timeout":
             # Until the client has had enough.
             transport = request.transport
             while transport is not None and not transport.is_closing():
                 await asyncio.sleep(0.02)
             return self.answer(503, {"code": -1000, "msg": "nobody reads this"})
-        answer = self.result(request, call, values)
         if fault.kind == "rest_half":
-            body = answer.body
+            body = (answer or make()).body
             request.transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
                 % len(body) + body[:len(body) // 2])
         request.transport.close()
-        return answer
+        return self.answer(503, {"code": -1000, "msg": "nobody reads this"})

@@ -5,6 +5,10 @@ SPDX-License-Identifier: Apache-2.0
 from wire import scaled, text_of
 
 PERPETUAL_DELIVERY_MS = 4133404800000
+# Windows of placements as exchangeInfo says them.
+SPOKEN = {"10S": {"interval": "SECOND", "intervalNum": 10},
+          "1M": {"interval": "MINUTE", "intervalNum": 1},
+          "1D": {"interval": "DAY", "intervalNum": 1}}
 QUOTES = ("USDT", "USDC", "BTC", "ETH", "BNB")
 
 # symbol: price at the start, tick, step; spot and usdm. Others get a shape of their own.
@@ -99,19 +103,12 @@ class Rules:
 def exchange_info(venue, symbols):
     limits = [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1,
                "limit": venue.weight_limit}]
+    limits += [{"rateLimitType": "ORDERS", **SPOKEN[name], "limit": limit}
+               for name, (limit, _) in venue.order_limits.items()]
     if venue.is_spot:
-        limits += [{"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10,
-                    "limit": 100},
-                   {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1,
-                    "limit": 200000},
-                   {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5,
-                    "limit": 300000}]
-    else:
-        limits += [{"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1,
-                    "limit": 1200},
-                   {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10,
-                    "limit": 300}]
-    view = {"timezone": "UTC", "serverTime": venue.now_ms(), "rateLimits": limits,
+        limits.append({"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5,
+                       "limit": 300000})
+    view = {"timezone": "UTC", "serverTime": venue.clock_ms(), "rateLimits": limits,
             "exchangeFilters": []}
     if venue.is_spot:
         view["symbols"] = [rules.spot_view() for rules in symbols]

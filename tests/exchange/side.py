@@ -8,6 +8,9 @@ from limits import Window
 from orders import CANCELED, FILLED, NEW, PARTIALLY_FILLED, Trade
 from wire import Refusal
 
+# Given back of the count of orders on an order's first fill; the count never falls below none.
+MAKER_FILLS, TAKER_FILLS = 5, 1
+
 
 class Side:
     """The orders of one account on one market."""
@@ -40,16 +43,17 @@ class Side:
 
     # Order limits.
 
-    def spend_orders(self, now_ms):
-        """Counts a placement; the name of the window that is full, or None."""
+    def full_window(self):
+        """The name of the window in which no further order may be placed, or None."""
         for name, window in self.order_windows.items():
             window.roll()
             if window.used >= window.limit:
                 return name
+        return None
+
+    def count_order(self):
         for window in self.order_windows.values():
             window.spend(1)
-        del now_ms
-        return None
 
     def give_back_orders(self, count):
         for window in self.order_windows.values():
@@ -80,6 +84,8 @@ class Side:
         order.quote_executed += trade.quote
         order.update_ms = now_ms
         order.status = PARTIALLY_FILLED if order.left else FILLED
+        if not order.trades and self.venue.is_spot:
+            self.give_back_orders(MAKER_FILLS if is_maker else TAKER_FILLS)
         order.trades.append(trade)
         self.trades.append(trade)
         self.settle(order, trade)

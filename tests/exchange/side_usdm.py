@@ -53,8 +53,13 @@ class Usdm(Side):
         self.update_ms = venue.now_ms()
 
     def deposit(self, asset, delta, now_ms):
+        self.change(asset, delta, "DEPOSIT" if delta >= 0 else "WITHDRAW", now_ms)
+
+    def change(self, asset, delta, reason, now_ms):
+        """More or less of an asset, not by trading."""
         self.wallets[asset] = self.wallets.get(asset, 0) + delta
-        self.tell_account("DEPOSIT" if delta >= 0 else "WITHDRAW", {asset: delta}, [], now_ms)
+        self.update_ms = now_ms
+        self.tell_account(reason, {asset: delta}, [], now_ms)
 
     def position(self, symbol, side="BOTH"):
         return self.positions.setdefault((symbol, side), Position(symbol, side))

@@ -21,7 +21,7 @@ HMAC, ED25519, RSA = KINDS = ("HMAC", "ED25519", "RSA")
 READ, SPOT, FUTURES = PERMISSIONS = ("READ", "SPOT", "FUTURES")
 
 
-class BadKey(Exception):
+class BadKey(ValueError):
     pass
 
 

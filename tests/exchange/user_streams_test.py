@@ -53,8 +53,8 @@ async def spot_life():
                           said["N"] == "BTC" and said["n"] > "0", "a trade", said)
             check(said["X"] == "FILLED" and not said["w"] and not said["m"], "filled", said)
             money = await event(ws, "outboundAccountPosition")
-            check({b["a"] for b in money["B"]} == {"BTC", "USDT"}, "what it may have changed", money)
-            x.post("deposit", account=trader.number, market="spot", asset="BNB", amount="1.5")
+            check({b["a"] for b in money["B"]} == {"BTC", "USDT"}, "what may have changed", money)
+            x.post("deposit", account=trader.number, asset="BNB", amount="1.5")
             said = await event(ws, "balanceUpdate")
             check((said["a"], said["d"]) == ("BNB", "1.50000000"), "a deposit", said)
         check(x.counters()["violations"] == 0, "nothing was done wrong", x.counters())
@@ -113,7 +113,8 @@ async def signatures():
             answer = await call(ws, "userDataStream.subscribe.signature", good)
             check(answer["status"] == 200 and answer["rateLimits"][0]["count"] > 2, "taken", answer)
             kinds = x.counters()["violations_by_kind"]
-            check(kinds == {"signature": 1, "timestamp": 2, "parameter": 4, "key": 2}, "counted", kinds)
+            check(kinds == {"signature": 1, "timestamp": 2, "parameter": 4, "key": 2}, "counted",
+                  kinds)
 
 
 async def api_requests():

@@ -15,8 +15,9 @@ packages_run=(
     libdbd-pg-perl util-linux xz-utils zlib1g-dev
 )
 # To test (clang brings libFuzzer, iproute2 cuts networks) and to measure.
-packages_test=(clang clang-format libclang-rt-14-dev binutils iproute2 python3-aiohttp)
-packages_bench=(iproute2 python3-aiohttp wrk)
+packages_test=(clang clang-format libclang-rt-14-dev binutils iproute2 python3-aiohttp
+    python3-cryptography)
+packages_bench=(iproute2 python3-aiohttp python3-cryptography wrk)
 
 packages_missing() {
     local found
