@@ -19,6 +19,7 @@ import aiohttp
 
 import faults_test
 import sources_test
+import user_streams_test
 from client import Client, NaiveBook, OwnCandle, ask, candle_row, check, end_of, hear, receive
 from standin import StandIn
 
@@ -346,7 +347,8 @@ async def pings():
 
 
 TESTS = [books, quotes, trades, aggregates, past, usdm, requests, parameters, weights, pace,
-         attempts, pings] + faults_test.TESTS + sources_test.TESTS
+         attempts, pings] + faults_test.TESTS + sources_test.TESTS \
+    + user_streams_test.TESTS
 
 
 def run(test):

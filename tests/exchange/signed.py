@@ -65,7 +65,7 @@ class Signed:
             ask = self.prepare(request, call, sent)
         except Refusal as e:
             return self.refused(request, call, e)
-        fault = venue.faults.rest(name_of(request.path), request.method)
+        fault = venue.faults.rest(name_of(request.path), request.method, ask.account.number)
         if fault is None:
             return self.run(request, ask)
         if ask.placement:

@@ -35,7 +35,8 @@ class SignedControl:
                 post("account", self.add_account), post("account/key", self.add_key),
                 post("account/key/change", self.change_key), post("deposit", self.deposit),
                 post("funding", self.funding), post("position", self.position),
-                get("orders", self.orders), get("calls", self.calls), get("requests", self.requests),
+                get("orders", self.orders), get("calls", self.calls),
+                get("requests", self.requests),
                 post("fill", self.fill), post("cancel", self.cancel),
                 post("script", self.script), post("weight", self.weight),
                 post("order_limits", self.order_limits)]
@@ -147,7 +148,11 @@ class SignedControl:
         """What became of a client id, or of all."""
         if "client_id" in body:
             return self.truth.view(body.get("market", "spot"), body["client_id"])
-        return [v for v in self.truth.all() if body.get("market", v["market"]) == v["market"]]
+        chosen = [v for v in self.truth.all() if body.get("market", v["market"]) == v["market"]]
+        if "account" in body:
+            number = int(body["account"])
+            chosen = [v for v in chosen if v["placements"][0]["account"] == number]
+        return chosen
 
     def calls(self, body):
         del body

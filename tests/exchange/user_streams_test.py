@@ -188,9 +188,10 @@ async def user_faults():
     """Events lost, doubled, turned round and late; connections cut, silent and refused."""
     with standin() as x:
         async with Client(x) as client, client.open(API) as ws:
-            trader = Trader(client, USDT="1000")
+            trader, other = Trader(client, USDT="1000"), Trader(client, USDT="1000")
             mine = "user@%d" % trader.number
             await trader.subscribe(ws)
+            x.fault("rest_error", path="order", method="POST", account=other.number)
             x.fault("drop", stream=mine + "@executionReport")
             await trader.order("a", **FAR)
             check((await event(ws))["e"] == "outboundAccountPosition", "one is lost")
@@ -226,6 +227,11 @@ async def user_faults():
                     check(False, "refused")
             except aiohttp.WSServerHandshakeError:
                 pass
+            status, _ = await other.rest("POST", "/api/v3/order", symbol="BTCUSDT", side="BUY",
+                                         type="LIMIT", newClientOrderId="theirs", **FAR)
+            check(status == 503, "a fault of one account alone", status)
+            check([len(x.get("orders", account=t.number)) for t in (trader, other)] == [3, 1],
+                  "the placements of each")
             async with client.open(API) as again:
                 await trader.subscribe(again)
                 x.fault("half", stream=mine)
