@@ -16,6 +16,8 @@ usage: ./scrip backup FOLDER     copies the database, and archives its log there
 Services go on meanwhile. Each call adds a copy of the whole; from the first one on the stack can be
 restored to any moment up to the last file of the log, which is sent after 2 MB or a minute. The
 folder belongs on another disk, and to nobody else: it has passwords' hashes and the stack's keys.
+The master keys that exchange keys are sealed by are not in it, or who has the folder had both: keep
+a copy of etc/master-keys elsewhere.
 TXT
 }
 

@@ -79,6 +79,28 @@ anchor_key_make() {
     mv "$key.new.pem" "$key.pem"
 }
 
+# What real orders are allowed, by the environment: nothing is assumed that was not said. `up`
+# chooses, and a part that is started alone follows, unless told otherwise.
+trading_mode_choose() {
+    trading_mode=${TRADING_MODE:-paper}
+    if [ -z "${TRADING_MODE:-}" ] && [ "${1:-}" = keep ] && [ -s "$etc_dir/trading-mode" ]; then
+        trading_mode=$(cat "$etc_dir/trading-mode")
+    fi
+    case $trading_mode in
+    paper | testnet | live) printf '%s\n' "$trading_mode" >"$etc_dir/trading-mode" ;;
+    *) die "TRADING_MODE is '$trading_mode'; it takes paper (no real orders), testnet or live" ;;
+    esac
+}
+
+# What exchange keys are sealed by, made once. It is never replaced here: without it the keys that
+# are stored cannot be opened.
+master_key_make() {
+    local key=$etc_dir/master-keys
+    [ ! -e "$key" ] || return 0
+    (umask 077 && printf '%s:%s\n' "$(date -u +%Y-%m-%d)" "$(openssl rand -hex 32)" >"$key.new")
+    mv "$key.new" "$key"
+}
+
 service_settings() {
     local sockets
     sockets=ipc://$(socket_dir)
@@ -114,9 +136,20 @@ rules_file = $SCRIP_ROOT/config/symbols.json
 shards = 0-63
 group = 0
 anchor_key_file = $etc_dir/anchor-key.pem
+bridge_endpoints = $sockets/bridge
+trading_mode = $trading_mode
 EOT
         ;;
-    bridge) printf 'serve_endpoint = %s/bridge\n' "$sockets" ;;
+    bridge)
+        cat <<EOT
+serve_endpoint = $sockets/bridge
+ledger_endpoints = 0-63=$sockets/ledger
+redis = unix:$(socket_dir)/redis.sock
+database = host=$pg_socket dbname=scrip user=scrip_bridge
+master_key_file = $etc_dir/master-keys
+trading_mode = $trading_mode
+EOT
+        ;;
     gateway)
         cat <<EOT
 http_address = 127.0.0.1

@@ -10,6 +10,7 @@ part_again() {
     stack_load
     [ -n "$port_base" ] || die "there is no stack in $SCRIP_VAR yet: ./scrip up"
     market_source=$(cat "$etc_dir/market")
+    trading_mode_choose keep
     case $1 in
     postgres) pg_start && pg_wait ;;
     redis) redis_start && redis_wait ;;

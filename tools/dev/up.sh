@@ -22,6 +22,10 @@ other, while requests go on.
                        symbol, played in a loop with the clock shifted to now
                        What is named stays chosen until --market names another.
   --no-build           neither installs nor builds
+
+TRADING_MODE (environment) says what real orders are allowed, each time anew: paper (the default)
+none at all, testnet those at Binance's testnet, live both, with money that is real. An account
+trades so only once its owner has stored keys and changed its mode: docs/keys.md.
 TXT
 }
 
@@ -102,6 +106,7 @@ up_migrate() {
 up_main() {
     up_options "$@"
     up_folders
+    trading_mode_choose
     up_build
     ports_choose
     step "starting PostgreSQL and Redis"
@@ -112,6 +117,7 @@ up_main() {
     up_migrate
     pg_roles
     anchor_key_make
+    master_key_make
     step "starting ${service_names[*]}"
     local name
     for name in "${service_names[@]}"; do
@@ -120,6 +126,7 @@ up_main() {
     services_wait "${service_names[@]}"
     exec 9>&-
     step "Scrip is ready: http://127.0.0.1:$http_port"
+    [ "$trading_mode" = paper ] || step "TRADING_MODE is $trading_mode: accounts in mode REAL trade"
 }
 
 [ "$command" != up ] || {
