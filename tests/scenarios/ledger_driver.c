@@ -7,13 +7,15 @@
  *   quiet MESSAGE              a command that must be accepted, and whose answers are not told
  *   now US                     the clocks (they stand still otherwise)
  *   peer N                     who asks from here on (1 at first)
- *   show WHAT... / hide WHAT.. which answers are told: reply matcher event journal log
- *                              (at first: reply, log, matcher, journal)
+ *   show WHAT... / hide WHAT.. which answers are told: reply matcher bridge event journal log
+ *                              (at first: all but event)
  *   limits orders_max=N ...    starts anew with these pool sizes; first line of a story
  *   policy KEY=VALUE ...       balance_min balance_max maker taker tiers slippage orders_max
- *                              fill_preset (none at first)
+ *                              fill_preset (none at first) trading_mode (paper at first, then
+ *                              testnet or live)
  *   rules symbol=... ...       a symbol's rules, fields of record symbol_rules
  *   matcher away|back          whether new orders can be worked
+ *   bridge away|back           whether new REAL orders can be sent
  *   tables                     projects what changed and lets the tables have it
  *   evict                      forgets finished orders
  *   restart                    a new process: rows of the tables loaded, digests compared
@@ -21,6 +23,7 @@
  *   state account=N | system   balances that are not zero
  *   record                     the last journaled command, as enriched
  *   work                       what a matcher is sent after a new session
+ *   asks                       what bridges are asked, and told to cancel, again and again
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -34,16 +37,20 @@
 
 #define OUT_SLOTS (LEDGER_OUT_MAX + 64)
 
-enum shown { SHOW_REPLY = 1, SHOW_MATCHER = 2, SHOW_EVENT = 4, SHOW_JOURNAL = 8, SHOW_LOG = 16 };
+enum shown {
+    SHOW_REPLY = 1,
+    SHOW_MATCHER = 2,
+    SHOW_EVENT = 4,
+    SHOW_JOURNAL = 8,
+    SHOW_LOG = 16,
+    SHOW_BRIDGE = 32
+};
 
 static const struct {
     const char *word;
     unsigned bit;
-} shown_words[] = {{"reply", SHOW_REPLY},
-                   {"matcher", SHOW_MATCHER},
-                   {"event", SHOW_EVENT},
-                   {"journal", SHOW_JOURNAL},
-                   {"log", SHOW_LOG}};
+} shown_words[] = {{"reply", SHOW_REPLY},     {"matcher", SHOW_MATCHER}, {"event", SHOW_EVENT},
+                   {"journal", SHOW_JOURNAL}, {"log", SHOW_LOG},         {"bridge", SHOW_BRIDGE}};
 
 struct record {
     char *text; /* msg_print of the command as enriched: a replay reads it back */
@@ -87,6 +94,7 @@ static const struct ledger_policy plain_policy = {
     .futures_opening = {5000 * DECIMAL_ONE},
     .slippage_max = {DECIMAL_ONE / 20},
     .orders_per_account_max = LEDGER_OPEN_MAX,
+    .bridge_send_us = 5000000,
     .tiers_count = 2,
     .tiers = {{{100000}, {200000}, {10 * DECIMAL_ONE}, {1000000 * DECIMAL_ONE}},
               {{50000}, {100000}, {10 * DECIMAL_ONE}, {5000000 * DECIMAL_ONE}}}};
@@ -114,7 +122,7 @@ driver_open(void)
     outbox_init(&d->out, d->slots, OUT_SLOTS, d->lists, 2 * LEDGER_OUT_BYTES);
     d->now_us = 1000000;
     d->peer = 1;
-    d->shown = SHOW_REPLY | SHOW_LOG | SHOW_MATCHER | SHOW_JOURNAL;
+    d->shown = SHOW_REPLY | SHOW_LOG | SHOW_MATCHER | SHOW_JOURNAL | SHOW_BRIDGE;
     process_start(d);
     return d;
 }
@@ -147,6 +155,9 @@ say_one(struct driver *d, const struct out *o, struct scenario_out *out)
     if (o->to == OUT_MATCHER) {
         bit = SHOW_MATCHER;
         prefix = "to-matcher";
+    } else if (o->to == OUT_BRIDGE) {
+        bit = SHOW_BRIDGE;
+        prefix = "to-bridge";
     } else if (o->to == OUT_REPLY && o->peer == 0) {
         bit = SHOW_LOG;
         prefix = "log";
@@ -376,6 +387,11 @@ policy(struct driver *d, const char *line, struct scenario_out *out)
     value = scenario_value(line, "fill_preset");
     if (value != NULL)
         d->policy.fill_preset = (enum fill_preset)msg_enum_by_name(MSG_ENUM_fill_preset, value);
+    value = scenario_value(line, "trading_mode");
+    if (value != NULL)
+        d->policy.trading_mode = strcmp(value, "live") == 0      ? LEDGER_TRADES_LIVE
+                                 : strcmp(value, "testnet") == 0 ? LEDGER_TRADES_TESTNET
+                                                                 : LEDGER_TRADES_PAPER;
     ledger_set_policy(&d->ledger, &d->policy);
 }
 
@@ -412,6 +428,9 @@ reload(struct driver *d, bool from_tables, struct scenario_out *out)
         if (!scenario_read_msg(out, d->records[i].text, &cmd))
             return;
         e = ledger_replay(&d->ledger, &cmd, d->records[i].now_us, &d->out);
+        for (uint32_t k = 0; k < d->out.count; k++)
+            if (d->out.slots[k].to == OUT_BRIDGE)
+                scenario_fail(out, "a replay sends to the exchange");
         outbox_clear(&d->out);
     }
     for (uint32_t i = 0; i < d->market_count; i++)
@@ -446,8 +465,8 @@ state_account(const struct ledger *l, uint64_t id, const char *name, struct scen
         decimal_write_short(b->free.v, free_text);
         decimal_write_short(b->held.v, held_text);
         scenario_say(out, "state %s wallet=%s asset=%s free=%s held=%s", name,
-                     msg_enum_name(MSG_ENUM_trading_type, b->wallet), l->assets[b->asset].text,
-                     free_text, held_text);
+                     msg_enum_name(MSG_ENUM_wallet, b->wallet), l->assets[b->asset].text, free_text,
+                     held_text);
     }
 }
 
@@ -462,9 +481,9 @@ state(struct driver *d, const char *line, struct scenario_out *out)
         state_account(&d->ledger, id, name, out);
         return;
     }
-    static const char *const kinds[] = {"issuance", "house", "fees"};
+    static const char *const kinds[] = {"issuance", "house", "fees", "exchange"};
     for (uint32_t shard = 0; shard < LEDGER_SHARDS; shard++)
-        for (enum system_account kind = SYSTEM_ISSUANCE; kind <= SYSTEM_FEES; kind++)
+        for (enum system_account kind = SYSTEM_ISSUANCE; kind <= SYSTEM_EXCHANGE; kind++)
             state_account(&d->ledger, ledger_system_id(kind, shard), kinds[kind - 1], out);
 }
 
@@ -482,6 +501,20 @@ work(struct driver *d, struct scenario_out *out)
             m.order_pull.symbol = d->ledger.symbols[d->ledger.orders[i].symbol].code;
             scenario_say_msg(out, "to-matcher", &m);
         }
+    }
+}
+
+static void
+asks(struct driver *d, struct scenario_out *out)
+{
+    for (uint32_t i = ledger_next_real(&d->ledger, 0); i != LEDGER_NONE;
+         i = ledger_next_real(&d->ledger, i + 1)) {
+        struct msg m = {.type = MSG_bridge_ask};
+        if (ledger_real_ask(&d->ledger, i, &m.bridge_ask))
+            scenario_say_msg(out, "to-bridge", &m);
+        m = (struct msg){.type = MSG_bridge_cancel};
+        if (ledger_real_cancel(&d->ledger, i, &m.bridge_cancel))
+            scenario_say_msg(out, "to-bridge", &m);
     }
 }
 
@@ -529,6 +562,10 @@ driver_input(void *arg, const char *line, struct scenario_out *out)
         command(d, line + strlen("quiet "), true, out);
     else if (scenario_is(line, "matcher"))
         ledger_set_matcher_away(&d->ledger, NULL, strstr(line, "away") != NULL);
+    else if (scenario_is(line, "bridge"))
+        ledger_set_bridge_away(&d->ledger, strstr(line, "away") != NULL);
+    else if (scenario_is(line, "asks"))
+        asks(d, out);
     else if (scenario_is(line, "tables"))
         tables_project(&d->tables, &d->ledger);
     else if (scenario_is(line, "evict"))

@@ -59,7 +59,8 @@ admit_open(const struct ledger *l, const struct ledger_account *a, uint32_t symb
 {
     uint32_t count = 0;
     for (uint32_t i = a->newest_open; i != LEDGER_NONE; i = l->orders[i].older)
-        count += (symbol == LEDGER_NONE || l->orders[i].symbol == symbol) && counts(&l->orders[i]);
+        count += (symbol == LEDGER_NONE || l->orders[i].symbol == symbol) &&
+                 !order_is_real(&l->orders[i]) && counts(&l->orders[i]);
     return count;
 }
 
@@ -95,7 +96,7 @@ static enum err
 admit_count(const struct admission *m, const struct order_place *cmd, struct refused *why)
 {
     uint32_t limit = m->l->policy.orders_per_account_max;
-    uint32_t open = m->account->open_orders + m->with->before;
+    uint32_t open = m->account->open_orders + m->with->before + m->with->beside;
     if (open >= limit)
         return admit_refuse(ERR_FILTER_MAX_ORDERS, "symbol",
                             text_of("%u orders per account: %u are open", limit, open), why);
@@ -192,6 +193,7 @@ admit_position(const struct admission *m, const struct order_place *cmd, struct 
         sum += (ledger_sum)b->free.v + b->held.v;
     for (uint32_t i = m->account->newest_open; i != LEDGER_NONE; i = l->orders[i].older)
         if (l->orders[i].side == SIDE_BUY && l->orders[i].symbol == m->symbol_index &&
+            !order_is_real(&l->orders[i]) &&
             !contingent_is_second(l, &l->orders[i])) /* of a pair only one is filled */
             sum += order_remaining(&l->orders[i]).v;
     if (sum <= limit)
@@ -357,7 +359,8 @@ static void
 enrich_fill(const struct admission *m, struct order_place *cmd)
 {
     const struct fill_rules *fill = &m->account->settings[TRADING_TYPE_spot - 1].fill;
-    uint64_t sequence = m->l->shards[m->account->shard].order_sequence + 1 + m->with->before;
+    uint64_t sequence =
+        m->l->shards[m->account->shard].order_sequence + 1 + m->with->before + m->with->beside;
     struct fill_draw draw = {.latency_us = 0};
     if (fill->latency_us != 0 || fill->latency_spread_us != 0 || fill->reject_bps != 0)
         draw = fill_rules_draw(fill, (uint64_t)m->account->shard << 47 | sequence);
@@ -490,7 +493,7 @@ admit_order(const struct ledger *l, const struct ledger_account *a, const struct
         e = admit_special(&m, cmd, why);
     if (e != OK)
         return e;
-    if (l->limits.orders_max - l->orders_count <= with->before)
+    if (l->limits.orders_max - l->orders_count <= with->before + with->beside)
         e = ERR_ORDERS_FULL;
     else if (s->matcher_away)
         e = ERR_MATCHER_UNAVAILABLE;

@@ -17,6 +17,7 @@ struct admit_with {
     int64_t now_us;
     const struct order_place *first; /* orders of the same request that were judged before it */
     uint32_t before;                 /* how many they are */
+    uint32_t beside;                 /* 1: a REAL order, which it mirrors, is placed before it */
     bool in_list;                    /* the request is a list */
     price_t reference; /* it waits: the price of the order that it waits for; else 0 */
     const struct ledger_order *replaces; /* the order it takes the place of, still open; or NULL */

@@ -9,6 +9,8 @@
 #include "ledger/core/filter.h"
 #include "ledger/core/order.h"
 #include "ledger/core/query.h"
+#include "ledger/core/real.h"
+#include "ledger/core/send.h"
 #include "ledger/core/settle.h"
 #include "ledger/core/waiter.h"
 
@@ -68,7 +70,7 @@ amend_send(struct ledger *l, const struct turn *t, struct ledger_order *o, qty_t
         return LEDGER_ANSWERED;
     o->trimmed_us = t->now_us;
     o->trimmed_to = quantity;
-    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_trim, t->who.corr);
+    struct msg *m = send_matcher(t, o, MSG_order_trim);
     m->order_trim.order_id = o->id;
     m->order_trim.symbol = l->symbols[o->symbol].code;
     m->order_trim.quantity = quantity;
@@ -105,6 +107,11 @@ amend_seek(struct ledger *l, const struct turn *t, struct msg *cmd, bool looked_
         return LEDGER_LOOKUP;
     if (!order_is_open(o))
         return amend_refuse(t, ERR_ORDER_DONE, o->id);
+    if (order_is_real(o)) {
+        why = real_unsupported("order_id", "real orders are not amended");
+        why.order_id = o->id;
+        return turn_refuse(t, &why);
+    }
     qty_t quantity = ask->quantity;
     if (o->amends > 0 && quantity.v == o->quantity.v) { /* asked again: it is done */
         reply_order(l, t->out, t->who, o);

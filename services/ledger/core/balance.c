@@ -139,6 +139,7 @@ ledger_post(struct ledger *l, struct ledger_balance *from, struct ledger_balance
             money_t amount)
 {
     from->free = money_sub(from->free, amount);
+    CHECK(!wallet_is_exchange((enum wallet)from->wallet));
     CHECK(from->free.v >= 0 || account_is_system(&l->accounts[from->account]));
     balance_touch(l, from);
     posting_give(l, from, to, amount);
@@ -152,6 +153,20 @@ ledger_post_held(struct ledger *l, struct ledger_balance *from, struct ledger_ba
     from->held = money_sub(from->held, amount);
     balance_touch(l, from);
     posting_give(l, from, to, amount);
+}
+
+void
+exchange_post(struct ledger *l, struct ledger_balance *side, struct ledger_balance *b, money_t free,
+              money_t held)
+{
+    CHECK(wallet_is_exchange((enum wallet)b->wallet) && side->wallet == b->wallet);
+    CHECK(side->asset == b->asset && side != b && held.v >= 0);
+    money_t before = balance_total(b), after = money_add(free, held);
+    side->free = money_sub(side->free, money_sub(after, before));
+    b->free = free;
+    b->held = held;
+    balance_touch(l, side);
+    balance_touch(l, b);
 }
 
 void

@@ -50,6 +50,10 @@ void ledger_post(struct ledger *l, struct ledger_balance *from, struct ledger_ba
 /* Moves what `from` holds to `to`'s free side. CHECKs that it holds that much. */
 void ledger_post_held(struct ledger *l, struct ledger_balance *from, struct ledger_balance *to,
                       money_t amount);
+/* Sets what is at the exchange, by a posting against the other side of it. The caller knows that
+ * it fits. */
+void exchange_post(struct ledger *l, struct ledger_balance *side, struct ledger_balance *b,
+                   money_t free, money_t held);
 /* free -> held and back, inside one balance. */
 void hold_open(struct ledger *l, struct ledger_balance *b, money_t amount);
 void hold_release(struct ledger *l, struct ledger_balance *b, money_t amount);

@@ -9,6 +9,8 @@
 #include "ledger/core/list.h"
 #include "ledger/core/order.h"
 #include "ledger/core/query.h"
+#include "ledger/core/send.h"
+#include "ledger/core/twin.h"
 #include "ledger/core/waiter.h"
 
 /* Asked again while a pull is on its way, the matcher has it; after a second it may have got
@@ -19,7 +21,12 @@ void
 cancel_pull_now(struct ledger *l, const struct turn *t, struct ledger_order *o)
 {
     o->pulled_us = t->now_us;
-    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_pull, t->who.corr);
+    if (order_is_real(o)) { /* the wish is kept until the exchange is known to have it */
+        if (o->exchange_state == EXCHANGE_STATE_PLACED)
+            send_bridge(l, t, o, MSG_bridge_cancel);
+        return;
+    }
+    struct msg *m = send_matcher(t, o, MSG_order_pull);
     m->order_pull.order_id = o->id;
     m->order_pull.symbol = l->symbols[o->symbol].code;
     m->order_pull.latency_us = o->cancel_latency_us;
@@ -71,6 +78,8 @@ cancel_seek(struct ledger *l, const struct turn *t, const struct order_cancel *c
         cancel_pull_list(l, t, o);
     else
         cancel_pull(l, t, o);
+    if (o->twin != 0)
+        twin_pull(l, t, o);
     return LEDGER_ANSWERED;
 }
 

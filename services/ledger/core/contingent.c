@@ -11,6 +11,7 @@
 #include "ledger/core/events.h"
 #include "ledger/core/list.h"
 #include "ledger/core/order.h"
+#include "ledger/core/send.h"
 #include "ledger/core/waiter.h"
 
 /* ---- Who belongs to whom ------------------------------------------------------------------ */
@@ -105,7 +106,7 @@ contingent_release(struct ledger *l, struct ledger_order *o)
 static void
 order_send(const struct ledger *l, const struct turn *t, const struct ledger_order *o)
 {
-    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_work, t->who.corr);
+    struct msg *m = send_matcher(t, o, MSG_order_work);
     order_ask_matcher(l, o, &m->order_work);
 }
 

@@ -14,11 +14,13 @@
 #include "ledger/core/cancel.h"
 #include "ledger/core/contingent.h"
 #include "ledger/core/events.h"
+#include "ledger/core/exchange.h"
 #include "ledger/core/list.h"
 #include "ledger/core/order.h"
 #include "ledger/core/paper.h"
 #include "ledger/core/place.h"
 #include "ledger/core/query.h"
+#include "ledger/core/real.h"
 #include "ledger/core/replace.h"
 #include "ledger/core/settings.h"
 #include "ledger/core/settle.h"
@@ -342,6 +344,12 @@ ledger_apply(struct ledger *l, const struct turn *t, const struct msg *cmd)
         return tier_set_apply(l, t, &cmd->tier_set);
     case MSG_order_report:
         return order_report_apply(l, t, &cmd->order_report);
+    case MSG_bridge_report:
+        return real_report_apply(l, t, &cmd->bridge_report);
+    case MSG_exchange_account:
+        return exchange_account_apply(l, t, &cmd->exchange_account);
+    case MSG_order_settle:
+        return real_settle_apply(l, t, &cmd->order_settle);
     default:
         return turn_refuse_plain(t, ERR_WIRE_UNKNOWN);
     }
@@ -395,6 +403,9 @@ ledger_read(struct ledger *l, const struct turn *t, const struct msg *ask)
         return why_request(l, t, &ask->order_why);
     case MSG_order_explained:
         return why_explained(l, t, &ask->order_explained);
+    case MSG_unresolved_list:
+        real_unresolved(l, who, &ask->unresolved_list, out);
+        return LEDGER_ANSWERED;
     case MSG_list_get:
         return list_get(l, t, &ask->list_get);
     case MSG_list_cancel:
@@ -446,6 +457,9 @@ ledger_request(struct ledger *l, uint32_t peer, struct msg *cmd, int64_t now_us,
         return settings_set_request(l, &t, &cmd->settings_set);
     case MSG_tier_set:
     case MSG_order_report:
+    case MSG_bridge_report:
+    case MSG_exchange_account:
+    case MSG_order_settle:
         return ledger_apply(l, &t, cmd);
     default:
         return ledger_read(l, &t, cmd);
@@ -508,6 +522,12 @@ ledger_shard_of_cmd(const struct msg *cmd)
     switch (cmd->type) {
     case MSG_order_report:
         return ledger_shard_of_id(cmd->order_report.order_id);
+    case MSG_bridge_report:
+        return ledger_shard_of_id(cmd->bridge_report.order_id);
+    case MSG_order_settle:
+        return ledger_shard_of_id(cmd->order_settle.order_id);
+    case MSG_exchange_account:
+        return ledger_shard_of(cmd->exchange_account.account_id);
     case MSG_account_open:
         return ledger_shard_of(cmd->account_open.account_id);
     case MSG_account_get:
@@ -559,29 +579,4 @@ ledger_shard_of_cmd(const struct msg *cmd)
     default:
         return LEDGER_SHARDS; /* not a message to the ledger */
     }
-}
-
-/* ---- Links to matchers ------------------------------------------------------------------------
- */
-
-uint32_t
-ledger_next_open(const struct ledger *l, uint32_t from)
-{
-    for (uint32_t i = from; i < l->orders_reached; i++)
-        if (order_is_live(&l->orders[i]) && !order_is_real(&l->orders[i]))
-            return i;
-    return LEDGER_NONE;
-}
-
-void
-ledger_order_work(const struct ledger *l, uint32_t order, struct order_work *out)
-{
-    order_ask_matcher(l, &l->orders[order], out);
-}
-
-bool
-ledger_is_pulled(const struct ledger *l, uint32_t order)
-{
-    const struct ledger_order *o = &l->orders[order];
-    return o->pulled_us != 0 || contingent_replacement(l, o) != NULL;
 }

@@ -15,7 +15,9 @@
 #include "ledger/core/kind.h"
 #include "ledger/core/order.h"
 #include "ledger/core/place.h"
+#include "ledger/core/real.h"
 #include "ledger/core/shape.h"
+#include "ledger/core/twin.h"
 #include "ledger/core/waiter.h"
 
 typedef void list_answer_to(const struct ledger *l, struct outbox *out, struct asker who,
@@ -430,6 +432,13 @@ list_place_judge(struct ledger *l, const struct turn *t, struct list_place *cmd,
         if (old != NULL)
             return place_differs(t, old->id);
     }
+    if (real_is_for(a, cmd->symbol)) {
+        why = real_unsupported("contingency", "real orders make no lists");
+        return turn_refuse(t, &why);
+    }
+    for (uint32_t i = 0; i < cmd->orders_count; i++)
+        if (twin_judge_id(&orders[i].client_order_id, &why) != OK)
+            return turn_refuse(t, &why);
     if (list_admit(l, t, a, cmd, orders, &why) != OK)
         return turn_refuse(t, &why);
     struct order_wish *wishes = arena_take(&t->out->lists, cmd->orders_count, sizeof(*wishes));

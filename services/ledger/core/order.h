@@ -28,6 +28,13 @@ order_is_real(const struct ledger_order *o)
 {
     return o->environment != ENVIRONMENT_NONE;
 }
+/* REAL: nobody has heard what became of it. */
+static inline bool
+order_is_unresolved(const struct ledger_order *o)
+{
+    return o->exchange_state == EXCHANGE_STATE_SENDING ||
+           o->exchange_state == EXCHANGE_STATE_UNKNOWN;
+}
 /* The trading type of its symbol. */
 enum trading_type order_type_of(const struct ledger *l, const struct ledger_order *o);
 /* Whether it is known where it stands: it rests, is armed, or has ended. A REAL order: whether its

@@ -15,7 +15,9 @@
 #include "ledger/core/contingent.h"
 #include "ledger/core/events.h"
 #include "ledger/core/order.h"
+#include "ledger/core/real.h"
 #include "ledger/core/shape.h"
+#include "ledger/core/twin.h"
 #include "ledger/core/waiter.h"
 
 enum ledger_outcome
@@ -42,7 +44,7 @@ retry_answer(struct ledger *l, const struct turn *t, struct ledger_order *o,
     }
     if (!looked_up && !order_fills_known(o))
         return LEDGER_LOOKUP;
-    if (rejection_of((enum order_status)o->status, (enum order_end)o->end) != OK)
+    if (rejection_said(&placed).error != OK)
         reply_placed(l, t->out, t->who, o);
     else
         reply_order_known(l, t->out, t->who, o, row == NULL ? NULL : row->fills,
@@ -53,11 +55,9 @@ retry_answer(struct ledger *l, const struct turn *t, struct ledger_order *o,
 enum ledger_outcome
 place_answer_row(const struct turn *t, const struct order_view *row)
 {
-    struct refused why = refusal(rejection_of(row->order.status, row->order.end_reason));
-    if (why.error != OK) {
-        why.order_id = row->order.order_id;
+    const struct refused why = rejection_said(&row->order);
+    if (why.error != OK)
         return turn_refuse(t, &why);
-    }
     struct msg *m = outbox_put(t->out, OUT_REPLY, t->who.peer, MSG_order_view, t->who.corr);
     m->order_view = *row;
     m->order_view.was_known = true;
@@ -97,6 +97,13 @@ order_place_judge(struct ledger *l, const struct turn *t, struct order_place *cm
     /* An id the gateway made is retried within seconds, and finished orders stay longer. */
     if (!looked_up && !cmd->id_was_made && order_some_evicted(a))
         return LEDGER_LOOKUP;
+    if (twin_judge_id(&cmd->client_order_id, &why) != OK)
+        return turn_refuse(t, &why);
+    if (real_is_for(a, cmd->symbol)) {
+        if (real_admit(l, a, t->now_us, cmd, &why) != OK)
+            return turn_refuse(t, &why);
+        return real_place_apply(l, t, cmd);
+    }
     const struct admit_with alone = {.now_us = t->now_us};
     if (admit_order(l, a, &alone, cmd, &why) != OK)
         return turn_refuse(t, &why);
@@ -120,13 +127,14 @@ order_place_found(struct ledger *l, const struct turn *t, struct order_place *cm
 
 /* Its view lists so many balances at most; those it pays from and gets may be its first. */
 static bool
-balances_fit(const struct ledger *l, const struct ledger_account *a, uint32_t base, uint32_t quote)
+balances_fit(const struct ledger *l, const struct ledger_account *a, enum wallet w, uint32_t base,
+             uint32_t quote)
 {
     if (a->balances + 2 <= BALANCES_PER_ACCOUNT)
         return true;
     uint32_t account = account_index(l, a), more = 0;
-    more += balance_find(l, account, WALLET_spot, base) == NULL;
-    more += balance_find(l, account, WALLET_spot, quote) == NULL;
+    more += balance_find(l, account, w, base) == NULL;
+    more += balance_find(l, account, w, quote) == NULL;
     return a->balances + more <= BALANCES_PER_ACCOUNT;
 }
 
@@ -140,9 +148,12 @@ place_room(struct ledger *l, const struct ledger_account *a, const struct order_
     if (names->symbol == LEDGER_NONE || names->base == LEDGER_NONE || names->quote == LEDGER_NONE ||
         names->base == names->quote)
         return ERR_ORDERS_FULL;
+    enum wallet w = cmd->environment == ENVIRONMENT_NONE
+                        ? WALLET_spot
+                        : wallet_at_exchange(real_type_of(cmd->symbol));
     /* Orders of both sides pay fees in both assets. */
     if (l->limits.orders_max - l->orders_count < orders || !balance_room(l, orders == 1 ? 5 : 6) ||
-        !balances_fit(l, a, names->base, names->quote))
+        !balances_fit(l, a, w, names->base, names->quote))
         return ERR_ORDERS_FULL;
     return OK;
 }
@@ -185,6 +196,13 @@ place_fill_in(const struct order_place *cmd, struct ledger_order *o)
     o->cancel_latency_us = cmd->cancel_latency_us;
     o->slippage_bps = cmd->slippage_bps;
     o->market_us = cmd->market_us;
+    o->environment = (uint8_t)cmd->environment;
+    if (cmd->environment == ENVIRONMENT_NONE)
+        return;
+    o->exchange_state = EXCHANGE_STATE_SENDING;
+    o->send_by_us = cmd->send_by_us;
+    o->reduce_only = cmd->reduce_only;
+    o->twin_refused = (uint16_t)cmd->twin_refused;
 }
 
 struct ledger_order *
@@ -203,7 +221,8 @@ place_add(struct ledger *l, const struct turn *t, struct ledger_account *a,
                                  .leg = (uint8_t)ties->leg,
                                  .rule = (uint8_t)ties->rule,
                                  .waits_for = ties->waits_for,
-                                 .replaces = ties->replaces};
+                                 .replaces = ties->replaces,
+                                 .twin_of = ties->twin_of};
     if (ties->contingency != CONTINGENCY_NONE)
         fresh.list_id = fresh.id - ties->leg;
     if (ties->waits_for != 0)
@@ -235,6 +254,8 @@ place_is_enriched(const struct order_place *cmd)
 enum ledger_outcome
 order_place_apply(struct ledger *l, const struct turn *t, const struct order_place *cmd)
 {
+    if (cmd->environment != ENVIRONMENT_NONE)
+        return real_place_apply(l, t, cmd);
     struct ledger_account *a = account_find(l, cmd->account_id);
     if (a == NULL)
         return turn_refuse_plain(t, ERR_ACCOUNT_NOT_FOUND);

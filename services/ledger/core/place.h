@@ -25,6 +25,7 @@ struct place_ties {
     enum contingency contingency; /* of its list, which is made of ids in a row */
     uint32_t leg;
     uint64_t waits_for, replaces;
+    uint64_t twin_of; /* the REAL order it mirrors */
     enum ledger_rule rule;
     enum order_end end; /* it is rejected at once */
 };

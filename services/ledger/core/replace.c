@@ -13,7 +13,9 @@
 #include "ledger/core/order.h"
 #include "ledger/core/place.h"
 #include "ledger/core/query.h"
+#include "ledger/core/real.h"
 #include "ledger/core/shape.h"
+#include "ledger/core/twin.h"
 #include "ledger/core/waiter.h"
 
 static enum ledger_rule
@@ -92,6 +94,12 @@ replace_admit(struct ledger *l, const struct turn *t, const struct ledger_accoun
     struct refused why;
     struct ledger_order *old = old_order(l, a, cmd);
     bool is_open = old != NULL && order_is_open(old);
+    if (real_is_for(a, fresh->symbol) || (old != NULL && order_is_real(old))) {
+        why = real_unsupported("cancel_order_id", "real orders are not replaced");
+        return turn_refuse(t, &why);
+    }
+    if (twin_judge_id(&fresh->client_order_id, &why) != OK)
+        return turn_refuse(t, &why);
     const struct admit_with with = {.now_us = t->now_us, .replaces = is_open ? old : NULL};
     if (admit_order(l, a, &with, fresh, &why) != OK)
         return turn_refuse(t, &why);

@@ -203,19 +203,36 @@ rejection_of(enum order_status status, enum order_end end)
         return ERR_SIMULATED_REJECT;
     if (end == ORDER_END_CANCEL_FAILED)
         return ERR_CANCEL_FAILED;
+    if (end == ORDER_END_EXCHANGE_REFUSED)
+        return ERR_EXCHANGE_REFUSED;
+    if (end == ORDER_END_NOT_PLACED)
+        return ERR_NOT_PLACED;
     return end == ORDER_END_NOT_ACTIVATED ? ERR_FUNDS_TOO_LOW : ERR_ORDERS_FULL;
+}
+
+struct refused
+rejection_said(const struct order *o)
+{
+    enum err e = rejection_of(o->status, o->end_reason);
+    if (e == ERR_EXCHANGE_REFUSED && o->refused_by != OK)
+        e = o->refused_by;
+    if (o->exchange_state == EXCHANGE_STATE_UNKNOWN)
+        e = ERR_OUTCOME_UNKNOWN;
+    struct refused why = refusal(e);
+    why.order_id = o->order_id;
+    if (o->exchange_code != 0)
+        why.detail = text_of("the exchange's code is %lld", (long long)o->exchange_code);
+    return why;
 }
 
 void
 reply_placed(const struct ledger *l, struct outbox *out, struct asker who,
              const struct ledger_order *o)
 {
-    enum err rejected = rejection_of((enum order_status)o->status, (enum order_end)o->end);
-    if (rejected == OK) {
+    const struct order said = order_say(l, o);
+    const struct refused why = rejection_said(&said);
+    if (why.error == OK)
         reply_order(l, out, who, o);
-        return;
-    }
-    struct refused why = refusal(rejected);
-    why.order_id = o->id;
-    reply_refused(out, who, &why);
+    else
+        reply_refused(out, who, &why);
 }

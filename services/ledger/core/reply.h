@@ -40,6 +40,9 @@ void reply_placed(const struct ledger *l, struct outbox *out, struct asker who,
                   const struct ledger_order *o);
 /* The error a rejected order is answered with; OK for all others. */
 enum err rejection_of(enum order_status status, enum order_end end);
+/* The same with all that is known of it: of a REAL order what the exchange said, or that nobody
+ * knows what became of it. */
+struct refused rejection_said(const struct order *o);
 
 /* The order's fills that the ring has, as a list in the outbox's memory. */
 const struct trade *list_fills(const struct ledger *l, struct outbox *out,

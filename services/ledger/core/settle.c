@@ -441,6 +441,8 @@ order_report_apply(struct ledger *l, const struct turn *t, const struct order_re
     struct ledger_order *o = order_find(l, r->order_id);
     if (o == NULL)
         return report_refuse(l, t, r, "there is no such order");
+    if (order_is_real(o))
+        return report_refuse(l, t, r, "no matcher has a real order");
     /* A pull that met an order already gone from the book is no mistake of anybody's. */
     if (!order_is_open(o) && (r->was_pulled || r->was_trimmed) && r->fills_count == 0 &&
         r->rank == 0)

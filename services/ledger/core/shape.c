@@ -5,6 +5,7 @@
  */
 #include "ledger/core/shape.h"
 
+#include "base/instrument.h"
 #include "ledger/core/kind.h"
 #include "ledger/core/reply.h"
 
@@ -173,6 +174,14 @@ shape_clash(const struct order_place *cmd, struct refused *why)
     return OK;
 }
 
+static enum err
+shape_clash_position(const struct order_place *cmd, struct refused *why)
+{
+    if (!cmd->reduce_only || instrument_fits(TRADING_TYPE_futures, cmd->symbol))
+        return OK;
+    return shape_refuse(ERR_FIELDS_CLASH, "reduce_only", "only contracts have positions", why);
+}
+
 /* What two orders lose to each other is counted in the base asset. */
 static enum err
 shape_clash_prevention(const struct order_place *cmd, struct refused *why)
@@ -183,9 +192,21 @@ shape_clash_prevention(const struct order_place *cmd, struct refused *why)
                         why);
 }
 
+/* What makes an order a real one is the ledger's to say. */
+static void
+shape_own(struct order_place *cmd)
+{
+    cmd->environment = ENVIRONMENT_NONE;
+    cmd->trading_type = TRADING_TYPE_NONE;
+    cmd->send_by_us = 0;
+    cmd->has_twin = false;
+    cmd->twin_refused = OK;
+}
+
 enum err
 shape_order(struct order_place *cmd, struct refused *why)
 {
+    shape_own(cmd);
     enum err e = shape_missing(cmd, why);
     if (e == OK)
         e = shape_range(cmd, why);
@@ -193,6 +214,8 @@ shape_order(struct order_place *cmd, struct refused *why)
         e = shape_clash(cmd, why);
     if (e == OK)
         e = shape_clash_prevention(cmd, why);
+    if (e == OK)
+        e = shape_clash_position(cmd, why);
     if (e != OK)
         return e;
     if (cmd->time_in_force == TIME_IN_FORCE_NONE)

@@ -287,6 +287,20 @@ waiter_done(struct ledger *l, uint32_t i)
     waiter_free(l, i);
 }
 
+void
+waiters_refuse(struct ledger *l, struct ledger_order *o, enum waiter_kind kind,
+               const struct refused *why, struct outbox *out)
+{
+    for (uint32_t i = o->first_waiter; i != LEDGER_NONE;) {
+        uint32_t next = l->waiters[i].next;
+        if (l->waiters[i].kind == kind) {
+            reply_refused(out, l->waiters[i].who, why);
+            waiter_done(l, i);
+        }
+        i = next;
+    }
+}
+
 /* Whether an amendment to this quantity can still come about. */
 static bool
 amend_is_possible(const struct ledger_order *o, qty_t quantity)

@@ -54,6 +54,10 @@ bool waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind,
 /* Answers whom this order's state answers, after a report. `is_first`: it rested or ended. */
 void waiters_answer(struct ledger *l, struct ledger_order *o, bool is_first, struct outbox *out);
 
+/* Refuses all who wait for it in this way. */
+void waiters_refuse(struct ledger *l, struct ledger_order *o, enum waiter_kind kind,
+                    const struct refused *why, struct outbox *out);
+
 /* As waiter_add(), for an amendment to this quantity. */
 bool waiter_add_amend(struct ledger *l, struct ledger_order *o, qty_t quantity, struct asker who);
 /* Answers those whose amendment was made (`to`), or can no longer be (0). */

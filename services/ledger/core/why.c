@@ -8,6 +8,7 @@
 #include "ledger/core/account.h"
 #include "ledger/core/kind.h"
 #include "ledger/core/order.h"
+#include "ledger/core/send.h"
 #include "ledger/core/waiter.h"
 
 /* ---- The sentence ------------------------------------------------------------------------- */
@@ -87,11 +88,31 @@ waits_because(enum waiting_for what)
     return "it waits";
 }
 
+/* Of a REAL order only its way to the exchange is known here. */
+static const char *
+real_waits(enum exchange_state state)
+{
+    switch (state) {
+    case EXCHANGE_STATE_SENDING:
+        return "it is on its way to the exchange";
+    case EXCHANGE_STATE_UNKNOWN:
+        return "it was sent, and nobody knows yet what became of it";
+    case EXCHANGE_STATE_NONE:
+    case EXCHANGE_STATE_PLACED:
+    case EXCHANGE_STATE_REFUSED:
+    case EXCHANGE_STATE_NOT_PLACED:
+        break;
+    }
+    return "it is at the exchange";
+}
+
 /* What an open order waits for, with the number that matters. */
 static text_t
 waits_for_text(const struct order_story *s)
 {
     char number[DECIMAL_BYTES];
+    if (s->order.exchange_state != EXCHANGE_STATE_NONE)
+        return text_of("%s", real_waits(s->order.exchange_state));
     switch (s->story.waiting_for) {
     case WAITING_FOR_TRIGGER:
         decimal_write_short(s->order.stop_price.v, number);
@@ -139,7 +160,7 @@ waits_for_what(const struct ledger *l, const struct ledger_order *o)
 {
     if (order_is_pending(o))
         return o->rule == RULE_COMPLETE ? WAITING_FOR_LIST : WAITING_FOR_CANCEL;
-    if (!order_is_open(o))
+    if (!order_is_open(o) || order_is_real(o))
         return WAITING_FOR_NONE;
     return l->symbols[o->symbol].matcher_away ? WAITING_FOR_MATCHER : WAITING_FOR_NONE;
 }
@@ -173,13 +194,13 @@ why_request(struct ledger *l, const struct turn *t, const struct order_why *ask)
         return turn_refuse_plain(t, ERR_ORDER_NOT_FOUND);
     if (o == NULL || !order_is_open(o))
         return LEDGER_LOOKUP;
-    if (waits_for_what(l, o) != WAITING_FOR_NONE) {
+    if (order_is_real(o) || waits_for_what(l, o) != WAITING_FOR_NONE) {
         why_answer(l, t->out, t->who, o, NULL);
         return LEDGER_ANSWERED;
     }
     if (!waiter_add(l, o, WAITER_WHY, t->who))
         return turn_refuse_plain(t, ERR_LEDGER_BUSY);
-    struct msg *m = outbox_put(t->out, OUT_MATCHER, 0, MSG_order_explain, t->who.corr);
+    struct msg *m = send_matcher(t, o, MSG_order_explain);
     m->order_explain.order_id = o->id;
     m->order_explain.symbol = l->symbols[o->symbol].code;
     return LEDGER_ANSWERED;
