@@ -57,6 +57,34 @@ Test(gw, an_answer_is_given_to_its_owner_once)
     cr_assert_not(answer(3, market, 0, 7));
 }
 
+static bool
+is_given_up(int64_t now_ms, uint64_t corr)
+{
+    struct gw_due due;
+    bool is_found = false;
+    while ((due = gw_due(&gw, now_ms * MS)).kind != GW_DUE_NOTHING) {
+        is_found = is_found || (due.kind == GW_DUE_EXPIRED && due.corr == corr);
+        gw_heard(&gw, now_ms * MS, market, 0);
+        gw_heard(&gw, now_ms * MS, ledger, 0);
+        gw_check(&gw);
+    }
+    return is_found;
+}
+
+Test(gw, who_waits_for_others_is_given_more_time)
+{
+    gw_set_timeout(&gw, market, 12000 * MS);
+    cr_assert_eq(start(0, market, 7, true), OK);
+    cr_assert_eq(start(1, ledger, 8, true), OK);
+    for (int64_t ms = 400; ms < 5000; ms += 400)
+        cr_assert(!is_given_up(ms, 7));
+    cr_assert(is_given_up(5001, 8), "as always");
+    for (int64_t ms = 5400; ms < 12000; ms += 400)
+        cr_assert(!is_given_up(ms, 7));
+    cr_assert_eq(gw.count, 1);
+    cr_assert(is_given_up(15400, 7));
+}
+
 Test(gw, the_same_bytes_are_sent_again_until_the_answer_comes)
 {
     cr_assert_eq(start(1000, ledger, 7, true), OK);

@@ -2,7 +2,8 @@
  * gateway.c - the table of requests in flight.
  *
  * Resends and deadlines have one fixed distance each, so both queues are in order of time when
- * each entry joins at the end. No I/O, no clock, no allocation after init.
+ * each entry joins at the end; what has more time than that joins it again. No I/O, no clock, no
+ * allocation after init.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -50,7 +51,15 @@ gw_add_server(struct gw *g, enum err away_error)
 {
     CHECK(g->server_count < GW_SERVERS_MAX);
     g->servers[g->server_count].away_error = away_error;
+    g->servers[g->server_count].timeout_us = g->timeout_us;
     return g->server_count++;
+}
+
+void
+gw_set_timeout(struct gw *g, uint32_t server, int64_t timeout_us)
+{
+    CHECK(server < g->server_count && timeout_us > 0);
+    g->servers[server].timeout_us = timeout_us;
 }
 
 static void
@@ -220,6 +229,7 @@ call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const s
     c->answers = 0;
     c->resend_at_us = now_us + g->resend_us;
     c->deadline_us = now_us + g->timeout_us;
+    c->give_up_us = now_us + s->timeout_us;
     c->length = (uint32_t)length;
     memcpy(c->packed, packed, length);
     resend_push(g, i);
@@ -333,6 +343,24 @@ call_give_up(struct gw *g, uint32_t i)
     return due;
 }
 
+/* The next whose time is over. */
+static uint32_t
+overdue_next(struct gw *g, int64_t now_us)
+{
+    uint32_t i;
+    while ((i = g->deadlines.first) != GW_NONE && g->calls[i].deadline_us <= now_us) {
+        struct gw_call *c = &g->calls[i];
+        if (c->give_up_us <= now_us)
+            return i;
+        if (g->sweep == i)
+            g->sweep = c->deadline_next;
+        deadline_unlink(g, i);
+        c->deadline_us = now_us + g->timeout_us;
+        deadline_push(g, i);
+    }
+    return GW_NONE;
+}
+
 /* The next that waits for a server that is away and has nothing to wait for; once through all of
  * them at one time. */
 static uint32_t
@@ -377,8 +405,8 @@ struct gw_due
 gw_due(struct gw *g, int64_t now_us)
 {
     struct gw_due due = {.kind = GW_DUE_NOTHING};
-    uint32_t i = g->deadlines.first;
-    if (i != GW_NONE && g->calls[i].deadline_us <= now_us)
+    uint32_t i = overdue_next(g, now_us);
+    if (i != GW_NONE)
         return call_give_up(g, i);
     if ((i = hopeless_next(g, now_us)) != GW_NONE)
         return call_give_up(g, i);

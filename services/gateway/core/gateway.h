@@ -45,7 +45,8 @@ struct gw_call {
     bool was_sent, was_resent;
     uint32_t copies, answers; /* sent, and refusals that came */
     int64_t resend_at_us;
-    int64_t deadline_us;
+    int64_t deadline_us; /* when it is looked at next */
+    int64_t give_up_us;
     uint32_t resend_next, resend_prev;     /* by resend_at_us */
     uint32_t deadline_next, deadline_prev; /* by deadline_us */
     uint32_t length;
@@ -54,6 +55,7 @@ struct gw_call {
 
 struct gw_server {
     enum err away_error;
+    int64_t timeout_us;  /* of its calls */
     uint64_t epoch;      /* highest heard */
     int64_t asked_us;    /* since when it owes a sign of life; 0 = it owes none */
     int64_t down_us;     /* since when the connection is gone; only while is_down */
@@ -106,6 +108,9 @@ size_t gw_bytes(uint32_t calls_max);
 void gw_init(struct gw *g, const struct gw_options *o, void *bytes);
 /* Gives the server's number. `away_error` is what its callers hear while it is away. */
 uint32_t gw_add_server(struct gw *g, enum err away_error);
+/* For one that waits for others itself: its calls are given up after this, not the usual time; it
+ * is rounded up to a whole number of those. */
+void gw_set_timeout(struct gw *g, uint32_t server, int64_t timeout_us);
 
 /* Puts a request in flight; the caller sends it if gw_is_linked(), otherwise it waits. `corr` is
  * new and not 0. Refuses, in this order: the server's away error, GATEWAY_BUSY. CHECKs the packed

@@ -51,6 +51,10 @@ action_of(enum err e)
         return "exchange the refresh token, or log in";
     if (e == ERR_CREDENTIALS_MISSING)
         return "configure exchange credentials";
+    if (e == ERR_CREDENTIALS_INVALID)
+        return "replace the exchange credentials";
+    if (e == ERR_CONFIRMATION_MISSING)
+        return "send confirm_real: true";
     return "";
 }
 

@@ -234,6 +234,7 @@ call_open(struct shell *s)
         return ERR_CONFIG_BAD_VALUE;
     s->market_server = gw_add_server(&s->gw, ERR_MARKET_UNAVAILABLE);
     s->bridge_server = gw_add_server(&s->gw, ERR_BRIDGE_UNAVAILABLE);
+    gw_set_timeout(&s->gw, s->bridge_server, s->config->bridge_timeout_ms * 1000);
     struct bus_options o = {.role = BUS_FOLLOW,
                             .endpoint = s->config->market_endpoint,
                             .name = s->host->name,

@@ -256,6 +256,33 @@ filter_known(const struct shell *s, const struct route *route, const void *body)
     return symbol[0] == 0 || symbols_known(s, symbol);
 }
 
+/* The exchange was asked; an account on paper has none. */
+static void
+on_refreshed(struct shell *s, struct request *r, const struct msg *m, enum err e)
+{
+    struct refused why = {.error = m == NULL ? e : OK};
+    if (m != NULL && m->type == MSG_refused && m->refused.error != ERR_NOT_BOUND)
+        why = m->refused;
+    r->on_answer = on_ask_answer;
+    struct account_get get = {.account_id = r->who.account_id};
+    if (why.error == OK)
+        why.error = call_send(s, call_ledger_of(s, get.account_id), MSG_account_get, r->corr,
+                              request_handle(r), false, &get);
+    if (why.error != OK)
+        answer_refused(s, r, &why);
+}
+
+static void
+account_refresh(struct shell *s, struct request *r)
+{
+    struct bridge_refresh refresh = {.account_id = r->who.account_id, .user_id = r->who.user_id};
+    r->on_answer = on_refreshed;
+    enum err e = call_send(s, s->bridge_server, MSG_bridge_refresh, r->corr, request_handle(r),
+                           false, &refresh);
+    if (e != OK)
+        answer_error(s, r, e);
+}
+
 static void
 request_ask(struct shell *s, struct request *r, const struct http_request *h)
 {
@@ -279,6 +306,10 @@ request_ask(struct shell *s, struct request *r, const struct http_request *h)
     uint32_t server = route->to == TO_LEDGER   ? call_ledger_of(s, r->who.account_id)
                       : route->to == TO_MARKET ? s->market_server
                                                : s->bridge_server;
+    if (route->request == MSG_account_get && body.account_get.refresh) {
+        account_refresh(s, r);
+        return;
+    }
     r->on_answer = on_ask_answer;
     e = call_send(s, server, route->request, r->corr, request_handle(r), route->mutates,
                   &body.frame);

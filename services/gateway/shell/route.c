@@ -182,8 +182,9 @@ route_prepare(struct route *r)
         in += route_takes(r, &r->layout->fields[i]);
     for (uint32_t i = 0; i < r->part_count; i++)
         names += r->parts[i].is_name;
-    /* The source of a symbol may be left out. */
-    r->needs_body = in > names && r->request != MSG_md_symbol_add;
+    /* The source of a symbol may be left out, and what is to be refreshed. */
+    r->needs_body =
+        in > names && r->request != MSG_md_symbol_add && r->request != MSG_bridge_refresh;
     /* A cancel is journaled as what it causes, but its outcome is as unknown as any other's. */
     r->mutates = r->method != HTTP1_GET;
 }
