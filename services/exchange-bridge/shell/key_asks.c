@@ -349,25 +349,27 @@ on_proved(void *arg, const struct caller_reply *r)
 void
 key_ask_bind(struct shell *s, struct ask *k, const struct bridge_bind *m)
 {
-    struct key_ask *a = key_ask_new(s, k, m->user_id, m->trading_type, m->environment);
+    bool is_own = m->is_real && m->environment == ENVIRONMENT_NONE;
+    enum environment to = is_own ? shell_environment(s) : m->environment;
+    struct key_ask *a = key_ask_new(s, k, m->user_id, m->trading_type, to);
     struct key_view key;
     enum err e = OK;
-    a->binding = (struct guard_binding){.is_known = m->environment != ENVIRONMENT_NONE,
+    a->binding = (struct guard_binding){.is_known = to != ENVIRONMENT_NONE,
                                         .account_id = m->account_id,
                                         .user_id = m->user_id,
                                         .trading_type = m->trading_type,
-                                        .environment = m->environment};
+                                        .environment = to};
     if (!keys_ready(s->keys)) {
         fail_plain(a, ERR_KEYS_UNAVAILABLE);
         return;
     }
-    if (m->environment == ENVIRONMENT_NONE) { /* freeing needs no exchange */
+    if (to == ENVIRONMENT_NONE) { /* freeing needs no exchange */
         keys_bind(s->keys, &a->binding, on_bound, a);
         return;
     }
-    if (!guard_mode_allows(s->mode, m->environment))
+    if (!guard_mode_allows(s->mode, to))
         e = ERR_ENVIRONMENT_NOT_ALLOWED;
-    else if (!keys_find(s->keys, m->user_id, m->trading_type, m->environment, &key))
+    else if (!keys_find(s->keys, m->user_id, m->trading_type, to, &key))
         e = ERR_CREDENTIALS_MISSING;
     if (e == OK) {
         a->number = key.number;
