@@ -3,7 +3,8 @@
 replay, sensitivity, tick.
 
 What follows a name and is none is for that measurement: `realism FILE`, `marketdata feed`.
-`storm` takes minutes and kills its services all along, so it runs only when it is named.
+`storm` and `bridge-faults` take minutes and kill services all along, so they run only when they are
+named.
 
 Prints each figure as a ratio with the medians it comes from and writes BENCH/NAME.json with
 `name`, `ratio` (bigger is better), `aim`, `unit` and the raw figures. The exit status is 0
@@ -19,7 +20,7 @@ from figures import Failed, say
 
 NAMES = ("e2e", "journal", "marketdata", "match", "realism", "recovery", "replay", "sensitivity",
          "tick")
-NAMED_ONLY = ("storm",)
+NAMED_ONLY = ("bridge-faults", "storm")
 WITH_WORDS = ("marketdata", "realism", "sensitivity", "storm")
 
 
@@ -37,7 +38,7 @@ def main():
     for name, words in asked:
         say("== %s" % name)
         try:
-            importlib.import_module(name).main(*words)
+            importlib.import_module(name.replace("-", "_")).main(*words)
         except Failed as failure:
             say("%s could not be measured: %s" % (name, failure))
         except Exception:  # one that breaks must not take the others with it
