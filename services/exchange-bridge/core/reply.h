@@ -11,11 +11,16 @@
 
 #define REPLY_FILLS_MAX 64u
 
-/* {"code":-1121,"msg":"..."} anywhere at the top; false when there is none. */
+#define REPLY_LISTEN_KEY_BYTES 128u
+
+/* {"code":-1121,"msg":"..."} anywhere at the top; false when there is none. Codes of errors are
+ * below zero. */
 bool reply_error(const char *json, size_t length, int64_t *code, char message[128]);
 bool reply_server_time(const char *json, size_t length, int64_t *time_us);
+/* POST listenKey; fit to be a part of a URL. */
+MUST_USE bool reply_listen_key(const char *json, size_t length, char out[REPLY_LISTEN_KEY_BYTES]);
 
-/* An order as any reply or event tells it. */
+/* An order as any reply or event tells it. All amounts are below a quarter of int64. */
 struct reply_order {
     code_t symbol; /* as Binance names it */
     uint64_t exchange_order_id;
@@ -26,14 +31,17 @@ struct reply_order {
     price_t price;
     int64_t time_us; /* when it last changed */
     uint32_t fills_count;
-    struct exchange_fill fills[REPLY_FILLS_MAX]; /* executed_after is set only by an event */
+    /* Of a placement: from the first one on, counted up, perhaps not all that it has. Of an event:
+     * the one that it tells. */
+    struct exchange_fill fills[REPLY_FILLS_MAX];
 };
 /* Placement, query, cancel; of either market. */
 MUST_USE bool reply_order(enum trading_type market, const char *json, size_t length,
                           struct reply_order *out);
 
-/* Trades of one order, oldest first: executed_after is counted from `executed`. Those past `max`
- * are left and `more` is set. */
+/* Trades of one order, oldest first. executed_after is counted from 0 at the first one of the list:
+ * who reads on by pages adds what he had. Those past `max` are left and `more` is set;
+ * `last_trade_id` is that of the last one taken, 0 = none. */
 MUST_USE bool reply_trades(enum trading_type market, const char *json, size_t length,
                            uint64_t exchange_order_id, struct exchange_fill *out, uint32_t max,
                            uint32_t *count, uint64_t *last_trade_id, bool *more);
@@ -42,12 +50,14 @@ struct reply_account {
     bool can_trade, can_withdraw; /* of spot; futures tell can_trade alone */
     int64_t time_us;
     uint32_t balances_count, positions_count, balances_max,
-        positions_max;                 /* rooms are the caller's */
-    struct exchange_balance *balances; /* those above zero, or below */
-    struct exchange_position *positions;
+        positions_max;                   /* rooms are the caller's */
+    struct exchange_balance *balances;   /* not zero; of an event: all that it names */
+    struct exchange_position *positions; /* by our names */
+    uint32_t left_out;                   /* whose name or amount is larger than anything here */
 };
-/* GET /api/v3/account, /fapi/v2/account: `max` rooms are given, what does not fit makes it false.
- */
+/* GET /api/v3/account, /fapi/v2/account and v3, /fapi/v2/balance and v3 (which tell no can_trade):
+ * `max` rooms are given, what does not fit makes it false. `time_us` is when it last changed, 0
+ * where that is not told. Positions of both sides of one symbol are added. */
 MUST_USE bool reply_account(enum trading_type market, const char *json, size_t length,
                             struct reply_account *out);
 
@@ -59,18 +69,20 @@ enum stream_event_kind {
     STREAM_EVENT_CHANGED,  /* balanceUpdate and its like: ask for the account */
     STREAM_EVENT_ENDED,    /* listenKeyExpired, eventStreamTerminated */
     STREAM_EVENT_SHUTDOWN, /* serverShutdown: connect anew at once */
-    STREAM_EVENT_ANSWER,   /* to a request of ours: `id`, status in `code` */
+    STREAM_EVENT_ANSWER,   /* to a request of ours: `id`, status in `code`, `error` */
 };
 struct stream_event {
     enum stream_event_kind kind;
     int64_t time_us; /* of the event */
     uint64_t id;
-    int64_t code;
+    int64_t code;  /* ANSWER: 200 = done */
+    int64_t error; /* ANSWER: the exchange's error code, 0 = none */
     char message[128];
     struct reply_order order; /* with at most one fill */
     struct reply_account account;
 };
-/* `out->account`'s rooms are the caller's. False: not readable. */
+/* `out->account`'s rooms are the caller's. False: not readable. What is readable and cannot be told
+ * here (a status that is not known, more than there is room for, hedged positions) is CHANGED. */
 MUST_USE bool reply_stream_event(enum trading_type market, const char *json, size_t length,
                                  struct stream_event *out);
 
@@ -81,9 +93,9 @@ struct reply_limits {
 };
 bool reply_limits(const char *json, size_t length, struct reply_limits *out);
 
-/* One leverage bracket of a symbol. */
+/* One leverage bracket of a symbol; a cap of INT64_MAX is none. */
 struct bracket {
-    code_t symbol;
+    code_t symbol; /* as Binance names it */
     uint32_t bracket, leverage;
     money_t notional_floor, notional_cap, cumulative;
     rate_t maintenance_rate;
