@@ -5,7 +5,6 @@
  */
 #include "ledger/core/twin.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "ledger/core/account.h"
@@ -43,8 +42,9 @@ twin_judge_id(const cid_t *cid, struct refused *why)
 static cid_t
 twin_id(uint64_t real_id)
 {
+    const text_t text = text_of(TWIN_PREFIX "%llu", (unsigned long long)real_id);
     cid_t cid = {.text = ""};
-    snprintf(cid.text, sizeof(cid.text), TWIN_PREFIX "%llu", (unsigned long long)real_id);
+    memcpy(cid.text, text.text, strnlen(text.text, sizeof(cid.text) - 1));
     return cid;
 }
 
