@@ -5,5 +5,7 @@ add_library(bridge_flows STATIC shell/asks.c shell/key_asks.c shell/ledger_link.
 target_link_libraries(bridge_flows PUBLIC bridge_core scrip_net scrip_market
   PRIVATE PkgConfig::libcrypto)
 
-scrip_unit_test(bridge_flow_test ${CMAKE_SOURCE_DIR}/tests/unit/bridge_flow_test.c
-                LIBS bridge_core)
+foreach(noun flow follow)
+  scrip_unit_test(bridge_${noun}_test ${CMAKE_SOURCE_DIR}/tests/unit/bridge_${noun}_test.c
+                  LIBS bridge_core)
+endforeach()
