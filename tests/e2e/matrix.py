@@ -28,7 +28,7 @@ import time
 from decimal import Decimal
 
 import matrix_judge
-from live import Heard
+from live import Heard, StandInError
 from stack import HttpError, StoryFailed
 
 ORDERS = "/api/paper-trading/orders"
@@ -249,7 +249,7 @@ class Run:
         try:
             self.trader = RealUser(self.matrix.stack, self.x, self.cell.market, **MONEY)
             getattr(self, self.cell.call)()
-        except (StoryFailed, HttpError) as failure:
+        except (StoryFailed, HttpError, StandInError) as failure:
             self.problems.append(str(failure))
         self.let_go()
         self.seconds = time.monotonic() - begun
@@ -283,7 +283,7 @@ class Run:
         """(far below, through the market) for a buyer."""
         truth = self.x.truth("BTCUSDT", self.cell.market, levels=1)
         best = Decimal(truth["asks"][0][0])
-        return tuple((best * Decimal(by)).quantize(Decimal("1")) for by in ("0.97", "1.02"))
+        return tuple((best * Decimal(by)).quantize(Decimal("1")) for by in ("0.96", "1.02"))
 
     def body(self, kind):
         far, through = self.price()
@@ -320,11 +320,14 @@ class Run:
             return None
         return found
 
-    def end_of(self, order, wanted=ENDED):
-        """Waits until the ledger has the order's end."""
+    def end_of(self, order, wish=None):
+        """Waits until the ledger has the order's end, with a wish again and again."""
         def ended():
+            if wish:
+                status, answer = self.trader.ask(wish, "%s/%s" % (ORDERS, order["order_id"]))
+                self.told.append((wish, status, answer.get("error", {}).get("code")))
             found = self.trader.orders()[order["client_order_id"]]
-            return found if found["status"] in wanted else None
+            return found if found["status"] in ENDED else None
         return until(ended, "the end of " + order["client_order_id"], PATIENCE_S)
 
     # The calls.
@@ -342,8 +345,7 @@ class Run:
         self.arm("cancel", self.cell.fault)
         if self.cell.kind == "market":
             self.fill(order, "0.001")
-        self.trader.keep("DELETE", "%s/%s" % (ORDERS, order["order_id"]))
-        self.end_of(order)
+        self.end_of(order, wish="DELETE")
 
     def query(self):
         self.arm("place", "no answer, not done" if self.cell.kind == "crossing"
@@ -353,18 +355,18 @@ class Run:
 
     def balance(self):
         path = "/api/settings/paper-balance/" + self.trader.trading_type
-        before = self.trader.keep("GET", path)["balance"]
+        before = self.trader.keep("GET", path)["paper_balance_usdt"]
         self.arm("balance", self.cell.fault)
         status, answer = self.trader.ask(
             "POST", "/api/settings/sync-paper-balance/" + self.trader.trading_type)
         self.told.append(("balance", status, answer.get("error", {}).get("code")))
-        after = self.trader.keep("GET", path)["balance"]
+        after = self.trader.keep("GET", path)["paper_balance_usdt"]
         right = Decimal(100000)
         if Decimal(after) not in (Decimal(before), right) or \
                 status == 200 and Decimal(after) != right:
             self.problems.append("the balance is %s after %d; it was %s" % (after, status, before))
         self.trader.keep("POST", "/api/settings/sync-paper-balance/" + self.trader.trading_type)
-        if Decimal(self.trader.keep("GET", path)["balance"]) != right:
+        if Decimal(self.trader.keep("GET", path)["paper_balance_usdt"]) != right:
             self.problems.append("the balance is not the exchange's after a good sync")
         self.trader.keep("POST", ORDERS + "/sync")
 
