@@ -38,7 +38,7 @@ TestSuite(ctl_life, .init = setup, .fini = teardown);
 
 /* What the postings of one account's life came to. */
 struct pair {
-    enum trading_type wallet;
+    enum wallet wallet;
     code_t asset;
     int64_t free, held;
 };
@@ -49,7 +49,7 @@ struct sums {
 };
 
 static struct pair *
-pair_of(struct sums *s, enum trading_type wallet, code_t asset)
+pair_of(struct sums *s, enum wallet wallet, code_t asset)
 {
     for (uint32_t i = 0; i < s->count; i++)
         if (s->pairs[i].wallet == wallet && code_same(s->pairs[i].asset, asset))

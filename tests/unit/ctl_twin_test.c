@@ -265,7 +265,7 @@ Test(ctl_twin, it_grows_with_accounts_and_forgets_finished_orders)
     }
     text_t why;
     cr_expect(ledger_check(twin_ledger(t), &why), "%s", why.text);
-    cr_expect_eq(twin_ledger(t)->accounts_count, 20000 + 3 * LEDGER_SHARDS);
+    cr_expect_eq(twin_ledger(t)->accounts_count, 20000 + SYSTEM_KINDS * LEDGER_SHARDS);
     twin_destroy(&t);
 
     ctl_journal_fini(&journal);

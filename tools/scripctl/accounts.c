@@ -68,7 +68,7 @@ static void
 add_balance_json(struct bytes *out, const PGresult *b, int row)
 {
     char free[DECIMAL_BYTES], held[DECIMAL_BYTES];
-    const char *wallet = msg_enum_name(MSG_ENUM_trading_type, (uint32_t)ask_int(b, row, 1));
+    const char *wallet = msg_enum_name(MSG_ENUM_wallet, (uint32_t)ask_int(b, row, 1));
     decimal_write(ask_int(b, row, 3), free);
     decimal_write(ask_int(b, row, 4), held);
     words_add(out, "%s{\"wallet\":\"%s\",\"asset\":\"%s\",\"free\":\"%s\",\"held\":\"%s\"}",

@@ -62,7 +62,7 @@ struct plan_order {
 struct plan_account {
     uint64_t id, user_id;
     money_t cash; /* of the spot wallet, when its first command came (or when it was opened) */
-    struct ledger_settings settings[LEDGER_WALLETS];
+    struct ledger_settings settings[LEDGER_TYPES];
     uint32_t tier;
     bool is_opened;      /* within the range */
     bool has_more;       /* it had other assets than cash */

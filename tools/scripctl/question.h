@@ -1,7 +1,7 @@
 /*
- * question.h - one question to market data, over ZeroMQ, and its answer.
+ * question.h - one question to a service, over ZeroMQ, and its answer.
  *
- * Its questions may be repeated, so what is not answered is sent again until its time is over.
+ * The questions may be repeated, so what is not answered is sent again until its time is over.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,7 +14,7 @@
 
 struct question;
 
-/* `endpoint` is market data's serve_endpoint. NULL, and why. */
+/* `endpoint` is the service's serve_endpoint. NULL, and why. */
 struct question *question_open(const char *endpoint, char why[WHY_BYTES]);
 void question_close(struct question **q);
 /* Gives the answer, lent until the next question; NULL when there is none, and why. A refusal is an

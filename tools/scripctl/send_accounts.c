@@ -222,9 +222,9 @@ static bool
 put_settings_get(struct send *s, struct asker *a, uint32_t i)
 {
     struct msg m = {.type = MSG_settings_get};
-    m.settings_get.account_id = s->plan.accounts[i / LEDGER_WALLETS].id;
-    m.settings_get.trading_type = (enum trading_type)(i % LEDGER_WALLETS + 1);
-    asker_put(a, m.settings_get.account_id, &m, i / LEDGER_WALLETS + 1);
+    m.settings_get.account_id = s->plan.accounts[i / LEDGER_TYPES].id;
+    m.settings_get.trading_type = (enum trading_type)(i % LEDGER_TYPES + 1);
+    asker_put(a, m.settings_get.account_id, &m, i / LEDGER_TYPES + 1);
     return true;
 }
 
@@ -232,7 +232,7 @@ static int64_t
 mode_turn(void *arg, struct asker *a)
 {
     struct send *s = arg;
-    return send_hand_out(s, a, s->plan.accounts_count * LEDGER_WALLETS, put_settings_get);
+    return send_hand_out(s, a, s->plan.accounts_count * LEDGER_TYPES, put_settings_get);
 }
 
 /* An account whose mode is not known to be PAPER is left alone. */

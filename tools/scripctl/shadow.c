@@ -46,9 +46,9 @@ wide_text(wide amount)
 static const char *
 owner_name(uint64_t account_id, char out[32])
 {
-    static const char *const kinds[] = {"issuance", "house", "fees"};
+    static const char *const kinds[] = {"issuance", "house", "fees", "exchange"};
     uint64_t kind = (account_id - SYSTEM_ACCOUNT_FIRST) / LEDGER_SHARDS;
-    if (account_id >= SYSTEM_ACCOUNT_FIRST && kind >= SYSTEM_ISSUANCE && kind <= SYSTEM_FEES)
+    if (account_id >= SYSTEM_ACCOUNT_FIRST && kind >= SYSTEM_ISSUANCE && kind <= SYSTEM_EXCHANGE)
         snprintf(out, 32, "%s", kinds[kind - SYSTEM_ISSUANCE]);
     else
         snprintf(out, 32, "account %llu", (unsigned long long)account_id);
@@ -66,6 +66,7 @@ shadow_new(void)
     places_init(&s->order_by_id);
     places_init(&s->account_by_id);
     places_init(&s->code_by_hash);
+    places_init(&s->exchange_trades);
     s->orders_free = s->first_listed = SHADOW_NONE;
     return s;
 }
@@ -79,6 +80,7 @@ shadow_destroy(struct shadow **s)
     places_fini(&(*s)->order_by_id);
     places_fini(&(*s)->account_by_id);
     places_fini(&(*s)->code_by_hash);
+    places_fini(&(*s)->exchange_trades);
     free((*s)->balances);
     free((*s)->orders);
     free((*s)->accounts);
@@ -131,6 +133,21 @@ balance_is(const struct shadow_balance *b, uint64_t account_id, enum wallet wall
     return b->account_id == account_id && b->wallet == wallet && b->asset == asset;
 }
 
+/* What a user has in a wallet at the exchange is found from the account. */
+static void
+exchange_list(struct shadow *s, uint32_t balance)
+{
+    struct shadow_balance *b = &s->balances[balance];
+    struct shadow_account *a =
+        shadow_is_exchange((enum wallet)b->wallet) ? shadow_account(s, b->account_id) : NULL;
+    b->next_exchange = SHADOW_NONE;
+    if (a == NULL)
+        return;
+    uint32_t *first = &a->first_exchange[b->wallet - WALLET_exchange_spot];
+    b->next_exchange = *first;
+    *first = balance;
+}
+
 uint32_t
 shadow_balance_take(struct shadow *s, uint64_t account_id, enum wallet wallet, code_t asset)
 {
@@ -147,6 +164,7 @@ shadow_balance_take(struct shadow *s, uint64_t account_id, enum wallet wallet, c
     s->balances[s->balances_count] =
         (struct shadow_balance){.account_id = account_id, .asset = code, .wallet = (uint8_t)wallet};
     places_set(&s->balance_by_key, key, s->balances_count);
+    exchange_list(s, s->balances_count);
     return s->balances_count++;
 }
 
@@ -250,10 +268,11 @@ balance_is_sound(const struct shadow *s, const struct shadow_balance *b, char wh
     if (b->due != 0)
         return shadow_wrong(why, "%s should have moved %s by %s and did not",
                             owner_name(b->account_id, name), asset, wide_text(b->due).text);
-    if (b->held.v < 0 || (is_user && b->free.v < 0))
+    bool may_lack = !is_user || b->wallet == WALLET_exchange_futures;
+    if (b->held.v < 0 || (!may_lack && b->free.v < 0))
         return shadow_wrong(why, "%s has %s %s free and %s held", owner_name(b->account_id, name),
                             asset, amount_text(b->free.v).text, amount_text(b->held.v).text);
-    if (b->held.v != b->orders_held)
+    if (!shadow_is_exchange((enum wallet)b->wallet) && b->held.v != b->orders_held)
         return shadow_wrong(why, "%s holds %s %s, its open orders hold %s",
                             owner_name(b->account_id, name), asset, amount_text(b->held.v).text,
                             wide_text(b->orders_held).text);
@@ -277,6 +296,7 @@ bool
 shadow_after(struct shadow *s, const struct twin_step *step, char why[WHY_BYTES])
 {
     return sums_are_zero(s, why) && shadow_trades(s, step, why) && shadow_changes(s, step, why) &&
-           shadow_orders(s, step, why) && postings_are_due(s, why) && balances_are_sound(s, why) &&
+           shadow_orders(s, step, why) && shadow_exchange(s, step, why) &&
+           postings_are_due(s, why) && balances_are_sound(s, why) &&
            shadow_account_rows(s, step, why);
 }

@@ -12,6 +12,8 @@
  *   orders     say what was asked for; done amounts are the sums of their trades; nothing moves
  *              but by a report, an end or a start, and only the way it may
  *   accounts   settings and tiers change by their commands only, and are in range
+ *   exchange   a real order moves by reports of its own environment only, each fill once and as the
+ *              report has it; what an account has at the exchange is what was told last
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -37,6 +39,14 @@ struct shadow_order {
     rate_t maker_fee_rate, taker_fee_rate;
     int64_t created_us, updated_us, live_us, triggered_us, expire_us;
     uint32_t fills, amends, leg, slippage_bps;
+    /* real orders */
+    enum environment environment;
+    enum exchange_state exchange_state;
+    uint64_t exchange_order_id;
+    int64_t exchange_code, send_by_us;
+    enum err refused_by;
+    qty_t placed_quantity;
+    price_t placed_price;
     uint16_t symbol;
     uint32_t base, quote, house_base, house_quote, fees; /* balances it is settled against */
 };

@@ -61,21 +61,28 @@ trade_is_due(struct shadow *s, const struct shadow_order *o, const struct trade 
     shadow_due(s, o->fees, t->fee.v);
 }
 
+bool
+shadow_next_trade(struct shadow *s, const struct twin_step *step, uint32_t i, char why[WHY_BYTES])
+{
+    uint32_t shard = step->record->shard;
+    uint64_t found = step->trades[i].trade.trade_id;
+    uint64_t id = (uint64_t)shard << 47 | (s->shards[shard].trades + 1);
+    s->shards[shard].trades++;
+    return found == id ||
+           shadow_wrong(why, "trade %llu comes, and %llu is the next number", ID(found), ID(id));
+}
+
 static bool
 trade_is_right(struct shadow *s, const struct shadow_order *o, const struct twin_step *step,
                uint32_t i, char why[WHY_BYTES])
 {
     const struct trade_row *row = &step->trades[i];
-    uint32_t shard = step->record->shard;
-    uint64_t id = (uint64_t)shard << 47 | (s->shards[shard].trades + 1);
-    if (row->trade.trade_id != id)
-        return shadow_wrong(why, "trade %llu comes, and %llu is the next number",
-                            ID(row->trade.trade_id), ID(id));
-    s->shards[shard].trades++;
+    if (!shadow_next_trade(s, step, i, why))
+        return false;
     const char *differs = trade_differs(s, o, &step->cmd->order_report.fills[i], step, row);
     if (differs != NULL)
         return shadow_wrong(why, "trade %llu: its %s is not what the report's fill comes to",
-                            ID(id), differs);
+                            ID(row->trade.trade_id), differs);
     trade_is_due(s, o, &row->trade);
     return true;
 }
@@ -84,6 +91,8 @@ bool
 shadow_trades(struct shadow *s, const struct twin_step *step, char why[WHY_BYTES])
 {
     const struct order_report *r = &step->cmd->order_report;
+    if (step->cmd->type == MSG_bridge_report)
+        return shadow_real_trades(s, step, why);
     uint32_t fills = step->cmd->type == MSG_order_report ? r->fills_count : 0;
     if (step->trades_count != fills)
         return shadow_wrong(why, "it has %u fills and makes %u trades", fills, step->trades_count);
@@ -155,41 +164,82 @@ shadow_changes(struct shadow *s, const struct twin_step *step, char why[WHY_BYTE
 /* ---- Accounts ----------------------------------------------------------------------------- */
 
 static bool
-settings_same(const struct ledger_settings *a, const struct ledger_settings *b)
+fill_rules_same(const struct fill_rules *x, const struct fill_rules *y)
 {
-    const struct fill_rules *x = &a->fill, *y = &b->fill;
-    return a->mode == b->mode && a->dry_run_mode == b->dry_run_mode &&
-           a->auto_trading == b->auto_trading && a->margin_per_trade.v == b->margin_per_trade.v &&
-           a->leverage == b->leverage && x->fill_preset == y->fill_preset &&
-           x->fill_model == y->fill_model && x->latency_us == y->latency_us &&
-           x->latency_spread_us == y->latency_spread_us && x->slippage_bps == y->slippage_bps &&
-           x->reject_bps == y->reject_bps && x->seed == y->seed;
+    return x->fill_preset == y->fill_preset && x->fill_model == y->fill_model &&
+           x->latency_us == y->latency_us && x->latency_spread_us == y->latency_spread_us &&
+           x->slippage_bps == y->slippage_bps && x->reject_bps == y->reject_bps &&
+           x->seed == y->seed;
 }
 
+/* All but the fill rules. */
+static bool
+rest_same(const struct ledger_settings *a, const struct ledger_settings *b)
+{
+    return a->mode == b->mode && a->dry_run_mode == b->dry_run_mode &&
+           a->auto_trading == b->auto_trading && a->margin_per_trade.v == b->margin_per_trade.v &&
+           a->leverage == b->leverage && a->live_twin == b->live_twin &&
+           a->environment == b->environment && code_same(a->api_key_tail, b->api_key_tail) &&
+           a->real_since_us == b->real_since_us;
+}
+
+/* A wallet is bound to an exchange as long as it is REAL. */
 static bool
 settings_in_range(const struct ledger_settings *s, bool is_futures)
 {
     const struct fill_rules *f = &s->fill;
-    return s->mode == TRADING_MODE_PAPER && s->margin_per_trade.v > 0 && s->leverage >= 1 &&
+    bool is_real = s->mode == TRADING_MODE_REAL;
+    bool is_bound = s->environment == ENVIRONMENT_testnet || s->environment == ENVIRONMENT_live;
+    bool is_free = s->environment == ENVIRONMENT_NONE && s->real_since_us == 0 &&
+                   s->api_key_tail.text[0] == '\0';
+    return (is_real ? is_bound : is_free && s->mode == TRADING_MODE_PAPER) &&
+           s->margin_per_trade.v > 0 && s->leverage >= 1 &&
            s->leverage <= (is_futures ? LEVERAGE_MAX : 1) && f->latency_us <= LATENCY_MAX &&
            f->latency_spread_us <= LATENCY_MAX && f->slippage_bps <= SLIPPAGE_MAX &&
            f->reject_bps <= REJECT_MAX;
 }
 
+/* To REAL it is bound, and its orders are not simulated any more; back from it it is free, and they
+ * are. */
+static void
+mode_as_set(struct ledger_settings *s, const struct settings_set *c, int64_t now_us)
+{
+    bool was_real = s->mode == TRADING_MODE_REAL;
+    bool was_there = was_real && s->environment == c->environment;
+    s->mode = c->mode;
+    if (c->mode == TRADING_MODE_REAL) {
+        s->real_since_us = was_there ? s->real_since_us : now_us;
+        s->environment = c->environment;
+        s->api_key_tail = c->api_key_tail;
+        s->dry_run_mode = false;
+    } else if (was_real) {
+        s->environment = ENVIRONMENT_NONE;
+        s->api_key_tail = (code_t){{0}};
+        s->real_since_us = 0;
+        s->dry_run_mode = true;
+    }
+}
+
 /* Each setting is what it was, or what the command says. */
 static bool
 settings_as_set(const struct ledger_settings *old, const struct ledger_settings *now,
-                const struct settings_set *c)
+                const struct settings_set *c, int64_t now_us)
 {
     const struct fill_rules *x = &old->fill, *y = &now->fill;
-    bool dry = c->dry_run_mode == TRI_ABSENT ? old->dry_run_mode : c->dry_run_mode == TRI_TRUE;
-    bool automatic =
-        c->auto_trading == TRI_ABSENT ? old->auto_trading : c->auto_trading == TRI_TRUE;
-    return now->mode == (c->mode == TRADING_MODE_NONE ? old->mode : c->mode) &&
-           now->dry_run_mode == dry && now->auto_trading == automatic &&
-           now->leverage == (c->leverage == 0 ? old->leverage : c->leverage) &&
-           now->margin_per_trade.v ==
-               (c->margin_per_trade.v == 0 ? old->margin_per_trade.v : c->margin_per_trade.v) &&
+    struct ledger_settings set = *old;
+    if (c->mode != TRADING_MODE_NONE)
+        mode_as_set(&set, c, now_us);
+    if (c->live_twin != TRI_ABSENT)
+        set.live_twin = c->live_twin == TRI_TRUE;
+    if (c->dry_run_mode != TRI_ABSENT)
+        set.dry_run_mode = c->dry_run_mode == TRI_TRUE;
+    if (c->auto_trading != TRI_ABSENT)
+        set.auto_trading = c->auto_trading == TRI_TRUE;
+    if (c->leverage != 0)
+        set.leverage = c->leverage;
+    if (c->margin_per_trade.v != 0)
+        set.margin_per_trade = c->margin_per_trade;
+    return rest_same(&set, now) &&
            (y->fill_model == x->fill_model || y->fill_model == c->fill_model) &&
            (y->latency_us == x->latency_us || y->latency_us == c->latency_us) &&
            (y->latency_spread_us == x->latency_spread_us ||
@@ -199,24 +249,59 @@ settings_as_set(const struct ledger_settings *old, const struct ledger_settings 
            (y->seed == x->seed || y->seed == c->seed);
 }
 
+bool
+shadow_leaves_exchange(const struct shadow_account *a, const struct msg *cmd,
+                       enum trading_type type)
+{
+    const struct settings_set *c = &cmd->settings_set;
+    const struct ledger_settings *s = &a->settings[type - TRADING_TYPE_spot];
+    if (cmd->type != MSG_settings_set || c->account_id != a->id || c->trading_type != type ||
+        c->mode == TRADING_MODE_NONE || s->mode != TRADING_MODE_REAL)
+        return false;
+    return c->mode != TRADING_MODE_REAL || c->environment != s->environment;
+}
+
+/* When the exchange last told of a wallet: only it says so, and only later than before. */
+static bool
+told_is_right(const struct shadow_account *a, const struct account_row *row, const struct msg *cmd,
+              enum trading_type type, char why[WHY_BYTES])
+{
+    const struct exchange_account *told = &cmd->exchange_account;
+    uint32_t i = type - TRADING_TYPE_spot;
+    bool is_told = cmd->type == MSG_exchange_account && told->trading_type == type &&
+                   told->account_id == a->id;
+    int64_t expected = is_told                                ? told->as_of_us
+                       : shadow_leaves_exchange(a, cmd, type) ? 0
+                                                              : a->exchange_us[i];
+    if (row->exchange_us[i] != expected || (is_told && expected <= a->exchange_us[i]))
+        return shadow_wrong(why, "account %llu: the exchange has not told of it then",
+                            ID(row->account_id));
+    return a->real_open[i] == 0 || !shadow_leaves_exchange(a, cmd, type) ||
+           shadow_wrong(why, "account %llu leaves its exchange with real orders open",
+                        ID(row->account_id));
+}
+
 static bool
 settings_are_right(const struct shadow_account *a, const struct account_row *row,
-                   const struct msg *cmd, bool is_new, char why[WHY_BYTES])
+                   const struct twin_step *step, bool is_new, char why[WHY_BYTES])
 {
+    const struct msg *cmd = step->cmd;
     for (uint32_t i = 0; i < LEDGER_TYPES; i++) {
-        enum trading_type wallet = (enum trading_type)(TRADING_TYPE_spot + i);
-        bool is_set = cmd->type == MSG_settings_set && cmd->settings_set.trading_type == wallet;
+        enum trading_type type = (enum trading_type)(TRADING_TYPE_spot + i);
+        bool is_set = cmd->type == MSG_settings_set && cmd->settings_set.trading_type == type;
         const struct ledger_settings *old = &a->settings[i], *now = &row->settings[i];
-        const char *name = msg_enum_name(MSG_ENUM_trading_type, wallet);
-        if (!is_new && !is_set && !settings_same(old, now))
+        const char *name = msg_enum_name(MSG_ENUM_trading_type, type);
+        if (!is_new && !is_set && !(rest_same(old, now) && fill_rules_same(&old->fill, &now->fill)))
             return shadow_wrong(why, "account %llu: its %s settings change unasked",
                                 ID(row->account_id), name);
-        if (is_set && !settings_as_set(old, now, &cmd->settings_set))
+        if (is_set && !settings_as_set(old, now, &cmd->settings_set, step->record->time_us))
             return shadow_wrong(why, "account %llu: its %s settings are not those asked for",
                                 ID(row->account_id), name);
-        if ((is_new || is_set) && !settings_in_range(now, wallet == TRADING_TYPE_futures))
+        if ((is_new || is_set) && !settings_in_range(now, type == TRADING_TYPE_futures))
             return shadow_wrong(why, "account %llu: a %s setting is out of range",
                                 ID(row->account_id), name);
+        if (!told_is_right(a, row, cmd, type, why))
+            return false;
     }
     return true;
 }
@@ -227,7 +312,9 @@ orders_of(const struct msg *cmd)
 {
     if (cmd->type == MSG_list_place)
         return cmd->list_place.orders_count;
-    return cmd->type == MSG_order_place || cmd->type == MSG_order_replace ? 1 : 0;
+    if (cmd->type == MSG_order_place)
+        return cmd->order_place.has_twin ? 2 : 1;
+    return cmd->type == MSG_order_replace ? 1 : 0;
 }
 
 static uint64_t
@@ -247,8 +334,9 @@ command_id_of(const struct msg *cmd)
 
 static bool
 account_is_right(const struct shadow_account *a, const struct account_row *row,
-                 const struct msg *cmd, bool is_new, char why[WHY_BYTES])
+                 const struct twin_step *step, bool is_new, char why[WHY_BYTES])
 {
+    const struct msg *cmd = step->cmd;
     uint64_t command_id = command_id_of(cmd);
     uint32_t next = (a->commands_next + (command_id != 0)) % LEDGER_COMMANDS_MAX;
     uint32_t tier = is_new                      ? cmd->account_open.tier
@@ -269,7 +357,14 @@ account_is_right(const struct shadow_account *a, const struct account_row *row,
     if (wrong != NULL)
         return shadow_wrong(why, "account %llu: its %s is not what the record makes of it",
                             ID(row->account_id), wrong);
-    return settings_are_right(a, row, cmd, is_new, why);
+    return settings_are_right(a, row, step, is_new, why);
+}
+
+struct shadow_account *
+shadow_account(const struct shadow *s, uint64_t account_id)
+{
+    uint32_t place = account_id == 0 ? MAP_NONE : places_get(&s->account_by_id, account_id);
+    return place == MAP_NONE ? NULL : &s->accounts[place];
 }
 
 bool
@@ -287,17 +382,20 @@ shadow_account_rows(struct shadow *s, const struct twin_step *step, char why[WHY
                 array_room(s->accounts, s->accounts_count, &s->accounts_max, sizeof *s->accounts);
             place = s->accounts_count++;
             places_set(&s->account_by_id, row->account_id, place);
-            s->accounts[place] = (struct shadow_account){
-                .id = row->account_id, .user_id = step->cmd->account_open.user_id};
+            s->accounts[place] =
+                (struct shadow_account){.id = row->account_id,
+                                        .user_id = step->cmd->account_open.user_id,
+                                        .first_exchange = {SHADOW_NONE, SHADOW_NONE}};
         }
         struct shadow_account *a = &s->accounts[place];
-        if (!account_is_right(a, row, step->cmd, is_new, why))
+        if (!account_is_right(a, row, step, is_new, why))
             return false;
         a->event_sequence = row->event_sequence;
         a->orders_placed = row->orders_placed;
         a->tier = row->tier;
         a->commands_next = row->commands_next;
         memcpy(a->settings, row->settings, sizeof a->settings);
+        memcpy(a->exchange_us, row->exchange_us, sizeof a->exchange_us);
     }
     return true;
 }

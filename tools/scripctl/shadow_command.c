@@ -119,7 +119,16 @@ shadow_before(const struct shadow *s, const struct msg *cmd, int64_t now_us, cha
     switch (cmd->type) {
     case MSG_order_report:
         return report_is_right(s, &cmd->order_report, now_us, why);
+    case MSG_bridge_report:
+    case MSG_exchange_account:
+    case MSG_order_settle:
+        return shadow_real_before(s, cmd, now_us, why);
     case MSG_order_place: {
+        bool is_real = cmd->order_place.environment != ENVIRONMENT_NONE;
+        if (is_real && !shadow_real_before(s, cmd, now_us, why))
+            return false;
+        if (is_real && !cmd->order_place.has_twin)
+            return true;
         const struct order_wish w = shadow_wish_of_place(&cmd->order_place);
         return wish_is_right(&w, why);
     }

@@ -14,9 +14,10 @@ __extension__ typedef __int128 wide;
 struct shadow_balance {
     uint64_t account_id;
     money_t free, held;
-    wide due;             /* what the record under way moves it by, as its trades say */
-    wide orders_held;     /* what its open orders hold */
-    uint32_t next_listed; /* of those that are due or were touched */
+    wide due;               /* what the record under way moves it by, as its trades say */
+    wide orders_held;       /* what its open orders hold */
+    uint32_t next_listed;   /* of those that are due or were touched */
+    uint32_t next_exchange; /* of the same account and exchange wallet */
     uint16_t asset;
     uint8_t wallet;
     bool is_listed;
@@ -25,7 +26,10 @@ struct shadow_balance {
 struct shadow_account {
     uint64_t id, user_id, event_sequence, orders_placed;
     uint32_t tier, commands_next;
-    struct ledger_settings settings[LEDGER_WALLETS];
+    struct ledger_settings settings[LEDGER_TYPES];
+    int64_t exchange_us[LEDGER_TYPES];
+    uint32_t first_exchange[LEDGER_TYPES]; /* balances of the wallet at the exchange */
+    uint32_t real_open[LEDGER_TYPES];      /* orders */
 };
 
 /* Numbers last given. */
@@ -35,6 +39,7 @@ struct shadow_shard {
 
 struct shadow {
     struct places balance_by_key, order_by_id, account_by_id, code_by_hash;
+    struct places exchange_trades; /* of real orders, by order and number; each counts once */
     struct shadow_balance *balances;
     struct shadow_order *orders;
     struct shadow_account *accounts;
@@ -73,6 +78,45 @@ wide_ceil(int64_t a, int64_t b)
     return ((wide)a * b + DECIMAL_ONE - 1) / DECIMAL_ONE;
 }
 
+static inline bool
+shadow_is_open(enum order_status status)
+{
+    return status == ORDER_STATUS_NEW || status == ORDER_STATUS_PARTIALLY_FILLED ||
+           status == ORDER_STATUS_PENDING_NEW;
+}
+
+static inline bool
+shadow_is_live(enum order_status status)
+{
+    return shadow_is_open(status) && status != ORDER_STATUS_PENDING_NEW;
+}
+
+static inline bool
+shadow_is_real(const struct order *o)
+{
+    return o->environment != ENVIRONMENT_NONE;
+}
+
+/* The orders that a command places. */
+struct shadow_asked {
+    struct order_wish orders[3];
+    uint32_t count;
+    uint64_t account_id;
+    enum contingency contingency;
+    bool is_refused;  /* one of them */
+    bool is_real;     /* the first; a second one mirrors it */
+    uint64_t twin_of; /* the first one's id */
+};
+
+/* The first order's id is the shard's next one. */
+struct shadow_asked shadow_asked_by(const struct msg *cmd, uint64_t next_id);
+/* Whether an order that was not known begins as it should. */
+bool shadow_begins(struct shadow *s, const struct twin_step *step, const struct shadow_asked *asked,
+                   uint32_t leg, const struct order_row *row, char why[WHY_BYTES]);
+
+/* What is held for it is what the rest of it needs at worst; a real order holds nothing here. */
+bool shadow_holds(const struct shadow *s, const struct shadow_order *o, char why[WHY_BYTES]);
+
 struct order_wish shadow_wish_of_place(const struct order_place *from);
 struct order_wish shadow_wish_of_replace(const struct order_replace *from);
 
@@ -82,5 +126,32 @@ bool shadow_orders(struct shadow *s, const struct twin_step *step, char why[WHY_
 /* Balances that were set or opened, settings, tiers, counters. */
 bool shadow_changes(struct shadow *s, const struct twin_step *step, char why[WHY_BYTES]);
 bool shadow_account_rows(struct shadow *s, const struct twin_step *step, char why[WHY_BYTES]);
+/* NULL when it was never opened. */
+struct shadow_account *shadow_account(const struct shadow *s, uint64_t account_id);
+/* Whether the command takes the account's wallet away from its exchange. */
+bool shadow_leaves_exchange(const struct shadow_account *a, const struct msg *cmd,
+                            enum trading_type type);
+/* The number is the shard's next one. */
+bool shadow_next_trade(struct shadow *s, const struct twin_step *step, uint32_t i,
+                       char why[WHY_BYTES]);
+
+/* shadow_real.c: orders at the exchange, and wallets there. */
+enum trading_type shadow_type_of(code_t symbol);
+static inline bool
+shadow_is_exchange(enum wallet w)
+{
+    return w == WALLET_exchange_spot || w == WALLET_exchange_futures;
+}
+bool shadow_real_before(const struct shadow *s, const struct msg *cmd, int64_t now_us,
+                        char why[WHY_BYTES]);
+/* The order that was asked for, without what the command says of its twin; and the twin's. */
+struct order_wish shadow_wish_of_real(const struct order_place *from);
+struct order_wish shadow_wish_of_twin(const struct order_place *from, uint64_t real_id);
+bool shadow_real_trades(struct shadow *s, const struct twin_step *step, char why[WHY_BYTES]);
+/* What a report or an operator makes of it, but for its fills. */
+void shadow_real_moves(struct shadow_order *o, const struct msg *cmd);
+/* The end that the command is for the order as it stands now. */
+enum order_end shadow_real_end(const struct shadow_order *o, const struct msg *cmd);
+bool shadow_exchange(struct shadow *s, const struct twin_step *step, char why[WHY_BYTES]);
 
 #endif

@@ -175,7 +175,7 @@ note_limits(struct tables *t, const struct balance_set *c)
 {
     struct live_account *a = account_take(t, c->account_id);
     uint32_t i = c->trading_type - TRADING_TYPE_spot;
-    if (i >= LEDGER_WALLETS)
+    if (i >= LEDGER_TYPES)
         return;
     a->has_limits[i] = true;
     a->limits[i] = (struct limits_row){c->account_id, c->trading_type, c->balance, c->balance_min,

@@ -28,9 +28,9 @@ struct bucket {
 
 struct live_account {
     struct account_row row;
-    struct limits_row limits[LEDGER_WALLETS];
-    bool has_limits[LEDGER_WALLETS];
-    bool is_seen, settings_seen[LEDGER_WALLETS];
+    struct limits_row limits[LEDGER_TYPES];
+    bool has_limits[LEDGER_TYPES];
+    bool is_seen, settings_seen[LEDGER_TYPES];
 };
 
 struct live_balance {

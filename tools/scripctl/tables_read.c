@@ -134,7 +134,7 @@ row_of_settings(struct tables *t, const PGresult *r, const struct cells *c)
     if (!is_wanted(t, shard))
         return;
     struct live_account *a = account_of(t, id);
-    if (a == NULL || i >= LEDGER_WALLETS) {
+    if (a == NULL || i >= LEDGER_TYPES) {
         tables_differ(t, (uint16_t)shard, c, NULL);
         return;
     }
@@ -152,7 +152,7 @@ row_of_limits(struct tables *t, const PGresult *r, const struct cells *c)
     uint64_t i = (uint64_t)cells_int(c, 1) - TRADING_TYPE_spot;
     uint32_t shard = ledger_shard_of(id);
     struct live_account *a = account_of(t, id);
-    if (a == NULL || i >= LEDGER_WALLETS || !t->shards[shard].is_reached)
+    if (a == NULL || i >= LEDGER_TYPES || !t->shards[shard].is_reached)
         return;
     if (a->has_limits[i]) {
         compare(t, shard, c, cells_of_limits(&t->makers[TABLE_LIMITS], &a->limits[i]));
@@ -273,7 +273,7 @@ missing_accounts(struct tables *t)
             continue;
         if (!a->is_seen)
             tables_differ(t, shard, NULL, cells_of_account(&t->makers[TABLE_ACCOUNT], &a->row));
-        for (uint32_t k = 0; k < LEDGER_WALLETS; k++) {
+        for (uint32_t k = 0; k < LEDGER_TYPES; k++) {
             const struct settings_row row = settings_of(a, k);
             if (!a->settings_seen[k])
                 tables_differ(t, shard, NULL, cells_of_settings(&t->makers[TABLE_SETTINGS], &row));

@@ -132,11 +132,19 @@ static bool
 limit_raise(uint32_t *limit, uint32_t used, uint32_t more, uint32_t max)
 {
     bool is_short = max - used < more;
-    if (is_short) {
+    for (; max - used < more; max += *limit / 2) {
         CHECK(*limit <= UINT32_MAX / 4);
         *limit *= 2;
     }
     return is_short;
+}
+
+/* The exchange may tell of many assets at once, each of which is new. */
+static uint32_t
+assets_of(const struct msg *cmd)
+{
+    const struct exchange_account *c = &cmd->exchange_account;
+    return cmd->type == MSG_exchange_account ? c->balances_count + c->positions_count : 2;
 }
 
 static void
@@ -145,10 +153,11 @@ make_room(struct twin *t)
     const struct ledger *l = &t->ledger;
     const struct ledger_limits *has = &l->limits;
     struct ledger_limits *m = &t->limits;
+    uint32_t assets = assets_of(&t->cmd);
     bool is_short = limit_raise(&m->accounts_max, l->accounts_count, 1, has->accounts_max);
-    is_short |= limit_raise(&m->balances_max, l->balances_count, 8, has->balances_max);
+    is_short |= limit_raise(&m->balances_max, l->balances_count, 2 * assets + 8, has->balances_max);
     is_short |= limit_raise(&m->orders_max, l->orders_count, 3, has->orders_max);
-    is_short |= limit_raise(&m->assets_max, l->assets_count, 2, has->assets_max);
+    is_short |= limit_raise(&m->assets_max, l->assets_count, assets, has->assets_max);
     is_short |= limit_raise(&m->symbols_max, l->symbols_count, 1, has->symbols_max);
     if (!is_short)
         return;

@@ -7,7 +7,7 @@
  * hold, and each fill is allowed by its order's limit and its evidence (evidence.h). The first
  * record that fails any of it is the verdict.
  *
- * Memory grows with accounts and open orders, not with the journal.
+ * Memory grows with accounts, open orders and fills of real orders, not with the journal.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
