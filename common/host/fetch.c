@@ -79,6 +79,7 @@ static void
 reply_fail(struct sending *s, CURLcode code, char *why, size_t room)
 {
     s->reply.status = 0;
+    s->reply.timed_out = code == CURLE_OPERATION_TIMEDOUT;
     if (s->is_too_long)
         snprintf(why, room, "the reply is longer than %zu bytes", s->fetch->body_bytes_max);
     else if (code == CURLE_ABORTED_BY_CALLBACK)

@@ -31,6 +31,7 @@ struct fetch_reply {
     int status;       /* of HTTP; 0 = no whole reply came, and `why` says what happened */
     const char *why;  /* one sentence without secrets; "" when there is a status */
     bool was_sent;    /* without a status: whether the exchange may have read the request */
+    bool timed_out;   /* without a status: the time was over */
     const char *body; /* a NUL stands behind it */
     size_t length;
     int64_t retry_after_s;  /* of Retry-After; -1 = absent */

@@ -186,6 +186,9 @@ Test(fetch, a_server_that_never_answers_is_given_up)
     ask((struct fetch_request){.timeout_ms = 60}, "/never");
     cr_assert_eq(got.reply.status, 0);
     cr_assert(got.reply.was_sent);
+    cr_assert(got.reply.timed_out);
+    ask((struct fetch_request){.timeout_ms = 6000}, "/half");
+    cr_assert_not(got.reply.timed_out);
 }
 
 Test(fetch, what_was_not_sent_is_known)
