@@ -21,6 +21,7 @@ main(int argc, char **argv)
         .row_count = sizeof bridge_rows / sizeof bridge_rows[0],
         .config_size = sizeof(struct bridge_config),
         .start = serve_start,
+        .not_ready = serve_not_ready,
         .stop = serve_stop,
     };
     return service_run(&bridge, argc, argv);

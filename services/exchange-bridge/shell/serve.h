@@ -1,5 +1,5 @@
 /*
- * serve.h - the bridge as a process: its socket, its metrics, and the core between them.
+ * serve.h - the bridge as a process: its parts, its socket, and who takes which message.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,6 +10,7 @@
 
 /* For struct service. */
 MUST_USE enum err serve_start(struct host *h, const void *config, void **state);
+const char *serve_not_ready(void *state);
 void serve_stop(void *state);
 
 #endif
