@@ -35,6 +35,7 @@ static union {
     struct trade trades[ANSWER_MAX];
     struct balance balances[ANSWER_MAX];
     struct balance_change changes[ANSWER_MAX];
+    struct order_twin twins[ANSWER_MAX];
 } lists;
 
 /* ---- The matcher -------------------------------------------------------------------------- */
@@ -191,7 +192,7 @@ static bool
 is_passing(enum err e)
 {
     return e == ERR_LEDGER_UNAVAILABLE || e == ERR_LEDGER_BUSY || e == ERR_MATCHER_UNAVAILABLE ||
-           e == ERR_PRICE_UNKNOWN;
+           e == ERR_PRICE_UNKNOWN || e == ERR_BRIDGE_UNAVAILABLE;
 }
 
 static void
@@ -234,6 +235,10 @@ keep_lists(void)
         keep(lists.changes, answer.balance_changes.changes, answer.balance_changes.changes_count,
              sizeof lists.changes[0]);
         answer.balance_changes.changes = lists.changes;
+    } else if (answer.type == MSG_twin_page) {
+        keep(lists.twins, answer.twin_page.twins, answer.twin_page.twins_count,
+             sizeof lists.twins[0]);
+        answer.twin_page.twins = lists.twins;
     }
 }
 
@@ -365,6 +370,14 @@ world_limit_order(uint64_t account_id, const char *client_id, enum side side, in
     return m;
 }
 
+const char *
+world_endpoint(const char *socket)
+{
+    static char text[128];
+    snprintf(text, sizeof text, "ipc://%s/%s", folder, socket);
+    return text;
+}
+
 /* ---- Processes ---------------------------------------------------------------------------- */
 
 static char *
@@ -374,6 +387,16 @@ argument(const char *key, const char *socket)
     static int next;
     char *text = texts[next++ % 16];
     snprintf(text, sizeof texts[0], "--%s=ipc://%s/%s", key, folder, socket);
+    return text;
+}
+
+/* Where a test may put bridges; most have none. */
+static char *
+bridges_argument(void)
+{
+    static char text[256];
+    snprintf(text, sizeof text, "--bridge_endpoints=ipc://%s/bridge-a,ipc://%s/bridge-b", folder,
+             folder);
     return text;
 }
 
@@ -390,6 +413,8 @@ world_ledger(const char *name)
                     argument("matcher_endpoints", "matcher"),
                     argument("market_endpoint", "market"),
                     argument("market_ask_endpoint", "market_ask"),
+                    bridges_argument(),
+                    "--trading_mode=testnet",
                     name_arg,
                     "--accounts_max=1000",
                     "--balances_max=5000",
@@ -487,7 +512,8 @@ world_open(const char *conninfo)
 void
 world_close(void)
 {
-    static const char *const sockets[] = {"matcher", "market", "serve", "publish"};
+    static const char *const sockets[] = {"matcher", "market",   "serve",
+                                          "publish", "bridge-a", "bridge-b"};
     char path[128];
     loop_timer_end(&price_timer);
     loop_timer_end(&beat_timer);

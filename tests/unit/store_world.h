@@ -42,11 +42,13 @@ void world_await_synced(uint64_t above_epoch);
 void world_run(int64_t ms);
 
 /* Asks with a fresh correlation id and resends until there is an answer other than
- * LEDGER_UNAVAILABLE, LEDGER_BUSY, MATCHER_UNAVAILABLE or PRICE_UNKNOWN. Its lists live until the
- * next call. */
+ * LEDGER_UNAVAILABLE, LEDGER_BUSY, MATCHER_UNAVAILABLE, BRIDGE_UNAVAILABLE or PRICE_UNKNOWN. Its
+ * lists live until the next call. */
 const struct msg *world_ask(struct msg *request);
 /* The first answer, whatever it is. */
 const struct msg *world_ask_once(struct msg *request);
+/* Where a socket of this name lies; those of bridges are "bridge-a" and "bridge-b". */
+const char *world_endpoint(const char *socket);
 /* Sends and does not wait. */
 void world_send(const struct msg *request);
 /* The matcher forgets the session and says link_lost. */

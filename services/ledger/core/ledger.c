@@ -428,6 +428,11 @@ ledger_read(struct ledger *l, const struct turn *t, const struct msg *ask)
         return query_tables(l, who, &(struct page){list->account_id, list->cursor, list->limit},
                             out);
     }
+    case MSG_twin_list: {
+        const struct twin_list *list = &ask->twin_list;
+        return query_tables(l, who, &(struct page){list->account_id, list->cursor, list->limit},
+                            out);
+    }
     default:
         return turn_refuse_plain(t, ERR_WIRE_UNKNOWN);
     }
@@ -574,6 +579,8 @@ ledger_shard_of_cmd(const struct msg *cmd)
         return ledger_shard_of(cmd->list_open_list.account_id);
     case MSG_trade_list:
         return ledger_shard_of(cmd->trade_list.account_id);
+    case MSG_twin_list:
+        return ledger_shard_of(cmd->twin_list.account_id);
     case MSG_event_resume:
         return ledger_shard_of(cmd->event_resume.account_id);
     default:

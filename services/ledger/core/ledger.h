@@ -53,7 +53,7 @@ enum ledger_outcome {
      * on commands not yet committed: let it wait for the batch at work. */
     LEDGER_ANSWERED,
     /* The tables must be asked first; the outbox is untouched.
-     *   order_list, trade_list, balance_history: the shell answers from the tables.
+     *   order_list, trade_list, balance_history, twin_list: the shell answers from the tables.
      *   order_place, order_replace, order_amend, order_get, order_cancel: find the order of this
      *   account by client order id or order id (with its latest LEDGER_VIEW_FILLS fills) and call
      *   ledger_found().
