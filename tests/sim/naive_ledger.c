@@ -12,9 +12,11 @@ typedef naive_wide wide;
 
 #define ONE ((wide)100000000)
 
+#define more(items, count, size) naive_ledger_more(items, count, size)
+
 /* Room for one more item at the end of an array; doubles at powers of two. */
-static void *
-more(void *items, uint32_t count, size_t size)
+void *
+naive_ledger_more(void *items, uint32_t count, size_t size)
 {
     if ((count & (count - 1)) != 0)
         return items;
@@ -26,13 +28,16 @@ more(void *items, uint32_t count, size_t size)
 void
 naive_ledger_free(struct naive_ledger *n)
 {
-    for (uint32_t i = 0; i < n->orders_count; i++)
+    for (uint32_t i = 0; i < n->orders_count; i++) {
         free(n->orders[i].fills);
+        free(n->orders[i].told);
+    }
     for (uint32_t s = 0; s < LEDGER_SHARDS; s++)
         free(n->by_shard[s]);
     for (uint32_t i = 0; i < n->accounts_count; i++) {
         free(n->accounts[i].grants);
         free(n->accounts[i].orders);
+        free(n->accounts[i].there);
     }
     free(n->accounts);
     free(n->orders);
@@ -83,6 +88,8 @@ fill_fee(const struct naive_order *o, const struct match_fill *f)
 static wide
 executed(const struct naive_order *o)
 {
+    if (naive_ledger_is_real(o))
+        return naive_ledger_executed(o);
     wide sum = 0;
     for (uint32_t i = 0; i < o->fills_count; i++)
         sum += o->fills[i].quantity.v;
@@ -92,6 +99,8 @@ executed(const struct naive_order *o)
 static wide
 executed_quote(const struct naive_order *o)
 {
+    if (naive_ledger_is_real(o))
+        return naive_ledger_executed_quote(o);
     wide sum = 0;
     for (uint32_t i = 0; i < o->fills_count; i++)
         sum += fill_quote(&o->fills[i]);
@@ -102,6 +111,8 @@ executed_quote(const struct naive_order *o)
 wide
 naive_ledger_need(const struct naive_order *o)
 {
+    if (naive_ledger_is_real(o))
+        return 0;
     wide left = o->cmd.quantity.v - executed(o) - o->prevented;
     if (!buys(o))
         return o->cmd.quantity.v == 0 ? o->cmd.hold.v - executed(o) : left;
@@ -155,6 +166,8 @@ add_up(const struct naive_ledger *n, const struct naive_account *a, enum trading
     for (uint32_t i = 0; wallet == TRADING_TYPE_spot && i < a->orders_count; i++) {
         const struct naive_order *o = &n->orders[a->orders[i]];
         int sign = buys(o) ? 1 : -1;
+        if (naive_ledger_is_real(o))
+            continue;
         if (code_same(asset, o->cmd.base_asset))
             *free_sum += sign * executed(o);
         if (code_same(asset, o->cmd.quote_asset))
@@ -172,8 +185,8 @@ add_up(const struct naive_ledger *n, const struct naive_account *a, enum trading
 /* ---- Noting -------------------------------------------------------------------------------------
  */
 
-static struct naive_account *
-account_of(const struct naive_ledger *n, uint64_t id)
+struct naive_account *
+naive_ledger_account(const struct naive_ledger *n, uint64_t id)
 {
     for (uint32_t i = 0; i < n->accounts_count; i++)
         if (n->accounts[i].id == id)
@@ -191,7 +204,7 @@ grant(struct naive_account *a, enum trading_type wallet, int64_t amount)
 static bool
 note_open(struct naive_ledger *n, const struct account_open *cmd, text_t *why)
 {
-    if (account_of(n, cmd->account_id) != NULL)
+    if (naive_ledger_account(n, cmd->account_id) != NULL)
         return no(why, text_of("an account was opened twice"));
     n->accounts = more(n->accounts, n->accounts_count, sizeof(*n->accounts));
     struct naive_account *a = &n->accounts[n->accounts_count++];
@@ -204,7 +217,7 @@ note_open(struct naive_ledger *n, const struct account_open *cmd, text_t *why)
 static bool
 note_balance_set(struct naive_ledger *n, const struct balance_set *cmd, text_t *why)
 {
-    struct naive_account *a = account_of(n, cmd->account_id);
+    struct naive_account *a = naive_ledger_account(n, cmd->account_id);
     if (a == NULL)
         return no(why, text_of("a balance was set of nobody"));
     wide free_sum, held_sum;
@@ -235,15 +248,15 @@ wide
 naive_ledger_free_for(const struct naive_ledger *n, const struct naive_order *o)
 {
     wide free_sum, held_sum;
-    add_up(n, account_of(n, o->cmd.account_id), TRADING_TYPE_spot, pays_with(o), &free_sum,
-           &held_sum);
+    add_up(n, naive_ledger_account(n, o->cmd.account_id), TRADING_TYPE_spot, pays_with(o),
+           &free_sum, &held_sum);
     return free_sum;
 }
 
 struct naive_order *
 naive_ledger_add(struct naive_ledger *n, const struct order_place *cmd)
 {
-    struct naive_account *a = account_of(n, cmd->account_id);
+    struct naive_account *a = naive_ledger_account(n, cmd->account_id);
     struct naive_order fresh = {.cmd = *cmd};
     uint32_t shard = ledger_shard_of(cmd->account_id);
     uint32_t place = n->orders_count;
@@ -263,7 +276,9 @@ naive_ledger_add(struct naive_ledger *n, const struct order_place *cmd)
 static bool
 note_order(struct naive_ledger *n, const struct order_place *cmd, text_t *why)
 {
-    struct naive_account *a = account_of(n, cmd->account_id);
+    if (cmd->environment != ENVIRONMENT_NONE)
+        return naive_ledger_note_real(n, cmd, why);
+    struct naive_account *a = naive_ledger_account(n, cmd->account_id);
     struct naive_order fresh = {.cmd = *cmd};
     if (a == NULL)
         return no(why, text_of("an order was taken from nobody"));
@@ -330,7 +345,7 @@ may_rank(const struct naive_order *o, const struct order_report *r)
 static bool
 may_report(const struct naive_order *o, const struct order_report *r)
 {
-    if (o == NULL || o->end != ORDER_END_NONE)
+    if (o == NULL || o->end != ORDER_END_NONE || naive_ledger_is_real(o))
         return false;
     if (r->was_trimmed && o->waits_for != 0)
         return true;
@@ -403,7 +418,15 @@ naive_ledger_apply(struct naive_ledger *n, const struct msg *cmd, text_t *why)
         return naive_ledger_note_replace(n, &cmd->order_replace, why);
     if (cmd->type == MSG_order_report)
         return note_report(n, &cmd->order_report);
-    return true; /* settings and tiers move no money */
+    if (cmd->type == MSG_bridge_report)
+        return naive_ledger_note_heard(n, &cmd->bridge_report);
+    if (cmd->type == MSG_order_settle)
+        return naive_ledger_note_settle(n, &cmd->order_settle, why);
+    if (cmd->type == MSG_settings_set)
+        return naive_ledger_note_settings(n, &cmd->settings_set, why);
+    if (cmd->type == MSG_exchange_account)
+        return naive_ledger_note_exchange(n, &cmd->exchange_account, why);
+    return true; /* tiers move no money */
 }
 
 /* ---- Comparing
@@ -412,7 +435,7 @@ naive_ledger_apply(struct naive_ledger *n, const struct msg *cmd, text_t *why)
 /* All sums of the notebook by account and asset, in one pass. */
 struct sum {
     uint64_t account_id;
-    enum trading_type wallet;
+    enum wallet wallet;
     code_t asset;
     wide free, held;
 };
@@ -426,9 +449,9 @@ struct sums {
 #define SUM_PLACES (1u << 16)
 
 static struct sum *
-sum_of(struct sums *s, uint64_t account_id, enum trading_type wallet, code_t asset)
+sum_of(struct sums *s, uint64_t account_id, enum wallet wallet, code_t asset)
 {
-    uint64_t hash = map_mix(account_id * 2 + wallet) ^ map_hash(&asset, sizeof(asset));
+    uint64_t hash = map_mix(account_id * 4 + wallet) ^ map_hash(&asset, sizeof(asset));
     for (uint32_t i = (uint32_t)hash & (SUM_PLACES - 1);; i = (i + 1) & (SUM_PLACES - 1)) {
         if (s->places[i] == 0) {
             CHECK(s->count < SUM_PLACES / 2);
@@ -449,14 +472,29 @@ sum_grants(struct sums *s, const struct naive_account *a)
     uint64_t issuance = ledger_system_id(SYSTEM_ISSUANCE, ledger_shard_of(a->id));
     for (uint32_t i = 0; i < a->grants_count; i++) {
         const struct naive_grant *g = &a->grants[i];
-        sum_of(s, a->id, g->wallet, code_of(LEDGER_CASH))->free += g->amount;
-        sum_of(s, issuance, g->wallet, code_of(LEDGER_CASH))->free -= g->amount;
+        sum_of(s, a->id, wallet_on_paper(g->wallet), code_of(LEDGER_CASH))->free += g->amount;
+        sum_of(s, issuance, wallet_on_paper(g->wallet), code_of(LEDGER_CASH))->free -= g->amount;
+    }
+}
+
+static void
+sum_there(struct sums *s, const struct naive_account *a)
+{
+    uint64_t other = ledger_system_id(SYSTEM_EXCHANGE, ledger_shard_of(a->id));
+    for (uint32_t i = 0; i < a->there_count; i++) {
+        const struct naive_there *t = &a->there[i];
+        struct sum *own = sum_of(s, a->id, t->wallet, t->asset);
+        own->free += t->free;
+        own->held += t->held;
+        sum_of(s, other, t->wallet, t->asset)->free -= (wide)t->free + t->held;
     }
 }
 
 static void
 sum_order(struct sums *s, const struct naive_ledger *n, const struct naive_order *o)
 {
+    if (naive_ledger_is_real(o))
+        return;
     uint64_t user = o->cmd.account_id;
     uint32_t shard = ledger_shard_of(user);
     uint64_t house = ledger_system_id(SYSTEM_HOUSE, shard);
@@ -464,16 +502,16 @@ sum_order(struct sums *s, const struct naive_ledger *n, const struct naive_order
     code_t gets = buys(o) ? o->cmd.base_asset : o->cmd.quote_asset;
     wide base = (buys(o) ? 1 : -1) * executed(o);
     wide quote = (buys(o) ? -1 : 1) * executed_quote(o);
-    sum_of(s, user, TRADING_TYPE_spot, o->cmd.base_asset)->free += base;
-    sum_of(s, house, TRADING_TYPE_spot, o->cmd.base_asset)->free -= base;
-    sum_of(s, user, TRADING_TYPE_spot, o->cmd.quote_asset)->free += quote;
-    sum_of(s, house, TRADING_TYPE_spot, o->cmd.quote_asset)->free -= quote;
+    sum_of(s, user, WALLET_spot, o->cmd.base_asset)->free += base;
+    sum_of(s, house, WALLET_spot, o->cmd.base_asset)->free -= base;
+    sum_of(s, user, WALLET_spot, o->cmd.quote_asset)->free += quote;
+    sum_of(s, house, WALLET_spot, o->cmd.quote_asset)->free -= quote;
     for (uint32_t i = 0; i < o->fills_count; i++) {
         wide fee = fill_fee(o, &o->fills[i]);
-        sum_of(s, user, TRADING_TYPE_spot, gets)->free -= fee;
-        sum_of(s, fees, TRADING_TYPE_spot, gets)->free += fee;
+        sum_of(s, user, WALLET_spot, gets)->free -= fee;
+        sum_of(s, fees, WALLET_spot, gets)->free += fee;
     }
-    struct sum *pays = sum_of(s, user, TRADING_TYPE_spot, pays_with(o));
+    struct sum *pays = sum_of(s, user, WALLET_spot, pays_with(o));
     pays->free -= naive_ledger_held(n, o);
     pays->held += naive_ledger_held(n, o);
 }
@@ -494,7 +532,10 @@ same_order(const struct naive_ledger *n, const struct naive_order *o, const stru
     bool open = o->end == ORDER_END_NONE;
     if (own == NULL)
         return !open || no(why, text_of("open order %llu is missing", id));
-    if (own->end != (uint8_t)o->end || own->rank != o->rank || own->fills != o->fills_count)
+    uint32_t fills_count = naive_ledger_is_real(o) ? o->told_count : o->fills_count;
+    if (own->end != (uint8_t)o->end || own->rank != o->rank || own->fills != fills_count ||
+        own->exchange_state != o->state || own->exchange_order_id != o->exchange_id ||
+        own->environment != o->cmd.environment)
         return no(why, text_of("order %llu went another way", id));
     if (own->executed.v != executed(o) || own->executed_quote.v != executed_quote(o) ||
         own->held.v != naive_ledger_held(n, o))
@@ -506,7 +547,7 @@ same_order(const struct naive_ledger *n, const struct naive_order *o, const stru
         return true;
     bool is_new = own->status == ORDER_STATUS_NEW;
     bool is_partial = own->status == ORDER_STATUS_PARTIALLY_FILLED;
-    if (open != (is_new || is_partial) || (open && is_new != (o->fills_count == 0)))
+    if (open != (is_new || is_partial) || (open && is_new != (fills_count == 0)))
         return no(why, text_of("order %llu has another status", id));
     return true;
 }
@@ -521,7 +562,7 @@ same_balances(struct sums *s, const struct ledger *l, text_t *why)
             continue;
         uint64_t id = l->accounts[b->account].id;
         uint32_t known = s->count;
-        const struct sum *sum = sum_of(s, id, (enum trading_type)b->wallet, l->assets[b->asset]);
+        const struct sum *sum = sum_of(s, id, (enum wallet)b->wallet, l->assets[b->asset]);
         if (s->count != known || sum->free != b->free.v || sum->held != b->held.v)
             return no(why, text_of("account %llu has another balance of %s", (unsigned long long)id,
                                    l->assets[b->asset].text));
@@ -539,8 +580,10 @@ naive_ledger_compare(const struct naive_ledger *n, const struct ledger *l, text_
     struct sums s = {.places = calloc(SUM_PLACES, sizeof(uint32_t))};
     CHECK(s.places != NULL);
     bool same = true;
-    for (uint32_t i = 0; i < n->accounts_count; i++)
+    for (uint32_t i = 0; i < n->accounts_count; i++) {
         sum_grants(&s, &n->accounts[i]);
+        sum_there(&s, &n->accounts[i]);
+    }
     for (uint32_t i = 0; same && i < n->orders_count; i++) {
         sum_order(&s, n, &n->orders[i]);
         same = same_order(n, &n->orders[i], l, why);

@@ -23,6 +23,19 @@ struct naive_order {
     uint64_t waits_for;     /* PENDING_NEW: the order whose end it waits for */
     enum order_end becomes; /* PENDING_NEW: the end it waits for; NONE = any */
     bool is_replacement;
+    /* of a REAL order, which cmd.environment makes it: */
+    enum exchange_state state;
+    uint64_t exchange_id;
+    int64_t placed_quantity, placed_price;
+    struct exchange_fill *told; /* those that count, as they were told */
+    uint32_t told_count;
+};
+
+/* What an account has at the exchange, of one asset or contract. */
+struct naive_there {
+    enum wallet wallet;
+    code_t asset;
+    int64_t free, held;
 };
 
 /* Paper money given (or taken, below zero) from a shard's issuance. */
@@ -37,6 +50,10 @@ struct naive_account {
     uint32_t grants_count;
     uint32_t *orders; /* its orders, as they came */
     uint32_t orders_count;
+    enum environment bound[2]; /* by trading type; NONE = on paper */
+    int64_t as_of_us[2];
+    struct naive_there *there;
+    uint32_t there_count;
 };
 
 struct naive_ledger {
@@ -65,15 +82,28 @@ naive_wide naive_ledger_pair_need(const struct naive_ledger *n, const struct nai
 bool naive_ledger_note_list(struct naive_ledger *n, const struct list_place *cmd, text_t *why);
 bool naive_ledger_note_replace(struct naive_ledger *n, const struct order_replace *cmd,
                                text_t *why);
+/* For naive_real.c: what bridges tell. A report is judged as an order_report is, see below. */
+struct naive_account *naive_ledger_account(const struct naive_ledger *n, uint64_t id);
+void *naive_ledger_more(void *items, uint32_t count, size_t size);
+bool naive_ledger_is_real(const struct naive_order *o);
+naive_wide naive_ledger_executed(const struct naive_order *o);
+naive_wide naive_ledger_executed_quote(const struct naive_order *o);
+bool naive_ledger_note_real(struct naive_ledger *n, const struct order_place *cmd, text_t *why);
+bool naive_ledger_note_heard(struct naive_ledger *n, const struct bridge_report *r);
+bool naive_ledger_note_settle(struct naive_ledger *n, const struct order_settle *cmd, text_t *why);
+bool naive_ledger_note_settings(struct naive_ledger *n, const struct settings_set *cmd,
+                                text_t *why);
+bool naive_ledger_note_exchange(struct naive_ledger *n, const struct exchange_account *cmd,
+                                text_t *why);
 /* Something decisive happened to an order; what follows from it for its pair, and from an end for
  * who waited for it. */
 void naive_ledger_decided(struct naive_ledger *n, uint64_t id);
 
 /*
- * Notes a command that the ledger took (as enriched). For an order_report, which the ledger judges
- * by the books alone, call it whatever the ledger did: true when the report is a good one and was
- * noted, false when it must be refused. False with `why` for any other command means that the
- * ledger took what it must not take.
+ * Notes a command that the ledger took (as enriched). For an order_report or a bridge_report, which
+ * the ledger judges by the books alone, call it whatever the ledger did: true when the report is a
+ * good one and was noted, false when it must be refused. False with `why` for any other command
+ * means that the ledger took what it must not take.
  */
 bool naive_ledger_apply(struct naive_ledger *n, const struct msg *cmd, text_t *why);
 
