@@ -42,13 +42,6 @@ object_read(struct scan *s, const struct member *list, size_t count)
 }
 
 bool
-members_read(struct slice object, const struct member *list, size_t count)
-{
-    struct scan s = {object.at, object.at + object.length};
-    return object.kind == '{' && object_read(&s, list, count) && scan_done(&s);
-}
-
-bool
 text_members(const char *json, size_t length, const struct member *list, size_t count)
 {
     struct scan s = {json, json + length};
@@ -56,10 +49,20 @@ text_members(const char *json, size_t length, const struct member *list, size_t 
 }
 
 bool
+members_read(struct slice object, const struct member *list, size_t count)
+{
+    if (object.kind != '{')
+        return false;
+    return text_members(object.at, object.length, list, count);
+}
+
+bool
 items_begin(struct items *it, struct slice list)
 {
+    if (list.kind != '[')
+        return false;
     *it = (struct items){.scan = {list.at, list.at + list.length}};
-    return list.kind == '[' && scan_take(&it->scan, '[');
+    return scan_take(&it->scan, '[');
 }
 
 bool
