@@ -120,7 +120,11 @@ static enum err
 balance_set_judge(const struct ledger_account *a, const struct ledger_balance *b,
                   const struct balance_set *cmd)
 {
-    if (money_less(cmd->balance, cmd->balance_min) || money_less(cmd->balance_max, cmd->balance))
+    bool is_synced =
+        cmd->source == BALANCE_SOURCE_sync || cmd->source == BALANCE_SOURCE_scheduled_sync;
+    if (money_less(cmd->balance, cmd->balance_min))
+        return is_synced ? ERR_SYNC_BELOW_MINIMUM : ERR_BALANCE_OUT_OF_RANGE;
+    if (money_less(cmd->balance_max, cmd->balance))
         return ERR_BALANCE_OUT_OF_RANGE;
     if (money_less(cmd->balance, b->held))
         return ERR_BALANCE_BELOW_HELD;
@@ -137,7 +141,7 @@ balance_set_refusal(enum err e, const struct ledger_balance *b, const struct bal
     decimal_write_short(cmd->balance_min.v, min);
     decimal_write_short(cmd->balance_max.v, max);
     decimal_write_short(b->held.v, held);
-    if (e == ERR_BALANCE_OUT_OF_RANGE)
+    if (e == ERR_BALANCE_OUT_OF_RANGE || e == ERR_SYNC_BELOW_MINIMUM)
         return refusal_of(e, "balance", text_of("it must be between %s and %s", min, max));
     if (e == ERR_BALANCE_BELOW_HELD)
         return refusal_of(e, "balance", text_of("held is %s", held));
