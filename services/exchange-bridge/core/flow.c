@@ -226,7 +226,8 @@ static bool
 is_duplicate(const struct flow_heard *h)
 {
     return h->code == -4116 ||
-           (h->code == -2010 && h->message != NULL && strstr(h->message, "uplicate") != NULL);
+           (h->code == -2010 && h->message != NULL &&
+            strcmp(h->message, "Duplicate order sent.") == 0);
 }
 
 static void
