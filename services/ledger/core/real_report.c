@@ -220,6 +220,10 @@ placed_settle(struct ledger *l, const struct turn *t, struct ledger_order *o,
     for (uint32_t i = 0; i < r->fills_count; i++)
         if (fill_counts(o->executed, &r->fills[i]))
             fill_settle(l, t, o, &r->fills[i]);
+    if (h->ends && r->status == ORDER_STATUS_REJECTED) {
+        o->refused_by = (uint16_t)r->error;
+        o->exchange_code = r->exchange_code;
+    }
     if (h->ends)
         order_set_status(l, o, r->status, end_of(r->status));
     else if (o->executed.v > 0)
