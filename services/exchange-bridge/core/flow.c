@@ -225,9 +225,8 @@ found(struct flow *f, const struct reply_order *o, struct flow_out *out)
 static bool
 is_duplicate(const struct flow_heard *h)
 {
-    return h->code == -4116 ||
-           (h->code == -2010 && h->message != NULL &&
-            strcmp(h->message, "Duplicate order sent.") == 0);
+    return h->code == -4116 || (h->code == -2010 && h->message != NULL &&
+                                strcmp(h->message, "Duplicate order sent.") == 0);
 }
 
 static void
