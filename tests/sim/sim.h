@@ -26,7 +26,8 @@
 #define SIM_GROUPS_MAX   2
 #define SIM_LEDGERS_MAX  3
 #define SIM_MATCHERS_MAX 2
-#define SIM_PEERS        4 /* of a bus: those above, and nobody */
+#define SIM_BRIDGES      2
+#define SIM_PEERS        6 /* of a bus: gateways and bridges, or groups; and nobody */
 #define SIM_SYMBOLS      3
 #define SIM_ACCOUNTS_MAX 20
 #define SIM_INTENTS_MAX  48
@@ -35,6 +36,8 @@
 #define SIM_CALLS_MAX    8
 #define SIM_START_US     INT64_C(1700000000000000)
 #define SIM_NOBODY       UINT32_MAX
+#define SIM_REAL_FILLS   8
+#define SIM_ERRANDS      48
 
 /* An order whose id the gateway made is repeated by its requests alone, and the ledger remembers it
  * in memory alone: for longer than a request may live, in the gateway and on the way, and clocks
@@ -77,6 +80,9 @@
     X(prints_twice, "what fills took of a display can be had again from its print")                \
     X(holds_more, "a pair holds more than the larger need")                                        \
     X(record_forgotten, "a command now and then is not appended to the journal")                   \
+    X(places_early, "real orders leave before the commit that covers them")                        \
+    X(places_again, "a real order that was not heard of is sent again, not asked about")           \
+    X(asks_forgotten, "nobody is asked what became of real orders")                                \
     X(ticks_unseen, "a matcher and its judge hear different markets")                              \
     X(client_new_id, "a client repeats an order under another id")
 
@@ -112,7 +118,7 @@ struct receiver {
     struct wire *in, *out;
 };
 
-enum bus_end { END_SERVES, END_PUBLISHES, END_ASKS, END_MATCHER };
+enum bus_end { END_SERVES, END_PUBLISHES, END_ASKS, END_MATCHER, END_BRIDGE };
 
 /* The bus of wire/bus.h, as the simulation provides it. */
 struct bus {
@@ -122,7 +128,7 @@ struct bus {
     struct bus_options o;
     char name[24];
     enum bus_end end;
-    uint32_t index; /* END_ASKS: of the matcher */
+    uint32_t index; /* END_ASKS: of the matcher; END_BRIDGE: of the bridge */
     uint64_t epoch;
     uint32_t peers;
     struct receiver to[SIM_PEERS];     /* by peer */
@@ -290,6 +296,55 @@ struct sim_matcher {
     struct outbox out;
 };
 
+/* What the exchange has of a real order. */
+struct sim_placed {
+    struct bridge_place as; /* as it was sent */
+    uint32_t received;      /* how often */
+    enum order_status status;
+    qty_t quantity, executed;
+    struct exchange_fill fills[SIM_REAL_FILLS];
+    uint32_t fills_count;
+};
+
+/* The exchange, which is never away: what is lost is lost on the way to it and back. */
+struct sim_exchange {
+    struct sim_placed *placed;
+    uint32_t count, max;
+    struct map by_order;
+    void *bytes;
+    uint64_t trades;
+};
+
+enum sim_errand_kind { ERRAND_PLACE, ERRAND_ARRIVES, ERRAND_CANCEL, ERRAND_ASK };
+
+/* Something that a bridge does at the exchange. */
+struct sim_errand {
+    enum sim_errand_kind kind;
+    struct bridge_place about;
+    int64_t due_us, sent_us;
+    bool is_used;
+};
+
+/* Told to a ledger again and again, until it answers. */
+struct sim_said {
+    struct msg msg;
+    struct exchange_fill fills[SIM_REAL_FILLS];
+    struct exchange_balance balances[2];
+    int64_t again_us;
+    uint32_t group;
+    bool is_used;
+};
+
+/* A bridge keeps no state of orders: a crash forgets all of this. */
+struct sim_bridge {
+    bool is_up;
+    int64_t up_us, skew_us;
+    struct sim_errand errands[SIM_ERRANDS];
+    struct sim_said said[SIM_ERRANDS];
+    struct wire from_ledger[SIM_LEDGERS_MAX], to_ledger[SIM_LEDGERS_MAX]; /* it is asked */
+    struct wire reports[SIM_LEDGERS_MAX], reported[SIM_LEDGERS_MAX];      /* it tells */
+};
+
 struct sim_symbol {
     code_t code;
     enum liquidity source;
@@ -379,7 +434,12 @@ struct judge {
     X(compared)                                                                                    \
     X(stale_reads)                                                                                 \
     X(told_behind)                                                                                 \
-    X(clock_steps)
+    X(clock_steps)                                                                                 \
+    X(real_placed)                                                                                 \
+    X(real_refused)                                                                                \
+    X(real_never)                                                                                  \
+    X(real_fills)                                                                                  \
+    X(crashes_bridge)
 
 struct sim_counts {
 #define SIM_COUNT(name) uint64_t name;
@@ -391,7 +451,7 @@ struct sim_counts {
 struct character {
     uint32_t crash_ledger, crash_matcher, crash_gateway, store_break, store_cut, store_refuse,
         store_slow, freeze, interrupt, drain, clock, move, wish, read, tick, market_gap, patience,
-        split;
+        split, real, crash_bridge;
     uint32_t spread, favourites; /* ticks around the middle; symbols that clients trade */
     uint32_t pace;               /* of time */
     bool are_apart;              /* the clocks of hosts */
@@ -414,6 +474,8 @@ struct sim {
     struct sim_ledger ledgers[SIM_LEDGERS_MAX];
     struct sim_matcher matchers[SIM_MATCHERS_MAX];
     struct sim_gateway gateways[SIM_GATEWAYS];
+    struct sim_bridge bridges[SIM_BRIDGES];
+    struct sim_exchange exchange;
     uint32_t groups_count, ledgers_count, matchers_count;
     struct wire asks[SIM_GATEWAYS][SIM_LEDGERS_MAX], answers[SIM_GATEWAYS][SIM_LEDGERS_MAX],
         events[SIM_GATEWAYS][SIM_LEDGERS_MAX];
@@ -504,6 +566,16 @@ void sim_matcher_turn(struct sim *s, struct sim_matcher *m);
 void sim_link_up(struct sim *s, struct sim_matcher *m, struct sim_ledger *l);
 void sim_link_down(struct sim *s, struct sim_matcher *m, struct sim_ledger *l);
 void sim_links_turn(struct sim *s);
+
+/* sim_bridge.c: bridges, and the exchange behind them */
+void sim_bridges_new(struct sim *s);
+void sim_bridges_free(struct sim *s);
+void sim_bridges_turn(struct sim *s);
+void sim_bridges_disconnect(struct sim *s, const struct sim_ledger *l);
+/* Nothing of the exchange's is untold. NULL, or what is still to be told. */
+const char *sim_exchange_unrest(struct sim *s, const struct ledger *l, uint32_t group);
+/* Every order of the exchange is a ledger's, and the other way round. */
+void sim_exchange_judge(struct sim *s, const struct ledger *all);
 
 /* sim_twin.c */
 struct sim_twin *twin_new(const struct match_limits *limits);

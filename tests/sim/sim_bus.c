@@ -30,7 +30,11 @@ route(const struct bus *b, uint32_t peer)
     struct sim *s = b->sim;
     const struct sim_ledger *l = b->loop->ledger;
     switch (b->end) {
+    case END_BRIDGE:
+        return &s->bridges[b->index].from_ledger[l->index];
     case END_SERVES:
+        if (peer > SIM_GATEWAYS)
+            return &s->bridges[peer - 1 - SIM_GATEWAYS].reported[l->index];
         if (s->gateways[peer - 1].target[l->group] == l->index)
             return &s->answers[peer - 1][l->index];
         return NULL;
@@ -57,7 +61,9 @@ bus_place(struct bus *b)
     b->index = (uint32_t)(at[strlen(at) - 1] - '0');
     b->peers = SIM_GATEWAYS + 1;
     if (strncmp(at, "sim:serve", 9) == 0)
-        b->end = END_SERVES;
+        b->end = END_SERVES, b->peers = SIM_GATEWAYS + 1 + SIM_BRIDGES;
+    else if (strncmp(at, "sim:bridge", 10) == 0)
+        b->end = END_BRIDGE, b->peers = 1;
     else if (strncmp(at, "sim:publish", 11) == 0)
         b->end = END_PUBLISHES;
     else if (strncmp(at, "sim:matcher", 11) == 0)
@@ -80,6 +86,8 @@ bus_open(struct loop *l, const struct bus_options *o)
     bus_place(b);
     if (b->o.on_topic != NULL)
         b->o.on_topic(b->o.arg, "", true); /* everybody listens to everything */
+    if (b->end == END_BRIDGE)
+        b->o.on_link(b->o.arg, true);
     return b;
 }
 
@@ -181,6 +189,10 @@ bus_put(struct bus *b, uint32_t peer, enum msg_type type, uint64_t corr, const v
         return;
     if (s->mutation == SIM_trims_lost && type == MSG_order_trim)
         return;
+    if (s->mutation == SIM_asks_forgotten && type == MSG_bridge_ask)
+        return;
+    if (s->mutation == SIM_places_again && type == MSG_bridge_ask)
+        bus_put(b, peer, MSG_bridge_place, corr, body); /* of the same fields */
     struct order_work work;
     if (type == MSG_order_work) {
         memcpy(&work, body, sizeof work);
@@ -220,6 +232,8 @@ bus_put_packed(struct bus *b, uint32_t peer, const uint8_t *data, size_t length)
 {
     bytes_add(receiver_begin(b, peer), data, length);
     const struct msg m = unpacked(b->sim, data, length);
+    if (b->end == END_BRIDGE)
+        return;
     sim_trace(b->sim, b->name, "answers", &m);
     judge_reply(b->sim, b->loop->ledger, peer, &m);
 }
@@ -358,6 +372,15 @@ take_of_ledger(struct bus *b, struct sim_ledger *l, uint32_t *peer)
     return p;
 }
 
+/* Gateways first, then bridges, which are clients like these. */
+static struct wire *
+asked_by(const struct bus *b, uint32_t asker)
+{
+    uint32_t ledger = b->loop->ledger->index;
+    return asker < SIM_GATEWAYS ? &b->sim->asks[asker][ledger]
+                                : &b->sim->bridges[asker - SIM_GATEWAYS].reports[ledger];
+}
+
 static struct packet *
 next_frame(struct bus *b, uint32_t *peer)
 {
@@ -367,10 +390,14 @@ next_frame(struct bus *b, uint32_t *peer)
         *peer = 0;
         return wire_take(s, &s->matchers[b->index].to_ledger[b->loop->ledger->index]);
     }
-    uint32_t count = b->end == END_SERVES ? SIM_GATEWAYS : s->ledgers_count;
+    if (b->end == END_BRIDGE) {
+        *peer = 0;
+        return wire_take(s, &s->bridges[b->index].to_ledger[b->loop->ledger->index]);
+    }
+    uint32_t count = b->end == END_SERVES ? SIM_GATEWAYS + SIM_BRIDGES : s->ledgers_count;
     for (uint32_t i = 0; i < count && p == NULL && b->end != END_PUBLISHES; i++) {
         *peer = i + 1;
-        p = b->end == END_SERVES ? wire_take(s, &s->asks[i][b->loop->ledger->index])
+        p = b->end == END_SERVES ? wire_take(s, asked_by(b, i))
                                  : take_of_ledger(b, &s->ledgers[i], peer);
     }
     return p;

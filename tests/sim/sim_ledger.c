@@ -75,6 +75,7 @@ disconnect(struct sim_ledger *l)
     struct sim *s = l->sim;
     for (uint32_t i = 0; i < s->matchers_count; i++)
         sim_link_down(s, &s->matchers[i], l);
+    sim_bridges_disconnect(s, l);
     for (uint32_t i = 0; i < SIM_GATEWAYS; i++) {
         wire_break(s, &s->asks[i][l->index]);
         wire_break(s, &s->answers[i][l->index]);
@@ -273,7 +274,7 @@ sim_ledgers_new(struct sim *s)
         l->config = (struct ledger_config){.serve_endpoint = "sim:serve",
                                            .publish_endpoint = "sim:publish",
                                            .matcher_endpoints = l->matchers,
-                                           .bridge_endpoints = "",
+                                           .bridge_endpoints = "sim:bridge0,sim:bridge1",
                                            .database = "",
                                            .shards = s->groups_count == 1 ? "0 1"
                                                      : l->group == 0      ? "0 2"

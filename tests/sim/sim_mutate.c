@@ -38,6 +38,8 @@ void __real_journal_reply(struct journal *j, uint32_t peer, const struct msg *m)
 void __wrap_journal_reply(struct journal *j, uint32_t peer, const struct msg *m);
 void __real_journal_event(struct journal *j, uint64_t account_id, const struct msg *m);
 void __wrap_journal_event(struct journal *j, uint64_t account_id, const struct msg *m);
+void __real_journal_bridge(struct journal *j, const struct msg *m);
+void __wrap_journal_bridge(struct journal *j, const struct msg *m);
 void __real_journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,
                            int64_t now_us);
 void __wrap_journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,
@@ -80,6 +82,18 @@ __wrap_journal_event(struct journal *j, uint64_t account_id, const struct msg *m
 }
 
 void
+__wrap_journal_bridge(struct journal *j, const struct msg *m)
+{
+    if (mutation() != SIM_places_early) {
+        __real_journal_bridge(j, m);
+        return;
+    }
+    bytes_clear(&early);
+    msg_pack(&early, m);
+    take_order(sim->running->serve, early.data, early.length);
+}
+
+void
 __wrap_journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, code_t source,
                       int64_t now_us)
 {
@@ -92,14 +106,15 @@ __wrap_journal_append(struct journal *j, uint16_t shard, const struct msg *cmd, 
         sim_edge(sim);
 }
 
-/* No mutation: a ledger makes room for a quarter of a million followers, and few of them come. */
+/* No mutation: a ledger makes room for a quarter of a million followers and for many real orders,
+ * and few of them come. */
 void __real_map_init(struct map *m, uint32_t max, void *bytes);
 void __wrap_map_init(struct map *m, uint32_t max, void *bytes);
 
 void
 __wrap_map_init(struct map *m, uint32_t max, void *bytes)
 {
-    __real_map_init(m, max > 200000 ? 64 : max, bytes);
+    __real_map_init(m, max > 60000 ? 4096 : max, bytes);
 }
 
 /* ---- The cores ------------------------------------------------------------------------------- */

@@ -34,6 +34,8 @@ static const struct ledger_policy policy = {
     .slippage_max = {DECIMAL_ONE / 20},
     .fill_preset = FILL_PRESET_realistic,
     .orders_per_account_max = 40,
+    .trading_mode = LEDGER_TRADES_TESTNET,
+    .bridge_send_us = 3000000,
     .tiers_count = 2,
     .tiers = {{{100000}, {200000}, {10 * DECIMAL_ONE}, {1000000 * DECIMAL_ONE}},
               {{0}, {33333}, {10 * DECIMAL_ONE}, {1000000 * DECIMAL_ONE}}}};

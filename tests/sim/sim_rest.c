@@ -26,6 +26,9 @@ unrest_of_group(struct sim *s, uint32_t group)
     for (uint32_t i = 0; i < core->orders_reached; i++)
         if (ledger_is_pulled(core, i) && ledger_next_open(core, i) == i)
             return "a cancel has not ended";
+    const char *untold = sim_exchange_unrest(s, core, group);
+    if (untold != NULL)
+        return untold;
     if (query_waiting(l->serve->query) > 0)
         return "a look-up is under way";
     return journal_is_empty(l->serve->journal) ? NULL : "a commit is under way";
@@ -213,6 +216,7 @@ judge_rest(struct sim *s)
         sim_fail(s, "the naive ledger: %s", why.text);
     if (!naive_ledger_compare(&naive, all, &why))
         sim_fail(s, "the naive ledger, of the journal: %s", why.text);
+    sim_exchange_judge(s, all);
     same_promises(s, all);
     same_commands(s);
     s->counts.orders = all->orders_count;

@@ -9,8 +9,11 @@
 #include "sim/sim.h"
 
 #define LISTS_BYTES (1u << 20)
-#define REST_MAX_US INT64_C(60000000) /* virtual; by then everybody must have an answer */
-#define MOVERS      6
+/* Virtual; by then everybody must have an answer. What became of a real order is asked in ever
+ * longer times. */
+#define REST_MAX_US  INT64_C(60000000)
+#define REST_REAL_US INT64_C(240000000)
+#define MOVERS       7
 
 /* ---- The seed's character ------------------------------------------------------------------- */
 
@@ -49,6 +52,12 @@ wires_character(struct sim *s)
         for (uint32_t i = 0; i < s->matchers_count; i++) {
             wire_character(s, &s->matchers[i].to_ledger[k], false);
             wire_character(s, &s->matchers[i].from_ledger[k], false);
+        }
+        for (uint32_t i = 0; i < SIM_BRIDGES; i++) {
+            wire_character(s, &s->bridges[i].from_ledger[k], false);
+            wire_character(s, &s->bridges[i].to_ledger[k], false);
+            wire_character(s, &s->bridges[i].reports[k], true);
+            wire_character(s, &s->bridges[i].reported[k], false);
         }
     }
     for (uint32_t i = 0; i < s->matchers_count; i++) {
@@ -117,6 +126,8 @@ character(struct sim *s)
                                .market_gap = rate(s, 4),
                                .patience = 400 + (uint32_t)sim_draw(s, 500),
                                .split = rate(s, 100),
+                               .real = sim_chance(s, 350) ? 700 : 0,
+                               .crash_bridge = rate(s, 4),
                                .spread = 1 + (uint32_t)sim_draw(s, 15),
                                .favourites = 1 + (uint32_t)sim_draw(s, SIM_SYMBOLS),
                                .pace = 1u << sim_draw(s, 4)};
@@ -168,9 +179,9 @@ move_ledgers(struct sim *s)
 static void
 step(struct sim *s)
 {
-    static void (*const movers[MOVERS])(struct sim * s) = {sim_market_turn,   sim_clients_turn,
-                                                           move_ledgers,      sim_database_turn,
-                                                           sim_gateways_turn, move_matchers};
+    static void (*const movers[MOVERS])(struct sim * s) = {
+        sim_market_turn,   sim_clients_turn, move_ledgers,    sim_database_turn,
+        sim_gateways_turn, move_matchers,    sim_bridges_turn};
     time_passes(s);
     s->counts.turns++;
     for (uint64_t i = 0, from = sim_draw(s, MOVERS); i < MOVERS; i++) {
@@ -201,7 +212,7 @@ static void
 come_to_rest(struct sim *s)
 {
     s->is_calm = true;
-    int64_t began_us = s->now_us;
+    int64_t began_us = s->now_us, rest_max_us = s->is.real > 0 ? REST_REAL_US : REST_MAX_US;
     const char *why = "";
     /* Longer than the silence that loses a session: whatever is wrong with a link has shown. */
     for (int64_t calm_us = s->now_us; s->failure[0] == '\0' && s->now_us - calm_us < 2000000;) {
@@ -209,9 +220,9 @@ come_to_rest(struct sim *s)
         why = sim_unrest(s);
         if (why != NULL)
             calm_us = s->now_us;
-        if (s->now_us - began_us > REST_MAX_US)
+        if (s->now_us - began_us > rest_max_us)
             sim_fail(s, "no rest within %lld virtual seconds: %s",
-                     (long long)(REST_MAX_US / 1000000), why != NULL ? why : "never for long");
+                     (long long)(rest_max_us / 1000000), why != NULL ? why : "never for long");
     }
     while (s->failure[0] == '\0' && (is_spoken(s) || sim_unrest(s) != NULL))
         step(s);
@@ -238,6 +249,7 @@ sim_new(struct sim *s)
     sim_ledgers_new(s);
     sim_gateways_new(s);
     sim_mutate(s);
+    sim_bridges_new(s);
     sim_clients_new(s);
 }
 
@@ -251,6 +263,7 @@ sim_free(struct sim *s)
     sim_mutate(NULL);
     sim_database_free(s);
     sim_gateways_free(s);
+    sim_bridges_free(s);
     follow_free(s);
     judge_free(s);
     free(s->lists.bytes);

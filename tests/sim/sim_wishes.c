@@ -328,6 +328,27 @@ some_preset(struct sim *s)
     return presets[sim_draw(s, 4)];
 }
 
+/* Orders go to the exchange from now on, or to paper again. */
+static void
+wish_mode(struct sim *s, struct intent *t, uint64_t id)
+{
+    bool is_real = sim_chance(s, 800);
+    t->cmd.type = MSG_settings_set;
+    t->cmd.settings_set = (struct settings_set){
+        .account_id = t->account_id,
+        .trading_type = TRADING_TYPE_spot,
+        .mode = is_real ? TRADING_MODE_REAL : TRADING_MODE_PAPER,
+        .confirm_real = is_real,
+        .environment = is_real ? ENVIRONMENT_testnet : ENVIRONMENT_NONE,
+        .changed_by = 1,
+        .command_id = id,
+    };
+    if (is_real) {
+        t->cmd.settings_set.api_key_tail = code_of("tail");
+        t->cmd.settings_set.live_twin = sim_chance(s, 500) ? TRI_TRUE : TRI_FALSE;
+    }
+}
+
 static void
 wish_command(struct sim *s, struct intent *t)
 {
@@ -335,6 +356,8 @@ wish_command(struct sim *s, struct intent *t)
     uint64_t what = sim_draw(s, 3);
     if (sim_has_command(s, t->account_id)) {
         wish_about_order(s, t);
+    } else if (sim_chance(s, s->is.real)) {
+        wish_mode(s, t, id);
     } else if (what == 0) {
         t->cmd.type = MSG_balance_set;
         t->cmd.balance_set =
