@@ -349,8 +349,8 @@ on_proved(void *arg, const struct caller_reply *r)
 void
 key_ask_bind(struct shell *s, struct ask *k, const struct bridge_bind *m)
 {
-    bool is_own = m->is_real && m->environment == ENVIRONMENT_NONE;
-    enum environment to = is_own ? shell_environment(s) : m->environment;
+    bool is_default = m->is_real && m->environment == ENVIRONMENT_NONE;
+    enum environment to = is_default ? shell_environment(s) : m->environment;
     struct key_ask *a = key_ask_new(s, k, m->user_id, m->trading_type, to);
     struct key_view key;
     enum err e = OK;
@@ -359,16 +359,16 @@ key_ask_bind(struct shell *s, struct ask *k, const struct bridge_bind *m)
                                         .user_id = m->user_id,
                                         .trading_type = m->trading_type,
                                         .environment = to};
-    if (!keys_ready(s->keys)) {
-        fail_plain(a, ERR_KEYS_UNAVAILABLE);
-        return;
-    }
-    if (to == ENVIRONMENT_NONE) { /* freeing needs no exchange */
+    if (to == ENVIRONMENT_NONE && keys_ready(s->keys)) { /* freeing needs no exchange */
         keys_bind(s->keys, &a->binding, on_bound, a);
         return;
     }
-    if (!guard_mode_allows(s->mode, to))
+    if (s->mode == GUARD_PAPER && m->is_real)
+        e = ERR_MODE_NOT_AVAILABLE;
+    else if (!guard_mode_allows(s->mode, to) && to != ENVIRONMENT_NONE)
         e = ERR_ENVIRONMENT_NOT_ALLOWED;
+    else if (!keys_ready(s->keys))
+        e = ERR_KEYS_UNAVAILABLE;
     else if (!keys_find(s->keys, m->user_id, m->trading_type, to, &key))
         e = ERR_CREDENTIALS_MISSING;
     if (e == OK) {
