@@ -163,14 +163,23 @@ static struct caller *
 calls_open(struct shell *s)
 {
     const struct bridge_config *c = s->config;
-    const struct caller_host hosts[] = {
-        {ENVIRONMENT_testnet, TRADING_TYPE_spot, c->spot_testnet_rest_url,
-         (uint32_t)c->spot_weight},
-        {ENVIRONMENT_testnet, TRADING_TYPE_futures, c->usdm_testnet_rest_url,
-         (uint32_t)c->usdm_weight},
-        {ENVIRONMENT_live, TRADING_TYPE_spot, c->spot_live_rest_url, (uint32_t)c->spot_weight},
-        {ENVIRONMENT_live, TRADING_TYPE_futures, c->usdm_live_rest_url, (uint32_t)c->usdm_weight},
+    const struct {
+        enum environment environment;
+        enum trading_type type;
+        const char *url;
+        int64_t weight;
+    } rows[] = {
+        {ENVIRONMENT_testnet, TRADING_TYPE_spot, c->spot_testnet_rest_url, c->spot_weight},
+        {ENVIRONMENT_testnet, TRADING_TYPE_futures, c->usdm_testnet_rest_url, c->usdm_weight},
+        {ENVIRONMENT_live, TRADING_TYPE_spot, c->spot_live_rest_url, c->spot_weight},
+        {ENVIRONMENT_live, TRADING_TYPE_futures, c->usdm_live_rest_url, c->usdm_weight},
     };
+    struct caller_host hosts[ENVIRONMENTS * MARKETS];
+    for (uint32_t i = 0; i < ENVIRONMENTS * MARKETS; i++)
+        hosts[i] = (struct caller_host){.environment = rows[i].environment,
+                                        .type = rows[i].type,
+                                        .base_url = rows[i].url,
+                                        .weight_limit = (uint32_t)rows[i].weight};
     return caller_open(&(struct caller_options){.loop = s->loop,
                                                 .keys = s->keys,
                                                 .redis = s->redis,
