@@ -105,8 +105,10 @@ class Engine:
         return pieces, sum(q for _, q in pieces) < wanted
 
     def levels(self, order):
+        """What stands against it, best first."""
         book, side = self.instrument(order).book, ASK if order.is_buy else BID
-        return book.top(side, len(book.prices[side]))
+        for price in book.prices[side] if side == ASK else reversed(book.prices[side]):
+            yield price, book.levels[side][price]
 
     def walk(self, order, wanted):
         """The levels of the book that fill it, as far as its limit goes."""

@@ -18,7 +18,9 @@ import traceback
 import aiohttp
 
 import faults_test
+import signed_test
 import sources_test
+import trading_test
 import user_streams_test
 from client import Client, NaiveBook, OwnCandle, ask, candle_row, check, end_of, hear, receive
 from standin import StandIn
@@ -348,7 +350,7 @@ async def pings():
 
 TESTS = [books, quotes, trades, aggregates, past, usdm, requests, parameters, weights, pace,
          attempts, pings] + faults_test.TESTS + sources_test.TESTS \
-    + user_streams_test.TESTS
+    + signed_test.TESTS + trading_test.TESTS + user_streams_test.TESTS
 
 
 def run(test):

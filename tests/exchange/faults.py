@@ -80,7 +80,7 @@ class Fault:
             return True
         if self.kind in LASTING_KINDS and self.until is not None:
             return time.monotonic() >= self.until
-        if self.kind == "stale":
+        if self.kind in ("stale", "down"):
             return False  # until it is taken back
         return self.done >= self.count and self.kept is None
 

@@ -362,13 +362,13 @@ class Rest:
     async def broken(self, request, fault, make):
         """What a fault does instead of an answer. make() does what was asked and answers; after it
         means that it was done all the same."""
-        answer = make() if fault.when == "after" else None
+        answer = make() if fault.when == "after" or fault.kind == "rest_half" else None
         if fault.kind == "rest_error":
             return self.answer(fault.status, {"code": fault.code, "msg": fault.words},
                                fault.retry_after)
         if fault.kind == "rest_slow":
             await asyncio.sleep(fault.seconds)
-            return answer or make()
+            return make() if answer is None else answer  # an empty response counts as false
         if fault.kind == "rest_timeout":
             # Until the client has had enough.
             transport = request.transport
@@ -376,7 +376,7 @@ class Rest:
                 await asyncio.sleep(0.02)
             return self.answer(503, {"code": -1000, "msg": "nobody reads this"})
         if fault.kind == "rest_half":
-            body = (answer or make()).body
+            body = answer.body
             request.transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
                 % len(body) + body[:len(body) // 2])

@@ -11,6 +11,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import json
 import os
+import secrets
 import shutil
 import ssl
 import subprocess
@@ -45,10 +46,35 @@ def make_certificates(folder):
             ["x509", "-req", "-in", path["exchange.csr"], "-CA", path["ca.pem"],
              "-CAkey", path["ca.key"], "-CAcreateserial", "-days", "2",
              "-extfile", path["names.cnf"], "-out", path["exchange.pem"]]):
-        run = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)
-        if run.returncode != 0:
-            raise StandInError("openssl %s: %s" % (words[0], run.stderr))
+        openssl(*words)
     return path["ca.pem"], path["exchange.pem"], path["exchange.key"]
+
+
+def openssl(*words):
+    run = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        raise StandInError("openssl %s: %s" % (words[0], run.stderr))
+    return run.stdout
+
+
+def make_key(kind):
+    """(secret, public key): what its owner signs with, and what the exchange knows of it."""
+    if kind == "HMAC":
+        return secrets.token_urlsafe(48).replace("-", "x").replace("_", "y"), None
+    options = ["-algorithm", "ED25519"] if kind == "ED25519" else \
+        ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+    private = openssl("genpkey", *options)
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(private)
+        file.flush()
+        return private, openssl("pkey", "-in", file.name, "-pubout")
+
+
+class Credentials:
+    """What the owner of an account has: `secret` is the private key (PEM) of asymmetric kinds."""
+
+    def __init__(self, number, api_key, secret, kind):
+        self.number, self.api_key, self.secret, self.kind = number, api_key, secret, kind
 
 
 class StandIn:
@@ -202,6 +228,65 @@ class StandIn:
 
     def settings(self, market="spot", **what):
         return self.post("settings", market=market, **what)
+
+    # Accounts, and the truth about their orders.
+
+    def add_account(self, kind="HMAC", spot=None, usdm=None, **what):
+        """A new account with one key; spot and usdm: {asset: amount}."""
+        secret, public = make_key(kind)
+        made = self.post("account", kind=kind, balances={"spot": spot or {}, "usdm": usdm or {}},
+                         **({"public_key": public} if public else {"secret": secret}), **what)
+        return Credentials(made["account"], made["api_key"], secret, kind)
+
+    def account(self, number=1):
+        """Its balances, positions and open orders."""
+        return self.get("account", account=number)
+
+    def change_key(self, api_key, **what):
+        return self.post("account/key/change", api_key=api_key, **what)
+
+    def deposit(self, number, asset, amount, market="spot"):
+        return self.post("deposit", account=number, asset=asset, amount=amount, market=market)
+
+    def order_truth(self, client_id, market="spot"):
+        """received, executed and refused say how often; orders and placements tell of each."""
+        return self.get("orders", client_id=client_id, market=market)
+
+    def placements(self, **query):
+        """order_truth of every client id that ever came, in order."""
+        return self.get("orders", **query)
+
+    def calls(self, port=None):
+        """How often each (method, path) was called, of one port or of both."""
+        found = {}
+        for row in self.get("calls"):
+            if port in (None, row["port"]):
+                name = (row["method"], row["path"])
+                found[name] = found.get(name, 0) + row["count"]
+        return found
+
+    def requests(self, **query):
+        """Every request that came; query: port, method, path, api_key, limit."""
+        return self.get("requests", **query)
+
+    def script(self, market="spot", **what):
+        return self.post("script", market=market, **what)
+
+    def fill(self, client_id, market="spot", **what):
+        """An open order trades: all that is left of it at its price, or price and quantity."""
+        return self.post("fill", client_id=client_id, market=market, **what)
+
+    def cancel(self, client_id, market="spot", **what):
+        """The exchange ends an order by itself; status=EXPIRED and the like."""
+        return self.post("cancel", client_id=client_id, market=market, **what)
+
+    def weigh(self, weight=0, market="spot", **what):
+        """Somebody else uses the limits: weight of the address, orders of an account."""
+        return self.post("weight", weight=weight, market=market, **what)
+
+    def order_limits(self, market="spot", **limits):
+        """Placements a window: order_limits(**{"10S": 5})."""
+        return self.post("order_limits", market=market, limits=limits)
 
     def finish(self):
         return self.post("finish")
