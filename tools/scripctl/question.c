@@ -127,8 +127,7 @@ question_ask(struct question *q, const struct msg *m, char why[WHY_BYTES])
     loop_run(q->loop);
     if (q->is_answered)
         return &q->answer;
-    snprintf(why, WHY_BYTES,
-             q->is_linked ? "%.200s does not answer" : "nobody is there at %.200s",
+    snprintf(why, WHY_BYTES, q->is_linked ? "%.200s does not answer" : "nobody is there at %.200s",
              q->endpoint);
     return NULL;
 }
