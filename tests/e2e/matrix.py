@@ -23,13 +23,14 @@ import itertools
 import json
 import os
 import secrets
+import subprocess
 import threading
 import time
 from decimal import Decimal
 
 import matrix_judge
 from live import Heard, StandInError
-from stack import HttpError, StoryFailed
+from stack import ROOT, HttpError, StoryFailed
 
 ORDERS = "/api/paper-trading/orders"
 MARKETS = {"spot": ("spot", "BTCUSDT"), "usdm": ("futures", "BTCUSDT_PERP")}
@@ -481,22 +482,39 @@ class Matrix:
             orders = list(pool.map(Run.get_stuck, runs))
         ids = {int(order["order_id"]) for order in orders}
         listed = until(lambda: ids <= self.unresolved() and ids, "all are listed", PATIENCE_S)
+        by_hand = [int(order["order_id"]) for run, order in zip(runs, orders)
+                   if run.cell.fault == "no answer, not done"]
+        # Refused before the last moment at which the exchange could still have executed it.
+        until(lambda: all(self.settle(number, "--not-placed", "the exchange's support says so")
+                          for number in by_hand), "operators settle what was never placed")
         for run in runs:
             run.let_go()
-        for number in ids:
-            self.scripctl("bridge", "settle", str(number), "--ask", "--who", "matrix",
-                          "--why", "the exchange answers again")
+        for number in ids - set(by_hand):
+            self.settle(number, "--ask", "the exchange answers again")
         until(lambda: not ids & self.unresolved(), "none is unresolved", PATIENCE_S)
         self.runs += runs
         return len(listed), len(ids - self.unresolved())
 
     def unresolved(self):
         """Ids of the orders that `scripctl bridge unresolved` lists."""
-        rows = json.loads(self.scripctl("bridge", "unresolved", "--json"))
-        return {int(row["order_id"]) for row in rows}
+        said = self.scripctl("bridge", "unresolved", "--json")
+        rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        return {int(row["order"]) for row in rows if "order" in row}
+
+    def settle(self, number, how, why):
+        """Whether the order is settled; one whose outcome became known meanwhile is."""
+        said = self.scripctl("bridge", "settle", str(number), how, "--who", "matrix", "--why", why,
+                             "--json")
+        return '"error"' not in said or "OUTCOME_KNOWN" in said
 
     def scripctl(self, *words):
-        return self.stack.scrip("ctl", *words)
+        """What `./scrip ctl` says, be it that there is something to do."""
+        run = subprocess.run([os.path.join(ROOT, "scrip"), "ctl", *words], check=False,
+                             env=self.stack.environment, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if run.returncode not in (0, 1):
+            raise StoryFailed("./scrip ctl %s: %s" % (" ".join(words), run.stdout))
+        return run.stdout
 
     def judge(self):
         """The verdict; faults are over first, and what they touched is kept."""
