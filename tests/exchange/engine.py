@@ -27,6 +27,7 @@ class Engine:
         self.working = {}    # symbol: {order id: order}, with those that were ended lately
         self.last_trade = {}  # symbol: the last trade id of an account
         self.heard = []      # trades of the market since the last turn
+        self.seen = {}       # symbol: second and best prices of the last turn that looked
         self.is_eating = False
         self.scripts = scripts.Scripts()
         venue.on_trade = self.hear
@@ -70,6 +71,7 @@ class Engine:
             order.trailing_ms = now
         side.accept(order, now)
         self.working.setdefault(order.symbol, {})[order.order_id] = order
+        self.seen.pop(order.symbol, None)
         if not order.is_waiting:
             self.execute(order, pieces, script)
 
@@ -218,17 +220,23 @@ class Engine:
         for symbol, price, quantity in heard:
             for order in self.alive(symbol):
                 self.traded(order, price, quantity)
-        for symbol in list(self.working):
+        now_s = self.venue.clock_ms() // 1000
+        for symbol in [s for s in self.working if s in self.venue.instruments]:
+            book = self.venue.instruments[symbol].book
+            seen = (now_s, book.best(BID), book.best(ASK))
+            if self.seen.get(symbol) == seen:
+                continue
+            self.seen[symbol] = seen
             for order in self.alive(symbol):
                 self.come_to(order)
             if not self.working[symbol]:
                 del self.working[symbol]
 
     def alive(self, symbol):
-        orders = self.working[symbol]
+        orders = self.working.get(symbol, {})
         for order_id in [i for i, o in orders.items() if not o.is_open]:
             del orders[order_id]
-        return [o for o in orders.values() if o.symbol in self.venue.instruments]
+        return list(orders.values()) if symbol in self.venue.instruments else []
 
     def traded(self, order, price, quantity):
         """The market traded at a price."""

@@ -18,6 +18,7 @@ class Side:
     def __init__(self, account, venue):
         self.account, self.venue = account, venue
         self.orders, self.open = {}, {}  # by order id, oldest first
+        self.by_client = {}              # client id: [Order], oldest first
         self.trades = []
         self.makers, self.takers = 100000, 100000  # commission, parts of 10^8
         self.order_windows = {name: Window(limit, window_ms)
@@ -28,8 +29,9 @@ class Side:
     def find(self, symbol, order_id=None, client_id=None, now_ms=None):
         """The order, or None. Of a client id used again, the newest. With now_ms only what queries
         can see by then."""
-        for order in ([self.orders[order_id]] if order_id in self.orders else []) \
-                if order_id is not None else reversed(self.orders.values()):
+        found = self.by_client.get(client_id, []) if order_id is None else \
+            [self.orders[order_id]] if order_id in self.orders else []
+        for order in reversed(found):
             if order.symbol == symbol and client_id in (None, order.client_id) \
                     and (now_ms is None or order.visible_ms <= now_ms):
                 return order
@@ -39,7 +41,7 @@ class Side:
         return [o for o in self.open.values() if symbol in (None, o.symbol)]
 
     def has_open(self, client_id):
-        return any(o.client_id == client_id for o in self.open.values())
+        return any(o.is_open for o in self.by_client.get(client_id, []))
 
     # Order limits.
 
@@ -72,6 +74,7 @@ class Side:
         order.time_ms = order.update_ms = now_ms
         order.status = NEW
         self.orders[order.order_id] = self.open[order.order_id] = order
+        self.by_client.setdefault(order.client_id, []).append(order)
         self.tell(order, NEW, now_ms)
         self.tell_money(order, now_ms)
 

@@ -347,6 +347,9 @@ async def faults():
                 answer, is_there = await place(when, "rest_slow", seconds=0.1)
                 check(answer[0] == 200 and is_there, "slow", answer)
             check(await place("before", "rest_half") == (None, True), "half an answer")
+            check(await place("before", "rest_slow", 0.1, seconds=0.4) == (None, False), "not yet")
+            x.wait(lambda: x.order_truth("f-%d" % number)["executed"] == 1,
+                   "it is done when nobody waits any more")
             x.fault("rest_error", status=429, code=-1003, retry_after=3, **only)
             status, value = await owner.ask("POST", "order", symbol="BTCUSDT", side="BUY",
                                             type="MARKET", quantity="1")
