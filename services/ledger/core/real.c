@@ -7,6 +7,7 @@
 
 #include "base/instrument.h"
 #include "ledger/core/account.h"
+#include "ledger/core/admit.h"
 #include "ledger/core/events.h"
 #include "ledger/core/order.h"
 #include "ledger/core/place.h"
@@ -134,6 +135,7 @@ real_enrich(const struct ledger *l, const struct ledger_settings *s, const struc
     cmd->base_asset = futures ? cmd->symbol : of->rules.base_asset;
     cmd->quote_asset = of->rules.quote_asset;
     cmd->reference_price = of->last;
+    cmd->market_us = admit_market_us(l, of);
 }
 
 enum err
