@@ -75,6 +75,8 @@ class Signed:
     def prepare(self, request, call, sent):
         """The Ask of a request, or a refusal."""
         api_key = request.headers.get("X-MBX-APIKEY")
+        if sent.body and request.method == "GET":
+            gate.wrong(-1022, "Signature for this request is not valid.", "body")
         may_trade = SPOT if self.venue.is_spot else FUTURES
         if call.security == KEYED:
             key, moment = gate.find_key(self.accounts, api_key), None
@@ -84,7 +86,9 @@ class Signed:
             key, moment = gate.authenticate(self.accounts, self.venue, sent, api_key,
                                             may_trade if call.security == TRADE else READ)
         ask = Ask(self, call, key, read_query(sent.pairs, call.spec), moment)
-        if call.places and call.places in ask.values:
+        if call.places and call.places not in ask.values:
+            self.venue.counters.add("orders_without_id")
+        elif call.places:
             ask.placement = self.truth.receive(self.venue, ask.account, ask.values[call.places],
                                                dict(sent.pairs))
         return ask

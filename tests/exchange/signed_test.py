@@ -99,7 +99,8 @@ async def refused_at_the_gate():
 
             async def fails(status, code, violation, query, **more):
                 kinds[violation] = kinds.get(violation, 0) + 1
-                found, value = await owner.raw("GET", more.pop("path", "account"), query, **more)
+                found, value = await owner.raw(more.pop("method", "GET"),
+                                               more.pop("path", "account"), query, **more)
                 check((found, value["code"]) == (status, code), "%d for %s %s"
                       % (code, query, more), found, value)
                 check(x.counters()["violations_by_kind"] == kinds, "%s is counted" % violation,
@@ -129,8 +130,9 @@ async def refused_at_the_gate():
                         + owner.sign(params.encode()))
             await fails(400, -1022, "signature", quote(params, safe="=&") + "&signature="
                         + owner.sign(params.encode()))
-            await fails(400, -1100, "body", owner.signed_query({}), body="{}",
-                        content_type="application/json")
+            await fails(400, -1022, "body", "", body=owner.signed_query({}))
+            await fails(400, -1100, "body", owner.signed_query({}), body="{}", method="POST",
+                        path="order/test", content_type="application/json")
             check((await owner.ask("GET", "account", recvWindow="6000.346"))[0] == 200, "decimals")
             check((await owner.ask("GET", "account", timestamp=now_ms() - 20000,
                                    recvWindow=30000))[0] == 200, "a wider window")

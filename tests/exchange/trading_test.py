@@ -437,8 +437,7 @@ async def adds_up():
                              for t in trades)
                 check(await owner.spot_balance(asset) == (Decimal(RICH[asset]) + change, 0),
                       asset + " adds up", change)
-            orders = x.placements()
-            check(len(orders) == 0, "these had no client ids", orders)
+            check(x.placements() == [] and x.count("orders_without_id") > 100, "without ids")
         check(x.counters()["violations"] == 0, "nothing was wrong", x.counters())
 
 
