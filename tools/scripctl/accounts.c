@@ -60,8 +60,10 @@ say_balance(struct bytes *out, const PGresult *b, int row)
         words_amount(out, held);
         words_add(out, " held");
     }
-    if (ask_int(b, row, 1) == TRADING_TYPE_futures)
+    if (ask_int(b, row, 1) == WALLET_futures)
         words_add(out, " (futures)");
+    else if (ask_int(b, row, 1) != WALLET_spot)
+        words_add(out, " (exchange)");
 }
 
 static void
@@ -174,7 +176,7 @@ static const char count_sql[] =
     "SELECT count(*), coalesce(sum(orders_placed), 0),"
     " (SELECT count(*) FROM ledger.\"order\" WHERE status IN (1, 2, 8)) FROM ledger.account";
 /* Exact: sums may be larger than any one amount. System accounts have ids from 2^50 on, 64 of a
- * kind: issuance, house, fees. */
+ * kind: issuance, house, fees, exchange. */
 static const char assets_sql[] =
     "SELECT asset,"
     " coalesce(sum(free) FILTER (WHERE account_id < 1::bigint << 50), 0) * 0.00000001,"
@@ -182,6 +184,7 @@ static const char assets_sql[] =
     " coalesce(sum(free) FILTER (WHERE (account_id - (1::bigint << 50)) / 64 = 1), 0) * 0.00000001,"
     " coalesce(sum(free) FILTER (WHERE (account_id - (1::bigint << 50)) / 64 = 2), 0) * 0.00000001,"
     " coalesce(sum(free) FILTER (WHERE (account_id - (1::bigint << 50)) / 64 = 3), 0) * 0.00000001,"
+    " coalesce(sum(free) FILTER (WHERE (account_id - (1::bigint << 50)) / 64 = 4), 0) * 0.00000001,"
     " sum(free + held) * 0.00000001, sum(free + held) = 0"
     " FROM ledger.balance GROUP BY asset ORDER BY asset";
 static const char active_sql[] =
@@ -194,14 +197,15 @@ show_assets(const struct call *c, struct records *r, bool *sum_to_zero)
     PGresult *rows = ask_rows(c, r, assets_sql, NULL);
     if (rows == NULL)
         return false;
-    out_table(c->out, "asset users_free> users_held> issuance> house> fees> sum> is_zero");
+    out_table(c->out,
+              "asset users_free> users_held> issuance> house> fees> exchange> sum> is_zero");
     *sum_to_zero = true;
     for (int i = 0; i < PQntuples(rows); i++) {
-        for (int k = 0; k < 7; k++)
+        for (int k = 0; k < 8; k++)
             out_text(c->out, ask_text(rows, i, k));
-        out_bool(c->out, ask_is_true(rows, i, 7));
+        out_bool(c->out, ask_is_true(rows, i, 8));
         out_row_end(c->out);
-        *sum_to_zero &= ask_is_true(rows, i, 7);
+        *sum_to_zero &= ask_is_true(rows, i, 8);
     }
     PQclear(rows);
     return true;

@@ -122,8 +122,8 @@ move_rest(struct life_entry *e, struct balance_walk *w)
     const char *what = "moved";
     if (e->step->cmd->type == MSG_account_open)
         what = "opening";
-    else if (e->step->cmd->type == MSG_balance_set)
-        what = "set";
+    else if (e->step->cmd->type == MSG_balance_set || wallet_is_exchange(w->posting->wallet))
+        what = "set"; /* at the exchange: as that told, or left behind */
     else if (held == -free)
         what = held > 0 ? "held" : "released";
     move(e, w, what, free, held, 0);
@@ -185,12 +185,16 @@ life_entry_free(struct life_entry *e)
 /* ---- For people -------------------------------------------------------------------------------
  */
 
-#define LABEL_BYTES (CODE_BYTES + 12)
+#define LABEL_BYTES (CODE_BYTES + 24)
 
 static int
 label(const struct life_posting *p, char out[LABEL_BYTES])
 {
-    const char *wallet = p->wallet == WALLET_futures ? " (futures)" : "";
+    static const char *const wallets[] = {[WALLET_spot] = "",
+                                          [WALLET_futures] = " (futures)",
+                                          [WALLET_exchange_spot] = " (exchange)",
+                                          [WALLET_exchange_futures] = " (exchange, futures)"};
+    const char *wallet = wallets[p->wallet];
     return snprintf(out, LABEL_BYTES, "%s%s", p->asset.text, wallet);
 }
 

@@ -82,11 +82,31 @@ say_terms(struct life_entry *e, const struct order_row *row)
     bytes_free(&text);
 }
 
+/* It is the exchange's to judge and to fill. */
+static void
+say_came_real(struct life_entry *e, const struct order *o)
+{
+    char time[VALUE_TIME_BYTES];
+    life_add(e,
+             "order %llu is accepted and given to a bridge for %s, once: it is not sent later than "
+             "%s; nothing is held for it here",
+             ID(o->order_id), msg_enum_name(MSG_ENUM_environment, o->environment),
+             value_time_text(o->send_by_us, time));
+    if (o->twin_refused != OK)
+        life_add(e, "no paper order mirrors it: %s", err_sentence(o->twin_refused));
+}
+
 static void
 say_came(struct life_entry *e, const struct order_row *row)
 {
     const struct order *o = &row->order;
     char held[DECIMAL_BYTES];
+    if (o->environment != ENVIRONMENT_NONE) {
+        say_came_real(e, o);
+        return;
+    }
+    if (o->twin_of != 0)
+        life_add(e, "order %llu mirrors order %llu on paper", ID(o->order_id), ID(o->twin_of));
     switch (o->status) {
     case ORDER_STATUS_PENDING_NEW:
         life_add(e, "order %llu is accepted and waits for order %llu: it holds nothing yet",
@@ -140,7 +160,11 @@ say_stands(struct life_entry *e, const struct order_row *row)
     struct bytes text = {NULL, 0, 0};
     char held[DECIMAL_BYTES];
     add_order(&text, row);
-    words_add(&text, " is %s: ", msg_enum_name(MSG_ENUM_order_status, o->status));
+    words_add(&text, " is %s", msg_enum_name(MSG_ENUM_order_status, o->status));
+    if (o->environment != ENVIRONMENT_NONE)
+        words_add(&text, " (%s, %s)", msg_enum_name(MSG_ENUM_environment, o->environment),
+                  msg_enum_name(MSG_ENUM_exchange_state, o->exchange_state));
+    words_add(&text, ": ");
     say_done(&text, row);
     if (o->end_reason != ORDER_END_NONE)
         words_add(&text, "; %s", words_end(o->end_reason));
@@ -226,6 +250,37 @@ say_report(struct life_entry *e, const struct order_report *r)
     say_stands(e, row);
 }
 
+/* What the exchange said of an order, or an operator, and what that makes of it. */
+static void
+say_real(struct life_entry *e, const struct msg *m, uint64_t order_id)
+{
+    const struct order_row *row = row_of(e, order_id);
+    struct bytes text = {NULL, 0, 0};
+    words_message(&text, m);
+    life_add(e, "%s", words_text(&text));
+    bytes_free(&text);
+    for (uint32_t i = 0; i < e->step->trades_count; i++)
+        say_fill(e, &e->step->trades[i].trade, row);
+    if (row != NULL)
+        say_stands(e, row);
+}
+
+/* The order that a record is about; 0 = it is about the account. */
+static uint64_t
+order_of(const struct msg *m)
+{
+    switch ((int)m->type) {
+    case MSG_order_report:
+        return m->order_report.order_id;
+    case MSG_bridge_report:
+        return m->bridge_report.order_id;
+    case MSG_order_settle:
+        return m->order_settle.order_id;
+    default:
+        return 0;
+    }
+}
+
 static void
 say_stories(struct life_entry *e)
 {
@@ -245,12 +300,14 @@ void
 life_say(struct life_entry *e)
 {
     const struct msg *m = e->step->cmd;
-    uint64_t about = m->type == MSG_order_report ? m->order_report.order_id : 0;
+    uint64_t about = order_of(m);
     struct bytes text = {NULL, 0, 0};
     words_message(&text, m);
     if (about == 0)
         life_add(e, "%s: %s", is_placement(m) ? "its client asked" : "what was asked",
                  words_text(&text));
+    else if (m->type != MSG_order_report)
+        say_real(e, m, about);
     else if (row_of(e, about) != NULL && is_own(e, row_of(e, about)))
         say_report(e, &m->order_report);
     for (uint32_t i = 0; i < e->step->orders_count; i++) {

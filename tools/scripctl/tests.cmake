@@ -19,6 +19,8 @@ scrip_unit_test(ctl_life_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_life_test.c ${c
   LIBS scripctl_parts matcher_core PkgConfig::json_c)
 scrip_unit_test(ctl_insider_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_insider_test.c ${ctl_journal}
   LIBS scripctl_parts matcher_core)
+scrip_unit_test(ctl_real_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_real_test.c ${ctl_journal}
+  LIBS scripctl_parts matcher_core)
 scrip_unit_test(ctl_evidence_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_evidence_test.c
   LIBS scripctl_parts)
 # On a real PostgreSQL; a ledger in the test's own process writes the tables.

@@ -220,12 +220,94 @@ say_settings(struct bytes *out, const struct settings_set *p)
         words_add(out, ", %s ", f->name);
         words_value(out, f, p);
     }
+    if (p->mode == TRADING_MODE_REAL)
+        words_add(out, ", key ...%s", p->api_key_tail.text);
+    if (p->changed_by != 0)
+        words_add(out, ", by user %llu", (unsigned long long)p->changed_by);
+}
+
+/* ---- The exchange -----------------------------------------------------------------------------
+ */
+
+static void
+say_why(struct bytes *out, enum err error, int64_t code, const text_t *message)
+{
+    if (error != OK)
+        words_add(out, " (%s)", err_name(error));
+    if (code != 0)
+        words_add(out, ", its code %lld", (long long)code);
+    if (message->text[0] != 0)
+        words_add(out, ": \"%s\"", message->text);
+}
+
+/* "testnet said at ... of order 12: it has it as #4711, FILLED, 0.5 filled" */
+static void
+say_heard(struct bytes *out, const struct bridge_report *r)
+{
+    char time[VALUE_TIME_BYTES];
+    words_add(out, "%s said", name_of(MSG_ENUM_environment, r->environment));
+    if (r->time_us != 0)
+        words_add(out, " at %s", value_time_text(r->time_us, time));
+    words_add(out, " of order %llu: ", (unsigned long long)r->order_id);
+    switch (r->exchange_state) {
+    case EXCHANGE_STATE_PLACED:
+        words_add(out, "it has it as #%llu, %s", (unsigned long long)r->exchange_order_id,
+                  name_of(MSG_ENUM_order_status, r->status));
+        add_amount(out, ", ", r->executed_quantity.v, " filled");
+        add_amount(out, ", sent as ", r->placed_quantity.v, "");
+        add_amount(out, " at ", r->placed_price.v, "");
+        return;
+    case EXCHANGE_STATE_REFUSED:
+        words_add(out, "it refused it");
+        break;
+    case EXCHANGE_STATE_NOT_PLACED:
+        words_add(out, "it never had it, and never will");
+        break;
+    default:
+        words_add(out, "nobody knows what became of it");
+    }
+    say_why(out, r->error, r->exchange_code, &r->message);
+}
+
+static void
+say_account(struct bytes *out, const struct exchange_account *a)
+{
+    char time[VALUE_TIME_BYTES];
+    words_add(out, "%s said what the %s account has as of %s: ",
+              name_of(MSG_ENUM_environment, a->environment),
+              name_of(MSG_ENUM_trading_type, a->trading_type), value_time_text(a->as_of_us, time));
+    words_add(out, "%u assets", a->balances_count);
+    if (a->positions_count > 0)
+        words_add(out, ", %u positions", a->positions_count);
+    words_add(out, a->is_whole ? ", and nothing else" : "");
+}
+
+static void
+say_settle(struct bytes *out, const struct order_settle *c)
+{
+    words_add(out, "%s %s order %llu: \"%s\"", c->changed_by.text,
+              c->settlement == SETTLEMENT_NOT_PLACED ? "settled as never placed"
+                                                     : "had the exchange asked again about",
+              (unsigned long long)c->order_id, c->reason.text);
+}
+
+static void
+say_place(struct bytes *out, const struct order_place *p)
+{
+    const struct order_wish wish = shape_to_wish(p);
+    words_wish(out, &wish);
+    if (p->environment == ENVIRONMENT_NONE)
+        return;
+    words_add(out, ", really, at %s", name_of(MSG_ENUM_environment, p->environment));
+    if (p->has_twin)
+        words_add(out, ", mirrored on paper");
+    if (p->twin_refused != OK)
+        words_add(out, ", not mirrored on paper (%s)", err_name(p->twin_refused));
 }
 
 void
 words_message(struct bytes *out, const struct msg *m)
 {
-    struct order_wish wish;
     char text[1024];
     switch ((int)m->type) {
     case MSG_account_open:
@@ -241,8 +323,16 @@ words_message(struct bytes *out, const struct msg *m)
         words_add(out, "moved to fee tier %u", m->tier_set.tier);
         break;
     case MSG_order_place:
-        wish = shape_to_wish(&m->order_place);
-        words_wish(out, &wish);
+        say_place(out, &m->order_place);
+        break;
+    case MSG_bridge_report:
+        say_heard(out, &m->bridge_report);
+        break;
+    case MSG_exchange_account:
+        say_account(out, &m->exchange_account);
+        break;
+    case MSG_order_settle:
+        say_settle(out, &m->order_settle);
         break;
     case MSG_order_replace:
         say_replace(out, &m->order_replace);
