@@ -11,174 +11,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl_journal.h"
+#include "ctl_real.h"
 #include "scripctl/life.h"
 #include "scripctl/twin.h"
 #include "scripctl/words.h"
 
 #define ACCOUNT 7
-#define BTC     DECIMAL_ONE
-
-static const struct ledger_limits limits = {.accounts_max = 16,
-                                            .balances_max = 1000,
-                                            .orders_max = 100,
-                                            .orders_high = 50,
-                                            .assets_max = 100,
-                                            .symbols_max = 8,
-                                            .fills_max = 1024,
-                                            .changes_max = 1024,
-                                            .stories_max = 1024,
-                                            .events_max = 64,
-                                            .waiters_max = 64,
-                                            .keep_us = 1000000};
-static const struct ledger_policy policy = {
-    .spot_opening = {10000 * DECIMAL_ONE},
-    .futures_opening = {10000 * DECIMAL_ONE},
-    .slippage_max = {DECIMAL_ONE / 20},
-    .fill_preset = FILL_PRESET_optimistic,
-    .orders_per_account_max = 40,
-    .trading_mode = LEDGER_TRADES_TESTNET,
-    .bridge_send_us = 5000000,
-    .tiers_count = 1,
-    .tiers = {{{100000}, {100000}, {0}, {1000000 * DECIMAL_ONE}}},
-};
 
 static struct ctl_journal journal;
-static struct ledger core;
-static struct outbox out;
-static void *memory;
 static struct arena lists;
-static int64_t now_us;
-static uint64_t order_id;
 
 static void
 setup(void)
 {
-    const struct symbol_rules rules = {.symbol = code_of("BTCUSDT"),
-                                       .base_asset = code_of("BTC"),
-                                       .quote_asset = code_of("USDT"),
-                                       .is_trading = true,
-                                       .tick_size = {1000000},
-                                       .price_min = {1000000},
-                                       .price_max = {1000000 * DECIMAL_ONE},
-                                       .step_size = {1000},
-                                       .quantity_min = {1000},
-                                       .quantity_max = {1000 * DECIMAL_ONE}};
-    const struct md_price price = {.symbol = code_of("BTCUSDT"), .last = {50000 * DECIMAL_ONE}};
     ctl_journal_init(&journal);
-    memory = calloc(1, ledger_bytes(&limits));
     arena_init(&lists, aligned_alloc(16, 1 << 20), 1 << 20);
-    outbox_init(&out, calloc(LEDGER_OUT_MAX, sizeof(struct out)), LEDGER_OUT_MAX,
-                aligned_alloc(16, LEDGER_OUT_BYTES), LEDGER_OUT_BYTES);
-    ledger_init(&core, &limits, &policy, memory);
-    cr_assert_eq(ledger_set_rules(&core, &rules), OK);
-    ledger_set_price(&core, &price);
-    now_us = 1700000000000000;
+    ctl_real_begin(&journal, ACCOUNT);
 }
 
 static void
 teardown(void)
 {
+    ctl_real_end();
     ctl_journal_fini(&journal);
-    free(memory);
     free(lists.bytes);
-    free(out.slots);
-    free(out.lists.bytes);
 }
 
 TestSuite(ctl_real, .init = setup, .fini = teardown);
-
-/* What changes is journaled. */
-static enum ledger_outcome
-tell(struct msg *m)
-{
-    now_us += 1000;
-    outbox_clear(&out);
-    enum ledger_outcome outcome = ledger_request(&core, 1, m, now_us, &out);
-    if (outcome == LEDGER_CHANGED)
-        ctl_journal_add(&journal, m, now_us);
-    return outcome;
-}
-
-static void
-must_tell(struct msg *m)
-{
-    enum ledger_outcome outcome = tell(m);
-    const struct msg *said = out.count > 0 ? &out.slots[0].msg : NULL;
-    cr_assert_eq(outcome, LEDGER_CHANGED, "%s",
-                 said != NULL && said->type == MSG_refused ? err_name(said->refused.error) : "");
-}
-
-static void
-open_real(bool with_twin)
-{
-    struct msg m = {.type = MSG_account_open};
-    m.account_open = (struct account_open){.account_id = ACCOUNT, .user_id = 3};
-    must_tell(&m);
-    m = (struct msg){.type = MSG_settings_set};
-    m.settings_set = (struct settings_set){.account_id = ACCOUNT,
-                                           .trading_type = TRADING_TYPE_spot,
-                                           .mode = TRADING_MODE_REAL,
-                                           .confirm_real = true,
-                                           .environment = ENVIRONMENT_testnet,
-                                           .api_key_tail = code_of("a1b2"),
-                                           .changed_by = 3,
-                                           .live_twin = with_twin ? TRI_TRUE : TRI_ABSENT,
-                                           .command_id = 1};
-    must_tell(&m);
-}
-
-static void
-place(const char *cid)
-{
-    struct msg m = {.type = MSG_order_place};
-    m.order_place = (struct order_place){.account_id = ACCOUNT,
-                                         .symbol = code_of("BTCUSDT"),
-                                         .side = SIDE_BUY,
-                                         .type = ORDER_TYPE_LIMIT,
-                                         .time_in_force = TIME_IN_FORCE_GTC,
-                                         .quantity = {BTC / 100},
-                                         .price = {40000 * DECIMAL_ONE}};
-    cr_assert_eq(cid_from(cid, strlen(cid), &m.order_place.client_order_id), OK);
-    must_tell(&m);
-    for (uint32_t i = 0; i < out.count; i++)
-        if (out.slots[i].to == OUT_BRIDGE)
-            order_id = out.slots[i].msg.bridge_place.order.order_id;
-    cr_assert_neq(order_id, 0);
-}
-
-static struct exchange_fill told[2] = {{.trade_id = 900,
-                                        .price = {40000 * DECIMAL_ONE},
-                                        .quantity = {BTC / 200},
-                                        .executed_after = {BTC / 200},
-                                        .fee = {7},
-                                        .fee_asset = {"BNB"},
-                                        .time_us = 5},
-                                       {.trade_id = 901,
-                                        .price = {39999 * DECIMAL_ONE},
-                                        .quantity = {BTC / 200},
-                                        .executed_after = {BTC / 100},
-                                        .fee = {7},
-                                        .fee_asset = {"BNB"},
-                                        .is_maker = true,
-                                        .time_us = 6}};
-
-static struct msg
-report(enum exchange_state state, enum order_status status, uint32_t fills)
-{
-    struct msg m = {.type = MSG_bridge_report};
-    m.bridge_report =
-        (struct bridge_report){.account_id = ACCOUNT,
-                               .order_id = order_id,
-                               .exchange_state = state,
-                               .environment = ENVIRONMENT_testnet,
-                               .status = status,
-                               .exchange_order_id = state == EXCHANGE_STATE_PLACED ? 4711 : 0,
-                               .fills = told,
-                               .fills_count = fills,
-                               .executed_quantity = {BTC / 200 * fills}};
-    return m;
-}
 
 static const char *
 verdict(void)
@@ -193,65 +52,10 @@ verdict(void)
     return why;
 }
 
-/* A life with every kind of record in it. */
-static void
-live(void)
-{
-    static const struct exchange_balance first[] = {
-        {.asset = {"USDT"}, .free = {500 * DECIMAL_ONE}, .locked = {20 * DECIMAL_ONE}},
-        {.asset = {"BNB"}, .free = {3 * DECIMAL_ONE}}};
-    open_real(true);
-    place("one");
-    struct msg m = report(EXCHANGE_STATE_UNKNOWN, ORDER_STATUS_NONE, 0);
-    m.bridge_report.error = ERR_EXCHANGE_TIMEOUT;
-    must_tell(&m);
-    m = report(EXCHANGE_STATE_PLACED, ORDER_STATUS_PARTIALLY_FILLED, 1);
-    must_tell(&m);
-    m = report(EXCHANGE_STATE_PLACED, ORDER_STATUS_FILLED, 2); /* the first fill again */
-    must_tell(&m);
-    m = (struct msg){.type = MSG_exchange_account};
-    m.exchange_account = (struct exchange_account){.account_id = ACCOUNT,
-                                                   .trading_type = TRADING_TYPE_spot,
-                                                   .environment = ENVIRONMENT_testnet,
-                                                   .as_of_us = now_us,
-                                                   .is_whole = true,
-                                                   .balances = first,
-                                                   .balances_count = 2};
-    must_tell(&m);
-    m.exchange_account.as_of_us++;
-    m.exchange_account.balances_count = 1; /* the other one is gone */
-    must_tell(&m);
-    place("two");
-    m = report(EXCHANGE_STATE_REFUSED, ORDER_STATUS_NONE, 0);
-    m.bridge_report.error = ERR_EXCHANGE_REFUSED;
-    m.bridge_report.exchange_code = -2010;
-    m.bridge_report.message = text_of("Account has insufficient balance");
-    must_tell(&m);
-    place("three");
-    now_us += 60000000;
-    m = (struct msg){.type = MSG_order_settle};
-    m.order_settle = (struct order_settle){.order_id = order_id,
-                                           .settlement = SETTLEMENT_NOT_PLACED,
-                                           .changed_by = code_of("anna"),
-                                           .reason = text_of("looked at the exchange")};
-    must_tell(&m);
-}
-
-static void
-to_paper(void)
-{
-    struct msg m = {.type = MSG_settings_set};
-    m.settings_set = (struct settings_set){.account_id = ACCOUNT,
-                                           .trading_type = TRADING_TYPE_spot,
-                                           .mode = TRADING_MODE_PAPER,
-                                           .command_id = 2};
-    must_tell(&m);
-}
-
 Test(ctl_real, what_a_core_made_of_real_orders_is_right)
 {
-    live();
-    to_paper();
+    ctl_real_live();
+    ctl_real_to_paper();
     cr_expect_str_empty(verdict(), "%s", verdict());
     cr_expect_gt(journal.count, 10);
 }
@@ -277,7 +81,7 @@ must_say(uint32_t record, const struct msg *changed, const char *what)
 
 Test(ctl_real, a_fill_that_the_exchange_told_twice_is_found)
 {
-    live();
+    ctl_real_live();
     uint32_t i = find(MSG_bridge_report, 2);
     struct msg m = ctl_journal_read(&journal, i, &lists);
     struct exchange_fill fills[2] = {m.bridge_report.fills[0], m.bridge_report.fills[1]};
@@ -288,7 +92,7 @@ Test(ctl_real, a_fill_that_the_exchange_told_twice_is_found)
 
 Test(ctl_real, the_word_of_another_exchange_is_found)
 {
-    live();
+    ctl_real_live();
     uint32_t i = find(MSG_bridge_report, 1);
     struct msg m = ctl_journal_read(&journal, i, &lists);
     m.bridge_report.environment = ENVIRONMENT_live;
@@ -297,7 +101,7 @@ Test(ctl_real, the_word_of_another_exchange_is_found)
 
 Test(ctl_real, an_order_for_an_exchange_that_the_account_is_not_bound_to_is_found)
 {
-    live();
+    ctl_real_live();
     uint32_t i = find(MSG_order_place, 0);
     struct msg m = ctl_journal_read(&journal, i, &lists);
     m.order_place.environment = ENVIRONMENT_live;
@@ -306,7 +110,7 @@ Test(ctl_real, an_order_for_an_exchange_that_the_account_is_not_bound_to_is_foun
 
 Test(ctl_real, a_real_order_of_an_account_on_paper_is_found)
 {
-    live();
+    ctl_real_live();
     uint32_t i = find(MSG_settings_set, 0);
     struct msg m = ctl_journal_read(&journal, i, &lists);
     m.settings_set.mode = TRADING_MODE_PAPER;
@@ -315,7 +119,7 @@ Test(ctl_real, a_real_order_of_an_account_on_paper_is_found)
 
 Test(ctl_real, an_order_settled_while_it_may_still_be_sent_is_found)
 {
-    live();
+    ctl_real_live();
     uint32_t i = find(MSG_order_settle, 0);
     struct msg m = ctl_journal_read(&journal, i, &lists);
     journal.records[i].time_us = journal.records[i - 1].time_us;
@@ -324,15 +128,15 @@ Test(ctl_real, an_order_settled_while_it_may_still_be_sent_is_found)
 
 Test(ctl_real, nobody_leaves_an_exchange_with_orders_open)
 {
-    open_real(false);
-    place("one");
+    ctl_real_open(false);
+    ctl_real_place("one");
     struct msg m = {.type = MSG_settings_set};
     m.settings_set = (struct settings_set){.account_id = ACCOUNT,
                                            .trading_type = TRADING_TYPE_spot,
                                            .mode = TRADING_MODE_PAPER,
                                            .command_id = 2};
-    cr_expect_neq(tell(&m), LEDGER_CHANGED);
-    ctl_journal_add(&journal, &m, now_us);
+    cr_expect_neq(ctl_real_tell(&m), LEDGER_CHANGED);
+    ctl_journal_add(&journal, &m, ctl_real_now_us);
     cr_expect_not_null(strstr(verdict(), "(settings_set): it cannot be applied"), "%s", verdict());
 }
 
@@ -370,13 +174,13 @@ must_tell_of(const char *what)
 
 Test(ctl_real, an_order_s_life_says_what_the_exchange_said)
 {
-    open_real(true);
-    place("one");
-    uint64_t first = order_id;
-    struct msg m = report(EXCHANGE_STATE_UNKNOWN, ORDER_STATUS_NONE, 0);
-    must_tell(&m);
-    m = report(EXCHANGE_STATE_PLACED, ORDER_STATUS_FILLED, 2);
-    must_tell(&m);
+    ctl_real_open(true);
+    ctl_real_place("one");
+    uint64_t first = ctl_real_order_id;
+    struct msg m = ctl_real_report(EXCHANGE_STATE_UNKNOWN, ORDER_STATUS_NONE, 0);
+    ctl_real_must_tell(&m);
+    m = ctl_real_report(EXCHANGE_STATE_PLACED, ORDER_STATUS_FILLED, 2);
+    ctl_real_must_tell(&m);
     read_life((struct life_subject){.order_id = first});
     must_tell_of("really, at testnet, mirrored on paper");
     must_tell_of("given to a bridge for testnet, once");
@@ -391,8 +195,8 @@ Test(ctl_real, an_order_s_life_says_what_the_exchange_said)
 
 Test(ctl_real, an_account_s_life_says_who_bound_it_and_what_it_has_there)
 {
-    live();
-    to_paper();
+    ctl_real_live();
+    ctl_real_to_paper();
     read_life((struct life_subject){.account_id = ACCOUNT});
     must_tell_of("mode REAL");
     must_tell_of("key ...a1b2, by user 3");

@@ -12,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl_journal.h"
+#include "ctl_real.h"
 #include "scripctl/proof.h"
 #include "store_database.h"
 #include "store_life.h"
+
+#define REAL_ACCOUNT 1009 /* of a shard that no other has */
 
 static struct ctl_journal journal;
 static struct proof proofs[LEDGER_SHARDS];
@@ -61,6 +63,9 @@ static void
 setup(void)
 {
     ctl_journal_init(&journal);
+    ctl_real_begin(&journal, REAL_ACCOUNT);
+    ctl_real_live();
+    ctl_real_end();
     ctl_journal_make(&journal, 11, 5, 5000);
     uint32_t tables = journal.count * 3 / 4;
     conninfo = database_make();

@@ -19,13 +19,14 @@ scrip_unit_test(ctl_life_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_life_test.c ${c
   LIBS scripctl_parts matcher_core PkgConfig::json_c)
 scrip_unit_test(ctl_insider_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_insider_test.c ${ctl_journal}
   LIBS scripctl_parts matcher_core)
-scrip_unit_test(ctl_real_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_real_test.c ${ctl_journal}
+scrip_unit_test(ctl_real_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_real_test.c
+  ${CMAKE_SOURCE_DIR}/tests/unit/ctl_real.c ${ctl_journal}
   LIBS scripctl_parts matcher_core)
 scrip_unit_test(ctl_evidence_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_evidence_test.c
   LIBS scripctl_parts)
 # On a real PostgreSQL; a ledger in the test's own process writes the tables.
 set(unit ${CMAKE_SOURCE_DIR}/tests/unit)
-scrip_unit_test(ctl_tables_test ${unit}/ctl_tables_test.c ${ctl_journal} ${unit}/store_database.c
+scrip_unit_test(ctl_tables_test ${unit}/ctl_tables_test.c ${unit}/ctl_real.c ${ctl_journal} ${unit}/store_database.c
   ${unit}/store_life.c ${unit}/pg_main.c LIBS scripctl_parts matcher_core)
 # The matcher's core has a life_end() of its own.
 target_compile_definitions(ctl_tables_test PRIVATE SCRIP_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
