@@ -24,6 +24,7 @@ class Engine:
     def __init__(self, venue, source_of):
         self.venue, self.source_of = venue, source_of
         self.order_ids = itertools.count(28 * 10 ** 9 if venue.is_spot else 8 * 10 ** 9)
+        self.newest = 0      # order id
         self.working = {}    # symbol: {order id: order}, with those that were ended lately
         self.last_trade = {}  # symbol: the last trade id of an account
         self.heard = []      # trades of the market since the last turn
@@ -63,7 +64,7 @@ class Engine:
                 order.quote_quantity * SCALE // self.venue.last_price(order.symbol) \
                 // self.step(order) * self.step(order)
         side.reserve(order, self.cost(order, pieces))
-        order.order_id = next(self.order_ids)
+        order.order_id = self.newest = next(self.order_ids)
         order.visible_ms = visible_ms
         if not order.is_waiting:
             order.working_ms = now
@@ -168,8 +169,8 @@ class Engine:
         if pieces:
             self.reduce_only_orders(order)
 
-    def eat(self, order, price, quantity):
-        """The public book and tape see what was taken."""
+    def eat(self, order, price, quantity, is_maker=False):
+        """The public book and tape see what was taken; a maker's trade is at its own price."""
         instrument = self.instrument(order)
         source = self.source_of(self.venue.name)
         if not (source.takes_trades and source.takes_levels):
@@ -177,7 +178,8 @@ class Engine:
         side = ASK if order.is_buy else BID
         standing = instrument.book.levels[side].get(price, 0)
         self.is_eating = True
-        instrument.trade(price, quantity, not order.is_buy, self.venue.now_ms())
+        instrument.trade(order.price if is_maker else price, quantity,
+                         order.is_buy == is_maker, self.venue.now_ms())
         self.is_eating = False
         instrument.change(side, price, max(0, standing - quantity))
         instrument.say_touch(self.venue.now_ms())
@@ -212,14 +214,15 @@ class Engine:
     def hear(self, instrument, price, quantity):
         """A trade of the market; what it does to orders is done in the next turn."""
         if instrument.symbol in self.working and not self.is_eating:
-            self.heard.append((instrument.symbol, price, quantity))
+            self.heard.append((instrument.symbol, price, quantity, self.newest))
 
     def turn(self):
         """What happened on the market happens to the orders."""
         heard, self.heard = self.heard, []
-        for symbol, price, quantity in heard:
+        for symbol, price, quantity, newest in heard:
             for order in self.alive(symbol):
-                self.traded(order, price, quantity)
+                if order.order_id <= newest:  # else it came after that trade
+                    self.traded(order, price, quantity)
         now_s = self.venue.clock_ms() // 1000
         for symbol in [s for s in self.working if s in self.venue.instruments]:
             book = self.venue.instruments[symbol].book
@@ -250,7 +253,21 @@ class Engine:
 
     def trigger(self, order):
         order.working_ms = order.update_ms = self.venue.clock_ms()
-        self.execute(order, self.walk(order, order.left))
+        self.execute(order, self.affordable(order, self.walk(order, order.left)))
+
+    def affordable(self, order, pieces):
+        """A stop may have become dearer than what was locked for it."""
+        if not self.venue.is_spot or not order.is_buy:
+            return pieces
+        side, chosen = self.side(order), []
+        left = order.locked + side.balance(side.pays_with(order))[0]
+        for price, quantity in pieces:
+            quantity = min(quantity, left * SCALE // price // self.step(order) * self.step(order))
+            if quantity <= 0:
+                break
+            chosen.append((price, quantity))
+            left -= product(price, quantity)
+        return chosen
 
     def come_to(self, order):
         """The book crossed the price of a resting order; or its time is over."""
@@ -260,6 +277,6 @@ class Engine:
             self.cancel(order, status=EXPIRED)
         elif order.has_price and not order.is_waiting and not order.is_scripted:
             for price, quantity in self.walk(order, order.left):
-                self.eat(order, price, quantity)
+                self.eat(order, price, quantity, is_maker=True)
                 if order.is_open:
                     self.fill(order, order.price, min(order.left, quantity))

@@ -118,6 +118,15 @@ async def spot_rests():
             check(x.order_truth("t")["orders"][0]["status"] == "NEW", "not far enough")
             x.trade("BTCUSDT", price=str((last * Decimal("0.98")).quantize(Decimal("0.01"))))
             x.wait(lambda: x.order_truth("t")["orders"][0]["status"] == "FILLED", "trailed")
+            top = Decimal(x.truth("BTCUSDT")["asks"][0][0])
+            x.trade("BTCUSDT", price=str(top - 20))
+            poor = Owner(client, x.add_account(spot={"USDT": str((top - 10) / 10)}))
+            await poor.place("p", type="STOP_LOSS", quantity="0.1", stopPrice=top - 10)
+            x.trade("BTCUSDT", price=str(top - 10))
+            ended = x.wait(lambda: x.order_truth("p")["orders"][0]["status"] != "NEW" and
+                           x.order_truth("p")["orders"][0], "dearer than was locked")
+            check(ended["status"] == "EXPIRED" and Decimal(ended["executed"]) > 0 and
+                  min(await poor.spot_balance("USDT")) >= 0, "as far as the money goes", ended)
             await owner.place("e", **FAR)
             check(x.cancel("e", status="EXPIRED")["status"] == "EXPIRED", "ended")
             check((await owner.spot_balance("USDT"))[1] == 0, "nothing is locked")
