@@ -26,6 +26,10 @@ ctl_main() {
         SCRIPCTL_LEDGER=0-63=ipc://$(socket_dir)/ledger
         export SCRIPCTL_LEDGER
     fi
+    if part_runs ledger; then
+        SCRIPCTL_LEDGER=ipc://$(socket_dir)/ledger
+        export SCRIPCTL_LEDGER
+    fi
     if part_runs redis; then
         SCRIPCTL_REDIS=unix:$(socket_dir)/redis.sock
         export SCRIPCTL_REDIS
