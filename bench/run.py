@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""run - measures what is named, or all: e2e, journal, marketdata, match, realism, recovery,
-replay, sensitivity, tick.
+"""run - measures what is named, or all: bridge, bridge-rate, e2e, journal, marketdata, match,
+realism, recovery, replay, sensitivity, tick.
 
 What follows a name and is none is for that measurement: `realism FILE`, `marketdata feed`.
 `storm` and `bridge-faults` take minutes and kill services all along, so they run only when they are
@@ -18,8 +18,8 @@ import traceback
 
 from figures import Failed, say
 
-NAMES = ("e2e", "journal", "marketdata", "match", "realism", "recovery", "replay", "sensitivity",
-         "tick")
+NAMES = ("bridge", "bridge-rate", "e2e", "journal", "marketdata", "match", "realism", "recovery",
+         "replay", "sensitivity", "tick")
 NAMED_ONLY = ("bridge-faults", "storm")
 WITH_WORDS = ("marketdata", "realism", "sensitivity", "storm")
 

@@ -62,14 +62,13 @@ struct fetch {
 
 /* ---- Replies ----------------------------------------------------------------------------- */
 
-/* Takes a slot out of libcurl's hands. */
+/* Takes a slot out of libcurl's hands. Its handle is kept: making one and setting it up costs as
+ * much as a request does. */
 static void
 sending_end(struct sending *s)
 {
     curl_multi_remove_handle(s->fetch->multi, s->easy);
-    curl_easy_cleanup(s->easy);
     curl_slist_free_all(s->headers);
-    s->easy = NULL;
     s->headers = NULL;
     s->number = 0;
     s->fetch->in_flight--;
@@ -277,11 +276,14 @@ static void
 method_set(CURL *e, const struct fetch_request *r)
 {
     const char *method = r->method == NULL ? "GET" : r->method;
+    bool is_post = strcmp(method, "POST") == 0;
+    curl_easy_setopt(e, CURLOPT_HTTPGET, 1L); /* what the last request was is forgotten */
+    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, NULL);
     if (strcmp(method, "HEAD") == 0)
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-    else if (strcmp(method, "POST") == 0)
+    else if (is_post)
         curl_easy_setopt(e, CURLOPT_POST, 1L);
-    if (r->body != NULL || strcmp(method, "POST") == 0) {
+    if (r->body != NULL || is_post) {
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_length);
         curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, r->body == NULL ? "" : r->body);
     }
@@ -301,21 +303,14 @@ trust_set(CURL *e, const struct fetch *f)
     curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* that file and nothing else */
 }
 
-static void
-request_set(struct sending *s, const struct fetch_request *r)
+/* What is the same for all requests of a handle. */
+static CURL *
+easy_open(struct sending *s, const struct fetch *f)
 {
-    struct fetch *f = s->fetch;
-    CURL *e = s->easy;
-    int64_t timeout_ms = r->timeout_ms > 0 ? r->timeout_ms : f->timeout_ms;
-    for (const char *const *h = r->headers; h != NULL && *h != NULL; h++)
-        s->headers = curl_slist_append(s->headers, *h);
-    /* A body waits for no leave to be sent. */
-    s->headers = curl_slist_append(s->headers, "Expect:");
-    CHECK(s->headers != NULL);
-    curl_easy_setopt(e, CURLOPT_URL, r->url);
+    CURL *e = curl_easy_init();
+    CHECK(e != NULL);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->headers);
     curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_PROXY, "");
@@ -323,8 +318,6 @@ request_set(struct sending *s, const struct fetch_request *r)
     curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
     /* A look-up that hangs is left to its thread instead of being waited for. */
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, s->error);
     curl_easy_setopt(e, CURLOPT_PRIVATE, s);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
@@ -334,6 +327,23 @@ request_set(struct sending *s, const struct fetch_request *r)
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, before_sending);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, s);
     trust_set(e, f);
+    return e;
+}
+
+static void
+request_set(struct sending *s, const struct fetch_request *r)
+{
+    CURL *e = s->easy;
+    int64_t timeout_ms = r->timeout_ms > 0 ? r->timeout_ms : s->fetch->timeout_ms;
+    for (const char *const *h = r->headers; h != NULL && *h != NULL; h++)
+        s->headers = curl_slist_append(s->headers, *h);
+    /* A body waits for no leave to be sent. */
+    s->headers = curl_slist_append(s->headers, "Expect:");
+    CHECK(s->headers != NULL);
+    curl_easy_setopt(e, CURLOPT_URL, r->url);
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->headers);
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
     method_set(e, r);
 }
 
@@ -346,9 +356,10 @@ fetch_send(struct fetch *f, const struct fetch_request *r)
             s = &f->slots[i];
     if (s == NULL)
         return 0;
+    CURL *easy = s->easy == NULL ? easy_open(s, f) : s->easy;
     *s = (struct sending){.fetch = f,
                           .number = ++f->last_number,
-                          .easy = curl_easy_init(),
+                          .easy = easy,
                           .reply = {.retry_after_s = -1,
                                     .used_weight_1m = -1,
                                     .order_count_10s = -1,
@@ -358,7 +369,6 @@ fetch_send(struct fetch *f, const struct fetch_request *r)
                           .began_us = loop_measure_us(),
                           .arg = r->arg,
                           .on_reply = r->on_reply};
-    CHECK(s->easy != NULL);
     request_set(s, r);
     f->in_flight++;
     CHECK(curl_multi_add_handle(f->multi, s->easy) == CURLM_OK);
@@ -422,6 +432,8 @@ fetch_close(struct fetch **fetch)
     *fetch = NULL;
     for (uint32_t i = 0; i < f->in_flight_max; i++)
         fetch_drop(f, f->slots[i].number);
+    for (uint32_t i = 0; i < f->in_flight_max; i++)
+        curl_easy_cleanup(f->slots[i].easy);
     curl_multi_cleanup(f->multi);
     while (f->sockets != NULL)
         socket_end(f, f->sockets);

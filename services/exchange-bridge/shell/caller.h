@@ -60,8 +60,9 @@ size_t caller_sign_ws(struct caller *c, enum environment e, uint64_t key, char *
 struct caller_host {
     enum environment environment;
     enum trading_type type;
-    const char *base_url;  /* "" = there is none: calls are refused */
-    uint32_t weight_limit; /* a minute; 0 = the exchange's usual one until exchangeInfo tells */
+    const char *base_url;     /* "" = there is none: calls are refused */
+    uint32_t weight_limit;    /* a minute; 0 = the exchange's usual one until exchangeInfo tells */
+    int64_t weight_window_ms; /* 0 = a minute; tests and measurements have no time for that */
 };
 struct caller_options {
     struct loop *loop;

@@ -179,12 +179,12 @@ caller_host_find(const struct caller *c, enum environment e, enum trading_type t
 }
 
 static void
-limits_open(struct caller_host_state *h, uint32_t weight, struct redis_link *redis)
+limits_open(struct caller_host_state *h, const struct caller_host *o, struct redis_link *redis)
 {
     char name[BUDGET_HOST_BYTES];
     bool is_spot = h->type == TRADING_TYPE_spot;
-    if (weight == 0)
-        weight = is_spot ? SPOT_WEIGHT : USDM_WEIGHT;
+    uint32_t weight = o->weight_limit > 0 ? o->weight_limit : is_spot ? SPOT_WEIGHT : USDM_WEIGHT;
+    int64_t window_ms = o->weight_window_ms > 0 ? o->weight_window_ms : WEIGHT_WINDOW_MS;
     h->orders[ORDERS_10S] = is_spot ? 50 : 300;
     h->orders[ORDERS_1M] = is_spot ? 0 : 1200;
     h->orders[ORDERS_1D] = is_spot ? 160000 : 0;
@@ -193,7 +193,7 @@ limits_open(struct caller_host_state *h, uint32_t weight, struct redis_link *red
                                                      .redis = redis,
                                                      .host = name,
                                                      .limit = weight,
-                                                     .window_ms = WEIGHT_WINDOW_MS,
+                                                     .window_ms = window_ms,
                                                      .alone_percent = ALONE_PERCENT,
                                                      .queue_max = h->caller->slots_count,
                                                      .frees_reserve = true});
@@ -220,7 +220,7 @@ caller_host_open(struct caller *c, const struct caller_host *o, struct redis_lin
     h->timer = loop_timer_new(c->loop, 0, 0, on_timer, h);
     loop_timer_stop(h->timer);
     if (length > 0)
-        limits_open(h, o->weight_limit, redis);
+        limits_open(h, o, redis);
     snprintf(labels, sizeof labels, "environment=\"%s\",market=\"%s\"",
              msg_enum_name(MSG_ENUM_environment, o->environment),
              msg_enum_name(MSG_ENUM_trading_type, o->type));
