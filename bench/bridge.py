@@ -58,6 +58,6 @@ def main():
            "under_way": int(UNDER_WAY), "signatures_per_second": signing}
     settle("bridge", ours["per_second"] / plain["per_second"], 0.8,
            "signed requests/s over plain GETs/s of libcurl", raw,
-           "%.0f signed and counted requests a second, %.1f us of processor each, beside %.0f plain "
-           "ones, %.1f us each" % (ours["per_second"], ours["cpu_us"], plain["per_second"],
+           "%.0f signed and counted requests a second, %.1f us of processor each, beside %.0f "
+           "plain ones, %.1f us each" % (ours["per_second"], ours["cpu_us"], plain["per_second"],
                                    plain["cpu_us"]))

@@ -37,9 +37,9 @@ def redis_server():
     """A Redis of its own, on a socket in a folder of its own: its address."""
     with tempfile.TemporaryDirectory(prefix="scrip-rate-") as folder:
         path = os.path.join(folder, "redis.sock")
-        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "",
-                                   "--appendonly", "no", "--dir", folder],
-                                  stdout=subprocess.DEVNULL)
+        words = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly",
+                 "no", "--dir", folder]
+        server = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         try:
             while not os.path.exists(path):
                 if server.poll() is not None:

@@ -353,7 +353,7 @@ Test(bridge_caller, nobody_is_there)
 {
     stage_caller("", (struct caller_options){0});
     caller_close(&stage.caller);
-    struct caller_host host = {ENVIRONMENT_testnet, TRADING_TYPE_spot, "http://127.0.0.1:1/", 0};
+    struct caller_host host = {ENVIRONMENT_testnet, TRADING_TYPE_spot, "http://127.0.0.1:1/", 0, 0};
     stage.caller = caller_open(&(struct caller_options){.loop = stage.net.loop,
                                                         .redis = stage.redis,
                                                         .hosts = &host,
