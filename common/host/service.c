@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/code.h"
@@ -240,11 +242,21 @@ run_end(struct run *r)
     free(r->rows);
 }
 
+/* Before anything is read that is secret. */
+static void
+run_close_memory(void)
+{
+    CHECK(setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == 0);
+    CHECK(prctl(PR_SET_DUMPABLE, 0) == 0);
+}
+
 int
 service_run(const struct service *s, int argc, char **argv)
 {
     struct run r = {.service = s};
     int status = 2;
+    if (s->keeps_secrets)
+        run_close_memory();
     if (run_configure(&r, argc, argv) == OK && run_identify(&r) == OK) {
         status = 1;
         if (run_start(&r) == OK) {

@@ -23,6 +23,9 @@ struct service {
     const struct config_row *rows; /* own rows; the common ones are added */
     size_t row_count;
     size_t config_size;
+    /* It holds what nobody else may read: no core is dumped, and other processes of its user can
+     * neither trace it nor read its memory. */
+    bool keeps_secrets;
     /* Opens sockets and begins to load. Gives its state, or logs why not. */
     enum err (*start)(struct host *h, const void *config, void **state);
     /* NULL when it serves; otherwise why not, for /readyz and `./scrip status`. */

@@ -207,17 +207,41 @@ peer_welcome(struct bus *b, zmq_msg_t *identity)
     return peers_add(&b->peers, zmq_msg_data(identity), length);
 }
 
+static bool
+layout_is_secret(const struct msg_layout *l)
+{
+    for (uint32_t i = 0; l != NULL && i < l->field_count; i++)
+        if ((l->fields[i].flags & MSG_FLAG_SEC) != 0 ||
+            (l->fields[i].items != NULL && layout_is_secret(l->fields[i].items)))
+            return true;
+    return false;
+}
+
+/* What was handed over had a secret: it was in its frame, its lists and in `now`. */
+static void
+secret_wipe(struct bus *b, zmq_msg_t *payload, size_t to, bool more)
+{
+    struct arena *lists = &b->lists[more ? b->turn : b->turn ^ 1];
+    explicit_bzero(lists->bytes, lists->used);
+    explicit_bzero(&b->now, sizeof b->now);
+    explicit_bzero(zmq_msg_data(payload), to); /* what is behind it is still to be read */
+}
+
 static void
 messages_hand_over(struct bus *b, struct bus_in *in, zmq_msg_t *payload, size_t at, struct peer *p)
 {
     bool have, more;
     enum err e = message_next(b, payload, &at, &b->now, &have);
     while (have) {
+        size_t end = at;
         e = message_next(b, payload, &at, &b->next, &more);
         metric_add(b->metrics.messages_in, 1);
         in->msg = &b->now;
         in->last = !more;
+        bool is_secret = b->secret[b->now.type];
         b->o.on_msg(b->o.arg, in);
+        if (is_secret)
+            secret_wipe(b, payload, end, more);
         if (more)
             b->now = b->next;
         have = more;
@@ -378,6 +402,8 @@ bus_open(struct loop *l, const struct bus_options *o)
     CHECK(arena != NULL);
     arena_init(&b->lists[0], arena, half);
     arena_init(&b->lists[1], arena + half, half);
+    for (int type = 0; type < MSG_TYPE_END; type++)
+        b->secret[type] = layout_is_secret(msg_layout((enum msg_type)type));
     if (o->role == BUS_SERVE)
         peers_init(&b->peers);
     if (o->role == BUS_PUBLISH)

@@ -84,6 +84,9 @@ uint64_t bus_frames_sent(const struct bus *b, uint32_t peer);
 void bus_put(struct bus *b, uint32_t peer, enum msg_type type, uint64_t corr, const void *body);
 /* Queues an already packed message (msg_pack) for a receiver. */
 void bus_put_packed(struct bus *b, uint32_t peer, const uint8_t *data, size_t length);
+/* The same for one with a secret: it leaves in a frame of its own, at once, and every buffer of
+ * ours that it was in is wiped. */
+void bus_put_secret(struct bus *b, uint32_t peer, const uint8_t *data, size_t length);
 /* BUS_PUBLISH: queues under a topic (at most 63 characters). */
 void bus_publish(struct bus *b, const char *topic, enum msg_type type, uint64_t corr,
                  const void *body);

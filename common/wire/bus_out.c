@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/log.h"
@@ -47,6 +48,32 @@ frame_send(struct bus *b, const void *address, size_t address_length, const stru
 }
 
 static void
+copy_wipe(void *data, void *length)
+{
+    explicit_bzero(data, *(size_t *)length);
+    free(length);
+}
+
+/* A part whose memory libzmq gives back wiped. */
+static bool
+secret_send(struct bus *b, const void *address, size_t address_length, const struct bytes *payload)
+{
+    size_t *copy = malloc(sizeof *copy + payload->length);
+    zmq_msg_t part;
+    CHECK(copy != NULL);
+    *copy = payload->length;
+    memcpy(copy + 1, payload->data, payload->length);
+    CHECK(zmq_msg_init_data(&part, copy + 1, payload->length, copy_wipe, copy) == 0);
+    loop_watch_used(b->watch);
+    bool taken = b->o.role == BUS_ASK ||
+                 zmq_send(b->socket, address, address_length, ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0;
+    taken = taken && zmq_msg_send(&part, b->socket, ZMQ_DONTWAIT) >= 0;
+    if (!taken)
+        zmq_msg_close(&part);
+    return taken;
+}
+
+static void
 receiver_send(struct bus *b, struct receiver *r, const void *address, size_t address_length)
 {
     if (r->buffer.length == 0)
@@ -55,12 +82,15 @@ receiver_send(struct bus *b, struct receiver *r, const void *address, size_t add
         log_line(LOG_ERROR, "frame_too_large", "endpoint=%s bytes=%zu limit=%u", b->o.endpoint,
                  r->buffer.length, FRAME_BYTES_MAX);
         metric_add(b->metrics.dropped, 1);
-    } else if (frame_send(b, address, address_length, &r->buffer)) {
+    } else if ((r->is_secret ? secret_send : frame_send)(b, address, address_length, &r->buffer)) {
         metric_add(b->metrics.frames_out, 1);
         metric_add(b->metrics.bytes_out, (int64_t)r->buffer.length);
     } else {
         metric_add(b->metrics.dropped, 1);
     }
+    if (r->is_secret)
+        explicit_bzero(r->buffer.data, r->buffer.length);
+    r->is_secret = false;
     /* A rare large frame must not keep its memory for ever. */
     if (r->buffer.room > 4 * b->frame_bytes)
         bytes_free(&r->buffer);
@@ -155,6 +185,19 @@ bus_put_packed(struct bus *b, uint32_t peer, const uint8_t *data, size_t length)
         return;
     bytes_add(&r->buffer, data, length);
     receiver_added(b, r, peer);
+}
+
+void
+bus_put_secret(struct bus *b, uint32_t peer, const uint8_t *data, size_t length)
+{
+    bus_flush(b); /* a frame of its own */
+    struct receiver *r = receiver_of(b, peer);
+    if (r == NULL)
+        return;
+    r->is_secret = true;
+    bytes_add(&r->buffer, data, length);
+    metric_add(b->metrics.messages_out, 1);
+    bus_flush(b);
 }
 
 /* Whether anybody would hear it; then the frame of this topic is begun. */

@@ -26,6 +26,7 @@ struct receiver {
     uint32_t messages;      /* in the buffer, the head not counted */
     uint32_t messages_max;  /* of this frame; 0 = the turn has none yet */
     bool queued;            /* stands in the list of receivers to flush */
+    bool is_secret;         /* the frame is to be wiped behind it */
 };
 
 struct peer {
@@ -74,9 +75,10 @@ struct bus {
     uint64_t epoch;
     bool paused;
     /* Receiving. */
-    struct msg now, next;  /* the message handed over, and the one behind it */
-    struct arena lists[2]; /* of one and of the other, by turns */
-    uint32_t turn;         /* of the message read next */
+    struct msg now, next;      /* the message handed over, and the one behind it */
+    struct arena lists[2];     /* of one and of the other, by turns */
+    uint32_t turn;             /* of the message read next */
+    bool secret[MSG_TYPE_END]; /* types with SEC fields: wiped once they were handed over */
     int64_t complained_us;
     /* Sending. */
     struct receiver out; /* BUS_ASK's server; BUS_PUBLISH's current topic */

@@ -20,6 +20,7 @@ main(int argc, char **argv)
         .rows = bridge_rows,
         .row_count = sizeof bridge_rows / sizeof bridge_rows[0],
         .config_size = sizeof(struct bridge_config),
+        .keeps_secrets = true,
         .start = serve_start,
         .not_ready = serve_not_ready,
         .stop = serve_stop,

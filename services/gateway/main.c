@@ -18,6 +18,7 @@ main(int argc, char **argv)
         .rows = gateway_config_rows,
         .row_count = sizeof gateway_config_rows / sizeof gateway_config_rows[0],
         .config_size = sizeof(struct gateway_config),
+        .keeps_secrets = true,
         .start = shell_start,
         .not_ready = shell_not_ready,
         .drain = shell_drain,

@@ -32,7 +32,8 @@ STALE = 'SELECT count(*) FROM ledger."order" WHERE type = 1 AND status <> 3 AND 
 
 def folder_of(stack, name):
     """Where the program of a running service was built."""
-    return os.readlink("/proc/%d/exe" % stack.pid(name))
+    with open("/proc/%d/cmdline" % stack.pid(name), encoding="utf-8") as file:
+        return os.path.realpath(file.read().split("\0")[0])
 
 
 def runs_next(stack):

@@ -101,7 +101,7 @@ hear(int fd)
 int
 ask_on(int fd, const char *method, const char *path, const char *token, const char *body)
 {
-    char request[8192];
+    char request[16384];
     int n = snprintf(request, sizeof request,
                      "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s%s%s\r\n%s", method,
                      path, strlen(body), token[0] == 0 ? "" : "Authorization: Bearer ", token,

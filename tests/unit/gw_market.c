@@ -15,11 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "host/log.h"
 #include "wire/bus.h"
 
 #define LINE_BYTES  2048
 #define ANSWERS_MAX 16
+#define SERVERS_MAX 3 /* market data itself, a ledger, a bridge */
 
 static pid_t pid;
 static int orders, told;
@@ -28,7 +30,9 @@ static int orders, told;
 
 static struct {
     struct loop *loop;
-    struct bus *publisher, *server;
+    struct bus *publisher, *servers[SERVERS_MAX];
+    char endpoints[SERVERS_MAX][160];
+    int server_count;
     int in, out;
     char line[LINE_BYTES];
     size_t length;
@@ -59,19 +63,46 @@ message_read(const char *text, struct msg *m)
 }
 
 static void
+secret_tell(const struct bridge_keys_put *put)
+{
+    char secret[8192], text[64];
+    size_t length = 0;
+    for (uint32_t i = 0; i < put->secret_count; i++)
+        length += (size_t)snprintf(secret + length, sizeof secret - length, "%s",
+                                   put->secret[i].text.text);
+    snprintf(text, sizeof text, "%zu %016llx", length,
+             (unsigned long long)map_hash(secret, length));
+    tell("secret", text);
+}
+
+static void on_orders(void *arg, unsigned events);
+
+/* What the test said before it asked comes before what it asked. */
+static void
+orders_first(void)
+{
+    struct pollfd p = {.fd = f.in, .events = POLLIN};
+    while (poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0)
+        on_orders(NULL, 0);
+}
+
+static void
 on_question(void *arg, const struct bus_in *in)
 {
     char text[LINE_BYTES];
     struct msg m;
     uint64_t corr = in->msg->corr;
-    (void)arg;
+    struct bus *server = f.servers[(struct bus **)arg - f.servers];
+    orders_first();
+    if (in->msg->type == MSG_bridge_keys_put)
+        secret_tell(&in->msg->bridge_keys_put);
     msg_print(in->msg, text, sizeof text);
     tell("asked", text);
     for (int i = 0; i < ANSWERS_MAX; i++) {
         if (strcmp(f.answers[i].question, msg_layout(in->msg->type)->name) != 0 ||
             !message_read(f.answers[i].text, &m))
             continue;
-        bus_put(f.server, in->peer, m.type, corr, msg_body(&m));
+        bus_put(server, in->peer, m.type, corr, msg_body(&m));
         corr = 0; /* what follows is as it was published */
     }
 }
@@ -95,6 +126,21 @@ word_take(char **line)
 }
 
 static void
+serve(const char *name)
+{
+    struct bus **at = &f.servers[f.server_count];
+    char *endpoint = f.endpoints[f.server_count++];
+    snprintf(endpoint, sizeof f.endpoints[0], "ipc://%s/%s", getenv("GW_HTTP_TEST_FOLDER"), name);
+    *at = bus_open(f.loop, &(struct bus_options){.role = BUS_SERVE,
+                                                 .endpoint = endpoint,
+                                                 .name = "market",
+                                                 .arg = at,
+                                                 .on_msg = on_question});
+    if (*at == NULL)
+        _exit(1);
+}
+
+static void
 order_take(char *rest)
 {
     char *what = word_take(&rest), *name = word_take(&rest);
@@ -102,6 +148,10 @@ order_take(char *rest)
     if (strcmp(what, "publish") == 0) {
         if (message_read(rest, &m))
             bus_publish(f.publisher, name, m.type, 0, msg_body(&m));
+        return;
+    }
+    if (strcmp(what, "serve") == 0) {
+        serve(name);
         return;
     }
     bool is_answer = strcmp(what, "answer") == 0;
@@ -142,32 +192,29 @@ static void
 service_run_alone(void)
 {
     static uint8_t lists[65536] __attribute__((aligned(16)));
-    const char *folder = getenv("GW_HTTP_TEST_FOLDER");
-    char endpoint[2][160];
+    char market[160];
     log_open("market", LOG_ERROR);
     arena_init(&f.lists, lists, sizeof lists);
     f.loop = loop_new();
-    snprintf(endpoint[0], sizeof endpoint[0], "ipc://%s/market", folder);
-    snprintf(endpoint[1], sizeof endpoint[1], "ipc://%s/ask", folder);
+    snprintf(market, sizeof market, "ipc://%s/market", getenv("GW_HTTP_TEST_FOLDER"));
     f.publisher = bus_open(f.loop, &(struct bus_options){.role = BUS_PUBLISH,
-                                                         .endpoint = endpoint[0],
+                                                         .endpoint = market,
                                                          .name = "market",
                                                          .on_topic = on_topic});
-    f.server = bus_open(f.loop, &(struct bus_options){.role = BUS_SERVE,
-                                                      .endpoint = endpoint[1],
-                                                      .name = "market",
-                                                      .on_msg = on_question});
-    if (f.publisher == NULL || f.server == NULL)
+    if (f.publisher == NULL)
         _exit(1);
+    serve("ask");
     struct loop_watch *watch = loop_watch_fd(f.loop, f.in, LOOP_READ, on_orders, NULL);
     loop_run(f.loop);
     loop_watch_end(&watch);
     bus_close(&f.publisher);
-    bus_close(&f.server);
+    for (int i = 0; i < f.server_count; i++)
+        bus_close(&f.servers[i]);
     bus_teardown();
     loop_destroy(&f.loop);
-    for (int i = 0; i < 2; i++)
-        unlink(endpoint[i] + strlen("ipc://"));
+    unlink(market + strlen("ipc://"));
+    for (int i = 0; i < f.server_count; i++)
+        unlink(f.endpoints[i] + strlen("ipc://"));
     _exit(0);
 }
 
@@ -193,6 +240,12 @@ market_begin(void)
     market_say("answer md_symbols_get md_symbols version=1 symbols=[{symbol=BTCUSDT base_asset=BTC "
                "quote_asset=USDT} {symbol=ETHUSDT base_asset=ETH quote_asset=USDT}]");
     market_hear("asked", "md_symbols_get");
+}
+
+void
+market_serve(const char *name)
+{
+    market_say("serve %s", name);
 }
 
 void

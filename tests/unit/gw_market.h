@@ -10,6 +10,9 @@
 /* Answers md_symbols_get at first: BTCUSDT and ETHUSDT, version 1. */
 void market_begin(void);
 void market_end(void);
+/* The same process also answers as "ledger" or "bridge" from now on, until market_end(). Of a
+ * secret that it is sent it tells "secret LENGTH HASH", by map_hash(). */
+void market_serve(const char *name);
 /* "publish t.BTCUSDT. md_trade ...": at once. "answer md_snapshot_get md_book ...": to each such
  * question from now on; a further line for the same question follows in the same answer, and
  * "forget md_snapshot_get" ends that. */

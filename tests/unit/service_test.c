@@ -9,9 +9,12 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -265,6 +268,84 @@ Test(service, bad_settings_exit_with_2)
     cr_assert_eq(exit_status(), 2);
     run(&tester, "--name=twenty-four-characters-x");
     cr_assert_eq(exit_status(), 2);
+}
+
+/* As a user without rights, and as open as a process of such a user is. */
+static void
+become_nobody(void)
+{
+    if (getuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        _exit(99);
+    prctl(PR_SET_DUMPABLE, 1);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, RLIM_INFINITY});
+}
+
+static void
+run_as_nobody(const struct service *s)
+{
+    char *argv[] = {(char *)"scrip-tester", (char *)"--probe_endpoint=", NULL};
+    cr_assert_eq(pipe(pipe_fds), 0);
+    child = fork();
+    if (child == 0) {
+        become_nobody();
+        _exit(service_run(s, 2, argv));
+    }
+    close(pipe_fds[1]);
+    cr_assert_eq(hear(), 'S');
+}
+
+/* Whether another process of its user may read its memory. */
+static bool
+memory_is_open(void)
+{
+    int status;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)child);
+    pid_t reader = fork();
+    if (reader == 0) {
+        become_nobody();
+        _exit(open(path, O_RDONLY) >= 0 ? 1 : 0);
+    }
+    cr_assert_eq(waitpid(reader, &status, 0), reader);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+    return WEXITSTATUS(status) == 1;
+}
+
+Test(service, one_that_keeps_secrets_shows_its_memory_to_nobody)
+{
+    struct service s = tester;
+    run_as_nobody(&s);
+    if (!memory_is_open())
+        fprintf(stderr, "this machine lets nobody read another's memory anyway\n");
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    s.keeps_secrets = true;
+    run_as_nobody(&s);
+    cr_assert_not(memory_is_open());
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static enum err
+start_looks(struct host *h, const void *config, void **out)
+{
+    struct rlimit core;
+    getrlimit(RLIMIT_CORE, &core);
+    bool is_closed =
+        core.rlim_cur == 0 && core.rlim_max == 0 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
+    return is_closed ? start(h, config, out) : ERR_INTERNAL;
+}
+
+Test(service, one_that_keeps_secrets_leaves_no_core)
+{
+    struct service s = tester;
+    int status;
+    s.keeps_secrets = true;
+    s.start = start_looks;
+    run_as_nobody(&s);
+    kill(child, SIGABRT);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && !WCOREDUMP(status));
 }
 
 Test(service, many_connections_and_rubbish_do_not_stop_the_probe)

@@ -22,7 +22,7 @@ map_part(uint32_t max)
 size_t
 gw_bytes(uint32_t calls_max)
 {
-    return map_part(calls_max) + calls_max * sizeof(struct gw_call);
+    return map_part(calls_max) + GW_SECRETS * GW_SECRET_MAX + calls_max * sizeof(struct gw_call);
 }
 
 void
@@ -34,7 +34,9 @@ gw_init(struct gw *g, const struct gw_options *o, void *bytes)
     g->timeout_us = o->timeout_us;
     g->silent_us = o->silent_us;
     map_init(&g->by_corr, o->calls_max, bytes);
-    g->calls = (struct gw_call *)((char *)bytes + map_part(o->calls_max));
+    char *secrets = (char *)bytes + map_part(o->calls_max);
+    g->secrets = (uint8_t(*)[GW_SECRET_MAX])secrets;
+    g->calls = (struct gw_call *)(secrets + GW_SECRETS * GW_SECRET_MAX);
     g->calls_max = o->calls_max;
     g->resends = g->deadlines = (struct gw_queue){GW_NONE, GW_NONE};
     for (uint32_t i = 0; i < o->calls_max; i++) {
@@ -136,10 +138,34 @@ call_is_hopeless(const struct gw_call *c)
     return !c->is_probe && (!c->mutates || !c->was_sent);
 }
 
+/* Where the message of a call lies. */
+static uint8_t *
+call_packed(const struct gw *g, uint32_t i)
+{
+    struct gw_call *c = &g->calls[i];
+    return c->secret == 0 ? c->packed : g->secrets[c->secret - 1];
+}
+
+/* The number of a secret's place, + 1; 0 when all are taken. */
+static uint32_t
+secret_take(struct gw *g)
+{
+    for (uint32_t place = 0; place < GW_SECRETS; place++)
+        if ((g->secrets_used & 1u << place) == 0) {
+            g->secrets_used |= 1u << place;
+            return place + 1;
+        }
+    return 0;
+}
+
 static void
 call_free(struct gw *g, uint32_t i)
 {
     struct gw_call *c = &g->calls[i];
+    if (c->secret != 0) {
+        memset(call_packed(g, i), 0, c->length);
+        g->secrets_used &= ~(1u << (c->secret - 1));
+    }
     if (g->sweep == i)
         g->sweep = c->deadline_next;
     resend_unlink(g, i);
@@ -203,16 +229,20 @@ gw_link(struct gw *g, int64_t now_us, uint32_t server, bool is_up)
     }
 }
 
+/* `secret` of the call: whether it is one. */
 static enum err
 call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const struct gw_call *call,
            const uint8_t *packed, size_t length)
 {
     CHECK(server < g->server_count && corr != 0);
-    CHECK(length > 0 && length <= GW_PACKED_MAX);
+    CHECK(length > 0 && length <= (call->secret != 0 ? GW_SECRET_MAX : GW_PACKED_MAX));
     struct gw_server *s = &g->servers[server];
     if (g->free_first == GW_NONE)
         return ERR_GATEWAY_BUSY;
     CHECK(map_get(&g->by_corr, corr) == MAP_NONE);
+    uint32_t secret = call->secret != 0 ? secret_take(g) : 0;
+    if (call->secret != 0 && secret == 0)
+        return ERR_GATEWAY_BUSY;
 
     /* Nothing below can fail. */
     uint32_t i = g->free_first;
@@ -231,7 +261,8 @@ call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const s
     c->deadline_us = now_us + g->timeout_us;
     c->give_up_us = now_us + s->timeout_us;
     c->length = (uint32_t)length;
-    memcpy(c->packed, packed, length);
+    c->secret = secret;
+    memcpy(call_packed(g, i), packed, length);
     resend_push(g, i);
     deadline_push(g, i);
     map_set(&g->by_corr, corr, i);
@@ -252,6 +283,17 @@ gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t 
     if (gw_is_away(g, now_us, server))
         return g->servers[server].away_error;
     const struct gw_call call = {.owner = owner, .mutates = mutates};
+    return call_start(g, now_us, server, corr, &call, packed, length);
+}
+
+enum err
+gw_start_secret(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, uint64_t owner,
+                const uint8_t *packed, size_t length)
+{
+    CHECK(server < g->server_count);
+    if (gw_is_away(g, now_us, server))
+        return g->servers[server].away_error;
+    const struct gw_call call = {.owner = owner, .mutates = true, .secret = 1};
     return call_start(g, now_us, server, corr, &call, packed, length);
 }
 
@@ -415,7 +457,8 @@ gw_due(struct gw *g, int64_t now_us)
         if (!call_resend(g, now_us, i))
             continue;
         due = due_of(c, GW_DUE_RESEND);
-        due.packed = c->packed;
+        due.packed = call_packed(g, i);
+        due.is_secret = c->secret != 0;
         due.length = c->length;
         g->resent++;
         return due;
@@ -451,7 +494,9 @@ gw_check(const struct gw *g)
     count = 0;
     prev = GW_NONE;
     for (uint32_t i = g->deadlines.first; i != GW_NONE; i = g->calls[i].deadline_next) {
+        uint32_t secret = g->calls[i].secret;
         CHECK(g->calls[i].deadline_prev == prev);
+        CHECK(secret == 0 || (g->secrets_used >> (secret - 1) & 1) != 0);
         prev = i;
         count++;
     }

@@ -19,6 +19,7 @@
  * waits for somebody else, as a ledger for its matcher, is heard so. While it is away requests are
  * refused before they are sent. What was sent and changes something is kept to its deadline: an
  * owner that is back by then knows the outcome, and nobody else does.
+ * What is secret has one of a few places of its own, longer ones, and is wiped behind it.
  * Answers of an older epoch than one already heard come from a deposed owner and are dropped.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -34,6 +35,8 @@
 #include "base/map.h"
 
 #define GW_PACKED_MAX  1024
+#define GW_SECRET_MAX  8192
+#define GW_SECRETS     16
 #define GW_SERVERS_MAX 72 /* 64 ledger groups at most, market data, the bridge */
 #define GW_NONE        UINT32_MAX
 
@@ -50,6 +53,7 @@ struct gw_call {
     uint32_t resend_next, resend_prev;     /* by resend_at_us */
     uint32_t deadline_next, deadline_prev; /* by deadline_us */
     uint32_t length;
+    uint32_t secret; /* 0 = the message is in `packed`; else the number of its place + 1 */
     uint8_t packed[GW_PACKED_MAX];
 };
 
@@ -81,7 +85,9 @@ struct gw {
     uint32_t count;
     struct map by_corr;
     struct gw_queue resends, deadlines;
-    uint32_t sweep; /* next in `deadlines` to be looked at for being hopeless */
+    uint8_t (*secrets)[GW_SECRET_MAX];
+    uint32_t secrets_used; /* bit n: place n */
+    uint32_t sweep;        /* next in `deadlines` to be looked at for being hopeless */
     int64_t swept_us;
     /* counted for the metrics */
     uint64_t resent, expired, stale, unknown;
@@ -99,6 +105,7 @@ struct gw_due {
     uint32_t server;
     uint64_t corr, owner;
     const uint8_t *packed; /* GW_DUE_RESEND: lent until the next call */
+    bool is_secret;        /* likewise */
     uint32_t length;
     enum err error; /* GW_DUE_EXPIRED */
 };
@@ -117,6 +124,9 @@ void gw_set_timeout(struct gw *g, uint32_t server, int64_t timeout_us);
  * length. */
 MUST_USE enum err gw_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
                            uint64_t owner, bool mutates, const uint8_t *packed, size_t length);
+/* The same for a secret that changes something, of at most GW_SECRET_MAX. */
+MUST_USE enum err gw_start_secret(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
+                                  uint64_t owner, const uint8_t *packed, size_t length);
 /* The same for a probe: an absent server does not refuse it. */
 MUST_USE enum err gw_start_probe(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
                                  const uint8_t *packed, size_t length);

@@ -114,6 +114,7 @@ request_free(struct shell *s, struct request *r)
             s->requests[r->next].prev = r->prev;
     }
     basket_drop(&r->basket);
+    mode_drop(&r->mode);
     r->in_use = false;
     r->generation = (r->generation + 1) & INT32_MAX;
     r->next = s->requests_free;

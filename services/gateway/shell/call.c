@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/msg_stream.h"
 #include "gateway/shell/shell.h"
@@ -45,6 +46,22 @@ call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr, u
                           s->packed.data, s->packed.length);
     if (e == OK && gw_is_linked(&s->gw, server))
         bus_put_packed(s->servers[server], 0, s->packed.data, s->packed.length);
+    return e;
+}
+
+enum err
+call_send_secret(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr,
+                 uint64_t owner, const void *body)
+{
+    struct bytes packed = {0};
+    bytes_reserve(&packed, GW_SECRET_MAX); /* it does not move */
+    msg_pack_body(&packed, type, corr, body);
+    enum err e = gw_start_secret(&s->gw, loop_steady_us(s->loop), server, corr, owner, packed.data,
+                                 packed.length);
+    if (e == OK && gw_is_linked(&s->gw, server))
+        bus_put_secret(s->servers[server], 0, packed.data, packed.length);
+    explicit_bzero(packed.data, packed.length);
+    bytes_free(&packed);
     return e;
 }
 
@@ -298,7 +315,8 @@ call_tick(struct shell *s)
             probe_send(s, due.server);
         } else if (due.kind == GW_DUE_RESEND) {
             metric_add(s->resent, 1);
-            bus_put_packed(s->servers[due.server], 0, due.packed, due.length);
+            (due.is_secret ? bus_put_secret : bus_put_packed)(s->servers[due.server], 0, due.packed,
+                                                              due.length);
         } else {
             metric_add(s->expired, 1);
             deliver(s, due.owner, NULL, due.error);

@@ -78,6 +78,34 @@ struct http {
 static void conn_work(struct conn *c);
 static void on_conn(void *arg, unsigned events);
 
+/* What was read is wiped behind it, for some of it is passwords and keys. */
+static void
+in_wipe(struct conn *c, size_t from)
+{
+    if (c->in.length > from)
+        explicit_bzero(c->in.data + from, c->in.length - from);
+}
+
+static void
+in_free(struct conn *c)
+{
+    in_wipe(c, 0);
+    bytes_free(&c->in);
+}
+
+/* Room for more; no copy stays where it was. */
+static void
+in_reserve(struct conn *c, size_t more)
+{
+    struct bytes grown = {0};
+    if (c->in.room - c->in.length >= more)
+        return;
+    bytes_reserve(&grown, c->in.length + more);
+    bytes_add(&grown, c->in.data, c->in.length);
+    in_free(c);
+    c->in = grown;
+}
+
 static void
 conn_watch(struct conn *c, unsigned events)
 {
@@ -96,7 +124,7 @@ conn_free(struct conn *c, bool close_fd)
         loop_watch_end(&c->watch);
     if (close_fd)
         close(c->fd);
-    bytes_free(&c->in);
+    in_free(c);
     bytes_free(&c->out);
     c->generation++;
     c->state = CONN_FREE;
@@ -215,10 +243,9 @@ conn_head(struct conn *c)
 {
     struct http *h = c->http;
     const char *data = (const char *)c->in.data + c->in_at, *why;
-    size_t length = c->in.length - c->in_at;
+    size_t length = c->in.length - c->in_at, scanned = c->scanned;
     if (c->head_done)
         return true;
-    size_t scanned = c->scanned;
     if (scanned == 0)
         c->head = (struct http1_head){0}; /* the last request's says nothing of this one */
     size_t bytes = http1_head_end(data, length, &c->scanned);
@@ -287,9 +314,10 @@ conn_compact(struct conn *c)
 {
     size_t left = c->in.length - c->in_at;
     if (left == 0 && c->in.room > KEEP_BYTES)
-        bytes_free(&c->in);
+        in_free(c);
     if (c->in_at > 0 && left > 0)
         memmove(c->in.data, c->in.data + c->in_at, left);
+    in_wipe(c, left);
     c->in.length = left;
     c->in_at = 0;
 }
@@ -369,6 +397,7 @@ conn_read(struct conn *c)
     struct http *h = c->http;
     size_t held = c->in.length - c->in_at;
     if (c->state == CONN_LINGER) {
+        in_wipe(c, 0);
         bytes_clear(&c->in);
         c->in_at = held = 0;
     }
@@ -379,7 +408,7 @@ conn_read(struct conn *c)
     size_t want = READ_BYTES;
     if (c->head_done && c->head.bytes + c->head.content_length > held + want)
         want = c->head.bytes + (size_t)c->head.content_length - held;
-    bytes_reserve(&c->in, want);
+    in_reserve(c, want);
     ssize_t n = recv(c->fd, c->in.data + c->in.length, c->in.room - c->in.length, 0);
     if (n > 0) {
         c->in.length += (size_t)n;

@@ -34,6 +34,7 @@ static const struct own_body own_bodies[] = {
     {"ping", NULL, "nothing", NULL},
     {"ticker", NULL, "ticker_answer", NULL},
     {"basket", "basket_request", "basket_answer", NULL},
+    {"exchange_keys", "exchange_keys_request", "bridge_keys", NULL},
     {"audit_order", NULL, "audit_order", NULL},
     {"audit_account", NULL, "audit_account", NULL},
 };
@@ -70,6 +71,13 @@ static const char own_schemas[] =
     "so on. Only orders with ids are safe to send again.\"},"
     "\"orders\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"$ref\":"
     "\"#/components/schemas/order_place_request\"}}}},"
+    "\"exchange_keys_request\":{\"type\":\"object\",\"additionalProperties\":false,"
+    "\"required\":[\"api_key\",\"api_secret\"],\"properties\":{"
+    "\"api_key\":{\"type\":\"string\",\"maxLength\":127,\"writeOnly\":true},"
+    "\"api_secret\":{\"type\":\"string\",\"maxLength\":4096,\"writeOnly\":true,"
+    "\"description\":\"The secret, or the private key (Ed25519, RSA) as PKCS#8 PEM.\"},"
+    "\"environment\":{\"type\":\"string\",\"enum\":[\"testnet\",\"live\"],"
+    "\"description\":\"The deployment's own when absent.\"}}},"
     "\"basket_answer\":{\"type\":\"object\",\"required\":[\"results\"],\"properties\":{\"results\":"
     "{\"type\":\"array\",\"description\":\"In the order of the orders.\",\"items\":{\"oneOf\":["
     "{\"$ref\":\"#/components/schemas/order_view\"},{\"$ref\":\"#/components/schemas/error\"}]}}}},"

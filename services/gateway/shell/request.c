@@ -310,6 +310,8 @@ request_ask(struct shell *s, struct request *r, const struct http_request *h)
         account_refresh(s, r);
         return;
     }
+    if (route->request == MSG_settings_set && mode_begin(s, r, &body.settings_set))
+        return;
     r->on_answer = on_ask_answer;
     e = call_send(s, server, route->request, r->corr, request_handle(r), route->mutates,
                   &body.frame);

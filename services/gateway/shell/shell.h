@@ -34,6 +34,7 @@ struct market_cache;
 struct ws;
 struct request;
 struct basket;
+struct mode_switch;
 
 /* A request's handle has its place in the lower bits of its lower half. Above them stands which of
  * several messages of one request is meant. */
@@ -55,9 +56,10 @@ struct request {
     char allow[32];      /* of a method that is not allowed */
     enum err late_error; /* the answer at the deadline */
     request_answer *on_answer;
-    uint32_t part;         /* of several messages the one that is answered */
-    struct basket *basket; /* owned; of one that waits for its orders */
-    uint32_t next, prev;   /* queued ones by deadline; next also links the free ones */
+    uint32_t part;            /* of several messages the one that is answered */
+    struct basket *basket;    /* owned; of one that waits for its orders */
+    struct mode_switch *mode; /* owned; of one that changes an account's mode */
+    uint32_t next, prev;      /* queued ones by deadline; next also links the free ones */
 };
 
 struct shell {
@@ -148,6 +150,9 @@ uint32_t call_ledger_of(const struct shell *s, uint64_t account_id);
  * outcome may still be told. */
 MUST_USE enum err call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr,
                             uint64_t owner, bool matters, const void *body);
+/* The same of a message with a secret; what was packed is wiped. */
+MUST_USE enum err call_send_secret(struct shell *s, uint32_t server, enum msg_type type,
+                                   uint64_t corr, uint64_t owner, const void *body);
 /* Resends and gives up what is due. */
 void call_tick(struct shell *s);
 
@@ -164,6 +169,13 @@ void call_tick(struct shell *s);
 
 /* Frees what a request's orders are waited for with; NULL is none. */
 void basket_drop(struct basket **b);
+
+/* ---- An account's mode ---- */
+
+/* Takes a change of settings that is to change the mode, which is the bridge's affair, too; false
+ * when it is the ledger's alone. */
+bool mode_begin(struct shell *s, struct request *r, const struct settings_set *wish);
+void mode_drop(struct mode_switch **m);
 
 /* ---- Symbols ---- */
 
