@@ -363,6 +363,8 @@ class Venue:
 
     def rules_of(self, symbol):
         """The rules of a symbol, also of one that is listed no more."""
+        if symbol in self.instruments:
+            self.rules_known[symbol] = self.instruments[symbol].rules
         return self.rules_known[symbol]
 
     def last_price(self, symbol):
@@ -373,12 +375,11 @@ class Venue:
     def mark_price(self, symbol):
         instrument = self.instruments.get(symbol)
         if instrument is None:
-            return self.rules_known[symbol].price
+            return self.rules_of(symbol).price
         return instrument.mark[0] if instrument.mark else instrument.rules.price
 
     def add(self, instrument):
         self.instruments[instrument.symbol] = instrument
-        self.rules_known[instrument.symbol] = instrument.rules
         for stream in self.hub.streams():
             self.on_wanted(stream)
 

@@ -450,5 +450,21 @@ async def adds_up():
         check(x.counters()["violations"] == 0, "nothing was wrong", x.counters())
 
 
+async def other_markets():
+    """A market that cannot be eaten from fills all the same, and goes on."""
+    with StandIn(flood=3, flood_spot=20, flood_usdm=20) as x:
+        async with Client(x) as client:
+            account = x.add_account(spot=RICH, usdm=RICH)
+            for market in ("spot", "usdm"):
+                owner = Owner(client, account, market)
+                await owner.place("m", type="MARKET", quantity="1", newOrderRespType="RESULT")
+                check(x.order_truth("m", market)["orders"][0]["status"] == "FILLED", market)
+                bid = x.truth("BTCUSDT", market)["bids"][0][0]
+                await owner.place("r", quantity="1", price=bid)
+                x.wait(lambda m=market: x.order_truth("r", m)["orders"][0]["status"] == "FILLED",
+                       "the market comes to it")
+        check(x.counters()["violations"] == 0, "nothing was wrong", x.counters())
+
+
 TESTS = [spot_takes, spot_rests, scripts, spot_queries, usdm_trades, usdm_settings, faults, states,
-         adds_up]
+         adds_up, other_markets]
