@@ -1,0 +1,96 @@
+"""real - a stack with stand-in exchanges behind it: one as testnet, one as the live exchange.
+
+    with Exchanges() as x, x.stack("testnet") as stack:
+        user = stack.user()
+        keys = x.testnet.add_account(spot={"USDT": "1000"})
+        put_key(user, "spot", keys)
+        user.call("PUT", "/api/settings/trading/spot", {"mode": "REAL", "confirm_real": True})
+        ...
+        x.live_is_untouched()
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import os
+import sys
+
+from stack import ROOT, Stack, check
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "exchange"))
+from standin import StandIn, StandInError  # noqa: E402, F401
+
+# Short times: a story waits for what the bridge waits for.
+QUICK = "timeout_ms = 1000\npatience_ms = 3000\n"
+
+
+class Exchanges:
+    """Two exchanges that know nothing of each other."""
+
+    def __init__(self, more="", **options):
+        self.more = more
+        self.testnet = StandIn(synthetic=7, **options)
+        self.live = StandIn(synthetic=8, **options)
+
+    def __enter__(self):
+        with contextlib.ExitStack() as begun:
+            for exchange in (self.testnet, self.live):
+                begun.enter_context(exchange)
+            self.begun = begun.pop_all()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.begun.close()
+
+    def addresses(self):
+        lines = []
+        for name, x in (("testnet", self.testnet), ("live", self.live)):
+            lines += ["spot_%s_rest_url = %s" % (name, x.spot_rest_url),
+                      "spot_%s_ws_url = %s/ws-api/v3" % (name, x.spot_stream_url),
+                      "usdm_%s_rest_url = %s" % (name, x.usdm_rest_url),
+                      "usdm_%s_ws_url = %s/private" % (name, x.usdm_stream_url)]
+        return "\n".join(lines) + "\n"
+
+    @contextlib.contextmanager
+    def stack(self, mode, **settings):
+        """A stack in that TRADING_MODE whose bridge knows these two exchanges and no other."""
+        before = os.environ.get("TRADING_MODE")
+        os.environ["TRADING_MODE"] = mode
+        settings["bridge"] = QUICK + self.addresses() + self.more + settings.get("bridge", "")
+        try:
+            with Stack(settings=settings) as stack:
+                yield stack
+        finally:
+            if before is None:
+                del os.environ["TRADING_MODE"]
+            else:
+                os.environ["TRADING_MODE"] = before
+
+    @staticmethod
+    def orders_sent(exchange):
+        """Requests that would change something of an account."""
+        return sum(count for (method, path), count in exchange.calls().items()
+                   if method != "GET" and path.endswith("/order"))
+
+    def live_is_untouched(self):
+        calls = self.live.calls()
+        check(calls == {}, "nothing ever went to the live exchange", calls)
+
+    def no_violations(self, *expected):
+        """`expected`: kinds that a story means to provoke."""
+        for exchange in (self.testnet, self.live):
+            counters = exchange.counters()
+            others = set(counters["violations_by_kind"]) - set(expected)
+            check(not others, "the exchange is spoken to as it asks to be",
+                  counters["violations_by_kind"], counters["violations_told"][:5])
+
+
+def put_key(user, market, keys, environment=None, expect=200):
+    body = {"api_key": keys.api_key, "api_secret": keys.secret}
+    if environment:
+        body["environment"] = environment
+    return user.call("PUT", "/api/settings/exchange-keys/" + market, body, expect=expect)
+
+
+def go_real(user, market="spot", **more):
+    return user.call("PUT", "/api/settings/trading/" + market,
+                     {"mode": "REAL", "confirm_real": True, **more})
