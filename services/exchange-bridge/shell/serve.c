@@ -6,8 +6,6 @@
 #include "exchange-bridge/shell/serve.h"
 
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "exchange-bridge/shell/key_asks.h"
 #include "exchange-bridge/shell/orders.h"
@@ -124,15 +122,6 @@ on_database(void *arg)
         rules_database_up(s->rules);
 }
 
-/* Secrets pass through this memory: no dump of it is ever written, and nobody else reads it. */
-static void
-memory_guard(void)
-{
-    struct rlimit none = {0, 0};
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
-        log_line(LOG_WARN, "core_dumps_not_off", "reason=\"the system refused\"");
-}
-
 /* Testnet's addresses must not lead to the exchange itself, nor the other way round. */
 static bool
 urls_fit(const struct bridge_config *c)
@@ -247,7 +236,6 @@ serve_start(struct host *h, const void *config, void **state)
     struct shell *s = calloc(1, sizeof *s);
     CHECK(s != NULL);
     *s = (struct shell){.host = h, .loop = h->loop, .config = c};
-    memory_guard();
     bool is_valid = guard_mode_read(c->trading_mode, &s->mode);
     if (!is_valid)
         log_line(LOG_ERROR, "setting_invalid", "key=trading_mode");
