@@ -228,6 +228,8 @@ tell(struct world *w, struct truth *t)
     if (chance(w, 30))
         nonsense(w, r);
     r->was_cancel = chance(w, 50);
+    if (r->was_cancel && chance(w, 500))
+        r->error = ERR_CREDENTIALS_INVALID;
     uint64_t refused = w->ledger.real_refused;
     bool changed = run(w, &cmd) == LEDGER_CHANGED;
     w->heard += changed;

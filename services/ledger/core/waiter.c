@@ -258,6 +258,20 @@ waiter_answer(struct ledger *l, struct ledger_waiter *w, struct ledger_order *o,
     return false;
 }
 
+/* Of an order_cancel_all: its order has ended, or will not be cancelled. The last one answers. */
+static void
+member_answer(struct ledger *l, uint32_t i, struct outbox *out)
+{
+    struct ledger_waiter *w = &l->waiters[i];
+    struct ledger_group *g = &l->groups[w->group];
+    waiter_unlink(l, i);
+    w->answered = true;
+    if (--g->left == 0) {
+        group_answer(l, g, out);
+        group_close(l, g);
+    }
+}
+
 void
 waiters_answer(struct ledger *l, struct ledger_order *o, bool is_first, struct outbox *out)
 {
@@ -265,13 +279,7 @@ waiters_answer(struct ledger *l, struct ledger_order *o, bool is_first, struct o
         struct ledger_waiter *w = &l->waiters[i];
         uint32_t next = w->next;
         if (w->kind == WAITER_GROUP && !order_is_open(o)) {
-            struct ledger_group *g = &l->groups[w->group];
-            waiter_unlink(l, i);
-            w->answered = true;
-            if (--g->left == 0) {
-                group_answer(l, g, out);
-                group_close(l, g);
-            }
+            member_answer(l, i, out);
         } else if (waiter_answer(l, w, o, is_first, out)) {
             waiter_unlink(l, i);
             waiter_free(l, i);
@@ -296,6 +304,8 @@ waiters_refuse(struct ledger *l, struct ledger_order *o, enum waiter_kind kind,
         if (l->waiters[i].kind == kind) {
             reply_refused(out, l->waiters[i].who, why);
             waiter_done(l, i);
+        } else if (kind == WAITER_CANCEL && l->waiters[i].kind == WAITER_GROUP) {
+            member_answer(l, i, out);
         }
         i = next;
     }

@@ -54,7 +54,8 @@ bool waiter_add(struct ledger *l, struct ledger_order *o, enum waiter_kind kind,
 /* Answers whom this order's state answers, after a report. `is_first`: it rested or ended. */
 void waiters_answer(struct ledger *l, struct ledger_order *o, bool is_first, struct outbox *out);
 
-/* Refuses all who wait for it in this way. */
+/* Refuses all who wait for it in this way; with WAITER_CANCEL an order_cancel_all goes on without
+ * it. */
 void waiters_refuse(struct ledger *l, struct ledger_order *o, enum waiter_kind kind,
                     const struct refused *why, struct outbox *out);
 
