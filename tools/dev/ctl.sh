@@ -26,9 +26,9 @@ ctl_main() {
         SCRIPCTL_LEDGER=0-63=ipc://$(socket_dir)/ledger
         export SCRIPCTL_LEDGER
     fi
-    if part_runs ledger; then
-        SCRIPCTL_LEDGER=ipc://$(socket_dir)/ledger
-        export SCRIPCTL_LEDGER
+    if part_runs bridge; then
+        SCRIPCTL_BRIDGE=ipc://$(socket_dir)/bridge
+        export SCRIPCTL_BRIDGE
     fi
     if part_runs redis; then
         SCRIPCTL_REDIS=unix:$(socket_dir)/redis.sock

@@ -452,6 +452,7 @@ set_environment(struct reader *r)
                       {"SCRIPCTL_ARCHIVE", PLACE_archive, &o->archive},
                       {"SCRIPCTL_ENDPOINT", PLACE_endpoint, &o->endpoint},
                       {"SCRIPCTL_LEDGER", PLACE_ledger, &o->ledger},
+                      {"SCRIPCTL_BRIDGE", PLACE_bridge, &o->bridge},
                       {"SCRIPCTL_REDIS", PLACE_redis, &o->redis}};
     for (size_t i = 0; i < sizeof(stands_for) / sizeof(stands_for[0]); i++) {
         const char *said = getenv(stands_for[i].name);

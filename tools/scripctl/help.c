@@ -133,6 +133,7 @@ help_print(FILE *to, const struct command_row *command)
           "  SCRIPCTL_ARCHIVE    stands for --archive: a folder of segment files\n"
           "  SCRIPCTL_ENDPOINT   stands for --endpoint: where market data answers\n"
           "  SCRIPCTL_LEDGER     stands for --ledger: where ledgers answer\n"
+          "  SCRIPCTL_BRIDGE     stands for --bridge: where an exchange bridge answers\n"
           "  SCRIPCTL_REDIS      stands for --redis: what exchanges allow is shared there\n"
           "  NO_COLOR            headings are not set in bold on a terminal\n\n"
           "Exit status: 0 it is so; 1 something is wrong, differs or is not there; 2 the command\n"

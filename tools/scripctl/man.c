@@ -108,9 +108,9 @@ put_page(FILE *to)
         ".TP\n130\nIt was interrupted.\n"
         ".SH ENVIRONMENT\n"
         ".TP\n\\fBSCRIPCTL_DATABASE\\fR, \\fBSCRIPCTL_ARCHIVE\\fR, \\fBSCRIPCTL_ENDPOINT\\fR, "
-        "\\fBSCRIPCTL_LEDGER\\fR, \\fBSCRIPCTL_REDIS\\fR\n"
+        "\\fBSCRIPCTL_LEDGER\\fR, \\fBSCRIPCTL_BRIDGE\\fR, \\fBSCRIPCTL_REDIS\\fR\n"
         "Stand for \\fB\\-\\-database\\fR, \\fB\\-\\-archive\\fR, \\fB\\-\\-endpoint\\fR, "
-        "\\fB\\-\\-ledger\\fR and \\fB\\-\\-redis\\fR\n"
+        "\\fB\\-\\-ledger\\fR, \\fB\\-\\-bridge\\fR and \\fB\\-\\-redis\\fR\n"
         "where these are not given; an\n"
         "option with an empty value undoes them.\n"
         ".TP\n\\fBNO_COLOR\\fR\nHeadings are not set in bold on a terminal.\n",
