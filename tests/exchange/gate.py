@@ -107,6 +107,7 @@ class Moment:
             if not re.fullmatch(form, text):
                 wrong(-1100, "Illegal characters found in parameter '%s'; legal range is "
                       "'^[0-9]{1,20}$'." % name, "parameter")
+        self.is_held_up = False  # by a fault: what is too late then is no fault of the client
         self.at_ms = int(timestamp)
         if venue.is_spot and self.at_ms > MICROSECONDS:
             self.at_ms /= 1000
@@ -120,7 +121,7 @@ class Moment:
         """Again just before the engine."""
         now = self.venue.clock_ms()
         # A clock that was turned on purpose is no fault of the client.
-        violation = None if self.venue.was_skewed else "timestamp"
+        violation = None if self.venue.was_skewed or self.is_held_up else "timestamp"
         if self.at_ms >= now + AHEAD_MS:
             wrong(-1021, "Timestamp for this request was 1000ms ahead of the server's time.",
                   violation)

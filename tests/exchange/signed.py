@@ -70,6 +70,8 @@ class Signed:
             return self.run(request, ask)
         if ask.placement:
             ask.placement.fault = fault.kind
+        if ask.moment:
+            ask.moment.is_held_up = True
         return await self.rest.broken(request, fault, lambda: self.run(request, ask))
 
     def prepare(self, request, call, sent):

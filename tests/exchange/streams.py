@@ -400,7 +400,11 @@ async def converse(request, venue, settings, streams, make):
     if settings.socket_bytes:
         request.transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_SNDBUF, settings.socket_bytes)
-    await ws.prepare(request)
+    try:
+        await ws.prepare(request)
+    except ConnectionResetError:
+        venue.counters.add("connections_gone_early")
+        return web.Response(status=400)
     connection = make(request.transport)
     venue.hub.connections[connection.number] = connection
     venue.counters.add("connections")
