@@ -437,10 +437,10 @@ class Trouble(threading.Thread):
 
 def weather_of(x):
     """What befalls a whole market for a while."""
-    def for_a_while(seconds, kind, **what):
+    def for_a_while(lasts_s, kind, **what):
         def deed():
             faults = [x.fault(kind, market, **what)["fault"] for market in MARKETS]
-            threading.Event().wait(seconds)
+            time.sleep(lasts_s)
             for fault in faults:
                 x.end_fault(fault)
         return deed
@@ -490,14 +490,15 @@ class Matrix:
         for run in runs:
             run.let_go()
         for number in ids - set(by_hand):
-            self.settle(number, "--ask", "the exchange answers again")
+            until(lambda n=number: self.settle(n, "--ask", "the exchange answers again"),
+                  "order %d is settled" % number)
         until(lambda: not ids & self.unresolved(), "none is unresolved", PATIENCE_S)
         self.runs += runs
         return len(listed), len(ids - self.unresolved())
 
     def unresolved(self):
         """Ids of the orders that `scripctl bridge unresolved` lists."""
-        said = self.scripctl("bridge", "unresolved", "--json")
+        said = until(lambda: self.scripctl("bridge", "unresolved", "--json"), "a ledger answers")
         rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
         return {int(row["order"]) for row in rows if "order" in row}
 
@@ -505,16 +506,17 @@ class Matrix:
         """Whether the order is settled; one whose outcome became known meanwhile is."""
         said = self.scripctl("bridge", "settle", str(number), how, "--who", "matrix", "--why", why,
                              "--json")
-        return '"error"' not in said or "OUTCOME_KNOWN" in said
+        return said is not None and ('"error"' not in said or "OUTCOME_KNOWN" in said)
 
     def scripctl(self, *words):
-        """What `./scrip ctl` says, be it that there is something to do."""
+        """What `./scrip ctl` says, be it that there is something to do; None when nobody could be
+        asked."""
         run = subprocess.run([os.path.join(ROOT, "scrip"), "ctl", *words], check=False,
                              env=self.stack.environment, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if run.returncode not in (0, 1):
+        if run.returncode == 2:
             raise StoryFailed("./scrip ctl %s: %s" % (" ".join(words), run.stdout))
-        return run.stdout
+        return run.stdout if run.returncode < 2 else None
 
     def judge(self):
         """The verdict; faults are over first, and what they touched is kept."""
