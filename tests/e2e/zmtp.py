@@ -80,6 +80,27 @@ class Follower(Peer):
                 yield kind, body
 
 
+def pack(value):
+    """msgpack of numbers, texts, lists and {tag: value}."""
+    if isinstance(value, bool):
+        return b"\xc3" if value else b"\xc2"
+    if isinstance(value, int):
+        return b"\xcf" + struct.pack(">Q", value) if value >= 0 else \
+            b"\xd3" + struct.pack(">q", value)
+    if isinstance(value, str):
+        text = value.encode()
+        return b"\xd9" + bytes([len(text)]) + text
+    if isinstance(value, dict):
+        return b"\xde" + struct.pack(">H", len(value)) + \
+            b"".join(pack(n) + pack(v) for n, v in sorted(value.items()))
+    return b"\xdc" + struct.pack(">H", len(value)) + b"".join(pack(v) for v in value)
+
+
+def pack_frame(messages, sender="ledger-0"):
+    """A frame of messages (type, corr, {tag: value})."""
+    return b"".join(pack(list(m)) for m in [(1, 0, {1: sender}), *messages])
+
+
 def unpack(data, at):
     """(value, where it ends): the part of msgpack that messages use."""
     first = data[at]
