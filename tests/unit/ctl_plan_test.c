@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "ctl_journal.h"
+#include "ctl_real.h"
 #include "scripctl/plan.h"
 
 #define ACCOUNTS    12
@@ -83,6 +83,27 @@ Test(plan, every_command_of_a_client_is_planned_once_and_in_time)
     cr_assert_eq(plan.accounts_count, ACCOUNTS);
     for (uint32_t i = 1; i < plan.commands_count; i++)
         cr_assert_leq(plan.commands[i - 1].time_us, plan.commands[i].time_us);
+}
+
+/* Whatever deployment it is sent to: nothing of it may come near an exchange there. */
+Test(plan, nothing_of_an_exchange_is_planned)
+{
+    ctl_journal_fini(&journal);
+    ctl_journal_init(&journal);
+    ctl_real_begin(&journal, 7);
+    ctl_real_live();
+    ctl_real_to_paper();
+    ctl_real_end();
+    make();
+    cr_expect_eq(plan.real, records_of(MSG_order_place));
+    cr_expect_gt(plan.real, 0);
+    cr_expect_eq(commands_of(MSG_order_place), 0);
+    cr_expect_eq(commands_of(MSG_bridge_report), 0);
+    cr_expect_eq(commands_of(MSG_exchange_account), 0);
+    cr_expect_eq(commands_of(MSG_order_settle), 0);
+    cr_expect_eq(commands_of(MSG_order_cancel), 0);
+    cr_assert_eq(commands_of(MSG_settings_set), 1);
+    cr_expect_eq(plan.commands_count, 1, "back to PAPER may be said");
 }
 
 Test(plan, what_the_ledger_wrote_in_is_taken_out)

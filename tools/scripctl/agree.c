@@ -261,6 +261,10 @@ say_plan(const struct call *c, const struct plan *p, uint64_t differ)
                 "%llu commands came in the same turn of the ledger as another account's: which was "
                 "first is not in the journal, and orders that met each other then may differ.",
                 (unsigned long long)p->ties);
+    if (p->real > 0)
+        out_say(c->out,
+                "%llu real orders were left out: nothing of a record is sent to an exchange.",
+                (unsigned long long)p->real);
     if (p->before > 0)
         out_say(c->out,
                 "%llu cancels and amendments are of orders from before the range: they "

@@ -18,7 +18,7 @@
 #include "scripctl/words.h"
 
 #define LIST_BYTES     (1u << 20)
-#define TEXT_BYTES_MAX 160
+#define TEXT_BYTES_MAX 256
 
 /* One of the two. */
 struct part {
@@ -270,12 +270,13 @@ settings_add(struct fields *f, const struct ledger_account *a, const struct ledg
         for (int k = 0; k < 2; k++)
             snprintf(texts[k], TEXT_BYTES_MAX,
                      "mode %u dry_run %d auto %d margin %lld leverage %u fill %u %u %u %u %u %u "
-                     "%" PRIu64,
+                     "%" PRIu64 " environment %u twin %d key %s since %" PRId64,
                      each[k]->mode, each[k]->dry_run_mode, each[k]->auto_trading,
                      (long long)each[k]->margin_per_trade.v, each[k]->leverage,
                      each[k]->fill.fill_preset, each[k]->fill.fill_model, each[k]->fill.latency_us,
                      each[k]->fill.latency_spread_us, each[k]->fill.slippage_bps,
-                     each[k]->fill.reject_bps, each[k]->fill.seed);
+                     each[k]->fill.reject_bps, each[k]->fill.seed, each[k]->environment,
+                     each[k]->live_twin, each[k]->api_key_tail.text, each[k]->real_since_us);
         snprintf(name, sizeof name, "%s settings",
                  msg_enum_name(MSG_ENUM_trading_type, TRADING_TYPE_spot + i));
         field_add(f, name, texts[0], texts[1]);

@@ -271,6 +271,8 @@ take_report(struct plan_maker *m, const struct order_report *r)
 {
     const struct order_row *row = row_of(m, r->order_id);
     const struct plan_order *o = order_of(m->plan, r->order_id);
+    if (row != NULL && row->order.twin_of != 0)
+        return; /* nobody asked: it mirrors an order that was left out */
     bool is_cancel = r->was_pulled && r->end == ORDER_END_CLIENT_CANCEL;
     bool is_amend = r->was_trimmed && r->trimmed_to.v > 0 && row != NULL &&
                     row->order.quantity.v == r->trimmed_to.v;
@@ -308,6 +310,25 @@ is_wanted(const struct options *o, const struct msg *cmd, uint64_t account_id)
            strcmp((const char *)msg_body_const(cmd) + f->offset, o->symbol) == 0;
 }
 
+/* What went to an exchange, or came from one, is nobody else's: none of it is ever sent anywhere.
+ */
+static bool
+is_of_exchange(const struct msg *cmd)
+{
+    switch ((int)cmd->type) {
+    case MSG_bridge_report:
+    case MSG_exchange_account:
+    case MSG_order_settle:
+        return true;
+    case MSG_order_place:
+        return cmd->order_place.environment != ENVIRONMENT_NONE;
+    case MSG_settings_set:
+        return cmd->settings_set.mode == TRADING_MODE_REAL;
+    default:
+        return false;
+    }
+}
+
 static void
 take(struct plan_maker *m)
 {
@@ -317,6 +338,11 @@ take(struct plan_maker *m)
     if (is_mine && cmd->type == MSG_order_report) {
         orders_follow(m);
         take_report(m, &cmd->order_report);
+        return;
+    }
+    if (is_of_exchange(cmd)) {
+        m->plan->real += is_mine && cmd->type == MSG_order_place;
+        orders_follow(m);
         return;
     }
     bool is_asked = is_mine && account_id != 0 && is_wanted(m->o, cmd, account_id);

@@ -87,6 +87,7 @@ struct plan {
     uint64_t records; /* read */
     uint64_t fills;   /* of planned orders */
     uint64_t before;  /* cancels of orders from before the range */
+    uint64_t real;    /* orders for an exchange: left out */
     uint64_t ties; /* commands of the very time of another account's: which was first is unknown */
     int64_t begin_us, last_us; /* of the first command; of the last record */
 };

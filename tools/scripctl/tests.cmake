@@ -31,7 +31,8 @@ scrip_unit_test(ctl_tables_test ${unit}/ctl_tables_test.c ${unit}/ctl_real.c ${c
 # The matcher's core has a life_end() of its own.
 target_compile_definitions(ctl_tables_test PRIVATE SCRIP_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
   life_end=store_life_end)
-scrip_unit_test(ctl_plan_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_plan_test.c ${ctl_journal}
+scrip_unit_test(ctl_plan_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_plan_test.c
+  ${CMAKE_SOURCE_DIR}/tests/unit/ctl_real.c ${ctl_journal}
   LIBS scripctl_parts matcher_core)
 scrip_unit_test(ctl_records_test ${unit}/ctl_records_test.c ${unit}/store_database.c
   ${unit}/pg_main.c LIBS scripctl_parts)
