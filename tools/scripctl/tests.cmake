@@ -26,7 +26,8 @@ scrip_unit_test(ctl_evidence_test ${CMAKE_SOURCE_DIR}/tests/unit/ctl_evidence_te
   LIBS scripctl_parts)
 # On a real PostgreSQL; a ledger in the test's own process writes the tables.
 set(unit ${CMAKE_SOURCE_DIR}/tests/unit)
-scrip_unit_test(ctl_tables_test ${unit}/ctl_tables_test.c ${unit}/ctl_real.c ${ctl_journal} ${unit}/store_database.c
+scrip_unit_test(ctl_tables_test ${unit}/ctl_tables_test.c ${unit}/ctl_real.c ${ctl_journal}
+  ${unit}/store_database.c
   ${unit}/store_life.c ${unit}/pg_main.c LIBS scripctl_parts matcher_core)
 # The matcher's core has a life_end() of its own.
 target_compile_definitions(ctl_tables_test PRIVATE SCRIP_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
