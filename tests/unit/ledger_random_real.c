@@ -178,11 +178,25 @@ is_named(const struct world *w, uint64_t order_id)
     return i != MAP_NONE && w->ledger.orders[i].exchange_order_id != 0;
 }
 
+/* Of what is known, that it is otherwise. */
+static void
+contradict(const struct world *w, struct bridge_report *r)
+{
+    uint32_t i = map_get(&w->ledger.order_by_id, r->order_id);
+    enum exchange_state known = i == MAP_NONE
+                                    ? EXCHANGE_STATE_NONE
+                                    : (enum exchange_state)w->ledger.orders[i].exchange_state;
+    if (known == EXCHANGE_STATE_REFUSED || known == EXCHANGE_STATE_NOT_PLACED)
+        r->exchange_state = EXCHANGE_STATE_PLACED;
+    else if (known == EXCHANGE_STATE_PLACED)
+        r->exchange_state = EXCHANGE_STATE_NOT_PLACED;
+}
+
 /* What no exchange says. */
 static void
 nonsense(struct world *w, struct bridge_report *r)
 {
-    switch (draw(w, 6)) {
+    switch (draw(w, 7)) {
     case 0:
         r->account_id += 7;
         break;
@@ -199,6 +213,9 @@ nonsense(struct world *w, struct bridge_report *r)
         break;
     case 4:
         r->exchange_state = EXCHANGE_STATE_SENDING;
+        break;
+    case 5:
+        contradict(w, r);
         break;
     default:
         r->placed_price.v = -1;
