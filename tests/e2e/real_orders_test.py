@@ -160,7 +160,8 @@ class Story:
             status, answer = self.user.ask("POST", ORDERS, body)
             error = answer["error"]
             check(status == 400 and (code or "FILTER") in error["code"], "refused", body, answer)
-        status, answer = self.user.ask("POST", "/api/paper-trading/order-lists", self.user.list_body(
+        lists = "/api/paper-trading/order-lists"
+        status, answer = self.user.ask("POST", lists, self.user.list_body(
             "OCO", ("SELL", "LIMIT_MAKER", {"quantity": "0.01", "price": self.price("1.2")}),
             ("SELL", "STOP_LOSS", {"quantity": "0.01", "stop_price": self.price("0.8")})))
         check(answer["error"]["code"] == "REAL_UNSUPPORTED", "no lists", answer)
