@@ -171,6 +171,8 @@ on_header(char *line, size_t size, size_t count, void *arg)
     struct sending *s = arg;
     size_t length = size * count;
     struct fetch_reply *r = &s->reply;
+    if (length == 0 || strchr("xXrRdD", line[0]) == NULL)
+        return length;
     header_number(line, length, "X-MBX-USED-WEIGHT-1M", &r->used_weight_1m);
     header_number(line, length, "X-MBX-ORDER-COUNT-10S", &r->order_count_10s);
     header_number(line, length, "X-MBX-ORDER-COUNT-1M", &r->order_count_1m);
@@ -337,13 +339,11 @@ request_set(struct sending *s, const struct fetch_request *r)
     int64_t timeout_ms = r->timeout_ms > 0 ? r->timeout_ms : s->fetch->timeout_ms;
     for (const char *const *h = r->headers; h != NULL && *h != NULL; h++)
         s->headers = curl_slist_append(s->headers, *h);
-    /* A body waits for no leave to be sent. */
-    s->headers = curl_slist_append(s->headers, "Expect:");
-    CHECK(s->headers != NULL);
+    if (r->body != NULL) /* which waits for no leave to be sent */
+        s->headers = curl_slist_append(s->headers, "Expect:");
     curl_easy_setopt(e, CURLOPT_URL, r->url);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->headers);
-    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms); /* connecting included */
     method_set(e, r);
 }
 

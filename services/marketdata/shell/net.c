@@ -5,33 +5,18 @@
  */
 #include "marketdata/shell/net.h"
 
-#include <string.h>
-
 #define REQUESTS_MAX   32u
 #define BODY_BYTES_MAX (64u << 20)
 #define TIMEOUT_MS     15000
 #define WINDOW_MS      60000
 #define WAITING_MAX    256u
 
-/* "api.binance.com" of "https://api.binance.com/": what the weight is counted for. */
-static void
-host_of(const char *url, char out[NET_HOST_BYTES])
-{
-    const char *at = strstr(url, "://");
-    at = at == NULL ? url : at + 3;
-    size_t length = strcspn(at, "/");
-    if (length >= NET_HOST_BYTES)
-        length = NET_HOST_BYTES - 1;
-    memcpy(out, at, length);
-    out[length] = '\0';
-}
-
 static struct budget *
 weight_open(struct net *n, struct loop *loop, enum trading_type market)
 {
     const struct marketdata_config *c = n->source.config;
     bool is_spot = market == TRADING_TYPE_spot;
-    host_of(is_spot ? c->spot_rest_url : c->usdm_rest_url, n->hosts[market]);
+    budget_host_of(is_spot ? c->spot_rest_url : c->usdm_rest_url, n->hosts[market]);
     return budget_open(
         &(struct budget_options){.loop = loop,
                                  .redis = n->redis,

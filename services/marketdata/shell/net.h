@@ -13,12 +13,10 @@
 #include "marketdata/config.h"
 #include "marketdata/shell/source.h"
 
-#define NET_HOST_BYTES 128u
-
 struct net {
     struct source_net source;
     struct redis_link *redis;
-    char hosts[3][NET_HOST_BYTES]; /* of REST, by enum trading_type */
+    char hosts[3][BUDGET_HOST_BYTES]; /* of REST, by enum trading_type */
 };
 
 /* Opens what the sources' kinds need, which may be nothing; false with a logged reason. `n` must
