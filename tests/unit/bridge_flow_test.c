@@ -133,6 +133,15 @@ Test(bridge_flow, a_refusal_is_told_in_the_exchanges_words)
     cr_assert_str_eq(out.report.message.text, h.message);
 }
 
+Test(bridge_flow, what_never_left_is_refused_and_not_unknown)
+{
+    begin(FLOW_PLACE);
+    hear(VERDICT_LIMITED, ERR_EXCHANGE_BUSY, NULL);
+    cr_assert(out.is_over);
+    cr_assert_eq(out.report.exchange_state, EXCHANGE_STATE_REFUSED);
+    cr_assert_eq(out.report.error, ERR_EXCHANGE_BUSY);
+}
+
 Test(bridge_flow, an_order_that_is_there_twice_is_there)
 {
     begin(FLOW_PLACE);
