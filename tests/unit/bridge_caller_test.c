@@ -276,6 +276,21 @@ Test(bridge_caller, orders_of_a_key_have_their_own_limit)
     stage_ban_forget();
 }
 
+Test(bridge_caller, what_the_exchange_counts_of_an_account_wins)
+{
+    stage_caller("orders=9", (struct caller_options){0});
+    caller_set_limits(stage.caller, ENVIRONMENT_testnet, TRADING_TYPE_spot, 0, 0, 0, 10);
+    ends(stage_ask((struct caller_request){.is_urgent = true}, CALL_SPOT_ORDER_PLACE), VERDICT_OK,
+         OK);
+    ends(stage_ask((struct caller_request){.is_urgent = true}, CALL_SPOT_ORDER_PLACE), VERDICT_OK,
+         OK);
+    struct caller_reply *r = stage_ask(
+        (struct caller_request){.is_urgent = true, .patience_ms = 500}, CALL_SPOT_ORDER_PLACE);
+    ends(r, VERDICT_LIMITED, ERR_EXCHANGE_LIMITED);
+    cr_assert_eq(r->attempts, 0);
+    cr_assert_eq(stage_told("POST"), 2);
+}
+
 /* ---- Queues ------------------------------------------------------------------------------ */
 
 Test(bridge_caller, who_lowers_risk_goes_first_and_finds_a_place)

@@ -127,7 +127,8 @@ async def answer(exchange, method, path, query, headers, writer):
     if exchange.weight is not None:
         more.append("X-MBX-USED-WEIGHT-1M: %d" % exchange.weight)
     if exchange.orders is not None:
-        more.append("X-MBX-ORDER-COUNT-10S: " + exchange.orders)
+        more += ["X-MBX-ORDER-COUNT-10S: " + exchange.orders,
+                 "X-MBX-ORDER-COUNT-1D: " + exchange.orders]
     body = {"serverTime": exchange.now_ms()} if is_time else {"orderId": 7}
     writer.write(reply(200, body, more))
     return True
