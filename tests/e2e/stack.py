@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+import leaks
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 from client import Client, HttpError, StreamClosed, flat  # noqa: E402, F401, tools/client.py
@@ -118,7 +120,7 @@ class Stack:
             for name in self.extras:
                 self.supervise(name, "--stop")
             self.scrip("down")
-            complaints += self.complaints()
+            complaints += self.complaints() + self.leaks()
         finally:
             if failed and os.environ.get("SCRIP_E2E_KEEP"):
                 print("kept: " + self.dir)
@@ -157,6 +159,12 @@ class Stack:
                     found += ["%s: %s" % (name, near) for near in lines[index:index + 15]]
                     break
         return found
+
+    def leaks(self):
+        """Where keys that this story stored were left, when the suite is to look for them."""
+        noted = leaks.noted(os.environ.get("SCRIP_SECRETS"), os.getpid())
+        return ["key material in " + name
+                for name in leaks.found(self.dir, noted, but=("master-keys",))]
 
     def show_logs(self):
         print(self.scrip("status") if os.path.exists(self.dir + "/etc/stack.env") else "not up")

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -22,6 +23,9 @@ import urllib.parse
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
+import leaks  # noqa: E402
+
 READY_S = 60
 POLL_S = 0.02
 
@@ -236,6 +240,7 @@ class StandIn:
         secret, public = make_key(kind)
         made = self.post("account", kind=kind, balances={"spot": spot or {}, "usdm": usdm or {}},
                          **({"public_key": public} if public else {"secret": secret}), **what)
+        leaks.note(made["api_key"], secret)
         return Credentials(made["account"], made["api_key"], secret, kind)
 
     def account(self, number=1):

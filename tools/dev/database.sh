@@ -169,14 +169,14 @@ pg_migrate() {
     cp "$db_dir/sqitch.plan" "$run_dir/migrated"
 }
 
-# The bridge's schema is not the migrating role's: it is let in for a migration of that schema, until
-# db/bridge_role.sql ends it.
+# The bridge's schema is not the migrating role's: it is let in for a migration of that schema,
+# until db/bridge_role.sql ends it.
 pg_bridge_open() {
     case $'\n'$(pg_migrations_new) in
     *$'\n'bridge_*) ;;
     *) return 0 ;;
     esac
-    [ "$(pg_sql "$pg_admin" "SELECT count(*) FROM pg_roles WHERE rolname = 'scrip_bridge'")" = 0 ] ||
+    [ -z "$(pg_sql "$pg_admin" "SELECT 1 FROM pg_roles WHERE rolname = 'scrip_bridge'")" ] ||
         pg_sql "$pg_admin" "GRANT scrip_bridge TO scrip"
 }
 

@@ -28,7 +28,14 @@ test_cleanup() {
     local status=$?
     trap - EXIT
     ( set +e; command=''; . "$dev_dir/down.sh"; down_main --wipe ) >/dev/null 2>&1 || true
+    rm -rf "$SCRIP_SECRETS"
     exit $status
+}
+
+# What tests stored of exchange keys must be nowhere in what they left behind.
+test_leaks() {
+    "$python" "$SCRIP_ROOT/tests/e2e/leaks.py" --secrets "$SCRIP_SECRETS" "$SCRIP_VAR/log" \
+        "$(readlink -f "$SCRIP_VAR/pg")" "$SCRIP_VAR/redis" "$1/Testing"
 }
 
 # Keeps paths of this stack apart from the user's: everything below works on the test's folder.
@@ -36,6 +43,10 @@ test_servers() {
     export SCRIP_VAR=$test_var
     . "$dev_dir/lib.sh"
     . "$dev_dir/database.sh"
+    SCRIP_SECRETS=$(mktemp -d)
+    export SCRIP_SECRETS
+    # Of the unit tests, whose keys are always the same.
+    printf '["api-key-of-alice", "secret of alice"]\n' >"$SCRIP_SECRETS/0"
     trap test_cleanup EXIT
     trap 'exit 130' INT TERM
     mkdir -p "$SCRIP_VAR" "$log_dir" "$run_dir" "$etc_dir"
@@ -90,6 +101,8 @@ test_main() {
     cd "$dir"
     ctest --output-on-failure --no-tests=error --timeout 300 -j "${SCRIP_TEST_JOBS:-$jobs}" \
         "${select[@]}" "$@" || status=$?
+    step "looking for exchange keys in what the tests left"
+    test_leaks "$dir" || status=1
     exit $status
 }
 
