@@ -79,6 +79,19 @@ link_from(struct bridges *b, uint32_t from, int64_t now_us)
     return &b->links[b->count == 0 ? 0 : from % b->count];
 }
 
+/* New real orders are taken while there is one. */
+static uint32_t
+count_working(struct bridges *b)
+{
+    int64_t now_us = loop_steady_us(b->o.loop);
+    uint32_t working = 0;
+    for (uint32_t i = 0; i < b->count; i++)
+        working += link_works(&b->links[i], now_us);
+    metric_set(b->m_working, working);
+    ledger_set_bridge_away(b->o.ledger, working == 0);
+    return working;
+}
+
 static void
 on_msg(void *arg, const struct bus_in *in)
 {
@@ -96,6 +109,7 @@ on_link(void *arg, bool is_up)
         log_line(LOG_INFO, is_up ? "bridge_up" : "bridge_down", "bridge=%s", k->endpoint);
     k->is_up = is_up;
     k->heard_us = loop_steady_us(k->bridges->o.loop);
+    (void)count_working(k->bridges);
 }
 
 /* Any answer will do, a refusal too. */
@@ -268,13 +282,9 @@ on_tick(void *arg)
 {
     struct bridges *b = arg;
     int64_t now_us = loop_steady_us(b->o.loop);
-    uint32_t working = 0;
-    for (uint32_t i = 0; i < b->count; i++) {
+    for (uint32_t i = 0; i < b->count; i++)
         probe(&b->links[i], now_us);
-        working += link_works(&b->links[i], now_us);
-    }
-    metric_set(b->m_working, working);
-    ledger_set_bridge_away(b->o.ledger, working == 0);
+    (void)count_working(b);
     if (b->is_incomplete && b->known_count < KNOWN_MAX)
         look_through(b);
     look(b, now_us);
@@ -319,6 +329,12 @@ bridges_heard(struct bridges *b, uint64_t order_id)
     k->due_us = loop_steady_us(b->o.loop) + ASK_US;
     if (!look_at(b, k, loop_steady_us(b->o.loop)))
         known_forget(b, k);
+}
+
+bool
+bridges_are_there(struct bridges *b)
+{
+    return b->count == 0 || count_working(b) > 0;
 }
 
 uint32_t

@@ -41,6 +41,8 @@ void bridges_close(struct bridges **b);
 void bridges_send(struct bridges *b, const uint8_t *data, size_t length);
 /* A bridge has reported of the order: it is not asked about at once. */
 void bridges_heard(struct bridges *b, uint64_t order_id);
+/* One answers, or there is none to be waited for. */
+bool bridges_are_there(struct bridges *b);
 /* Orders whose outcome nobody knows. */
 uint32_t bridges_unresolved(const struct bridges *b);
 

@@ -224,7 +224,10 @@ open_doors(struct serve *s)
 static void
 serve_when_linked(struct serve *s, int64_t steady_us)
 {
-    bool is_whole = links_working(s->links) == links_count(s->links) && market_is_loaded(s->market);
+    bool has_bridge =
+        s->ledger.policy.trading_mode == LEDGER_TRADES_PAPER || bridges_are_there(s->bridges);
+    bool is_whole = links_working(s->links) == links_count(s->links) &&
+                    market_is_loaded(s->market) && has_bridge;
     if (!is_whole && steady_us - s->opened_us < OPENING_US)
         return;
     take_pause(s, false);
@@ -475,7 +478,7 @@ serve_not_ready(void *state)
     case PHASE_RESTORING:
         return restore_step(s->restore);
     case PHASE_OPENING:
-        return "waiting for the matchers and the market's prices";
+        return "waiting for the matchers, the bridges and the market's prices";
     case PHASE_DRAINING:
         return "draining";
     case PHASE_SERVING:

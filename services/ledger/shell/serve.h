@@ -4,7 +4,7 @@
  *   STANDBY ──lease──► RESTORING ──books proved──► OPENING ──► SERVING ──SIGTERM──► DRAINING ──►
  * end
  *
- * While OPENING, requests wait until the matchers work and prices are known, for a second at most:
+ * While OPENING, requests wait until matchers and bridges work and prices are known, for a second:
  * a successor must not turn away what its predecessor would have taken. While DRAINING none is read
  * any more, so that the gateway keeps what comes for the successor. The files of the sockets are
  * gone before the lease is.
