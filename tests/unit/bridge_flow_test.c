@@ -184,6 +184,29 @@ Test(bridge_flow, a_clock_of_the_exchange_that_is_not_known_proves_nothing)
     cr_assert(out.is_over, "the ledger asks again");
 }
 
+/* As after a testnet was wiped. */
+Test(bridge_flow, what_was_there_and_is_not_any_more_has_ended)
+{
+    struct bridge_place m = wish(TRADING_TYPE_spot);
+    m.order.exchange_state = EXCHANGE_STATE_PLACED;
+    m.order.executed_quantity.v = 3;
+    clock_set(100 * SECOND);
+    flow_init(&flow, &m, "abc123");
+    flow_ask(&flow, FLOW_CANCEL, &m.order, &at, &out);
+    hear(VERDICT_GONE, OK, NULL);
+    for (int i = 0; i < 100 && !out.is_over; i++) {
+        cr_assert_eq(out.call.name, CALL_SPOT_ORDER_GET);
+        hear(VERDICT_ABSENT, OK, NULL);
+        cr_assert(!out.has_report || at.now_us >= 160 * SECOND, "not at once");
+        if (!out.is_over)
+            sleep_on();
+    }
+    cr_assert(out.is_over && out.has_report);
+    cr_assert_eq(out.report.exchange_state, EXCHANGE_STATE_PLACED);
+    cr_assert_eq(out.report.status, ORDER_STATUS_EXPIRED);
+    cr_assert_eq(out.report.executed_quantity.v, 3);
+}
+
 Test(bridge_flow, fills_that_the_ledger_lacks_are_fetched_page_by_page)
 {
     static struct exchange_fill page[REPLY_FILLS_MAX];

@@ -209,6 +209,9 @@ found(struct flow *f, const struct reply_order *o, struct flow_out *out)
     f->seen.executed = o->executed;
     f->seen.price = o->price;
     f->seen.time_us = o->time_us;
+    f->order.exchange_state = EXCHANGE_STATE_PLACED;
+    f->order.exchange_order_id = o->exchange_order_id;
+    f->gone_us = 0;
     struct exchange_fill fills[REPLY_FILLS_MAX];
     qty_t told = count_up(fills, o->fills, o->fills_count, (qty_t){0});
     if (o->fills_count > 0 && told.v == o->executed.v) {
@@ -276,9 +279,33 @@ placed(struct flow *f, const struct flow_heard *h, const struct flow_clock *cloc
     CHECK(false);
 }
 
+/* A testnet that was wiped, an order that was archived: nothing more will come of it. */
+static void
+gone(struct flow *f, const struct flow_clock *clock, struct flow_out *out)
+{
+    if (f->gone_us == 0)
+        f->gone_us = clock->now_us;
+    if (clock->now_us - f->gone_us < FLOW_GONE_US) {
+        pause(f, clock, out);
+        return;
+    }
+    f->seen.status = ORDER_STATUS_EXPIRED;
+    f->seen.executed = f->known;
+    f->seen.quantity = f->order.placed_quantity;
+    f->seen.price = f->order.placed_price;
+    f->seen.exchange_order_id = f->order.exchange_order_id;
+    f->seen.time_us = clock->exchange_us;
+    settle(f, NULL, 0, true, out);
+    out->report.message = text_of("the exchange does not know this order any more");
+}
+
 static void
 absent(struct flow *f, const struct flow_clock *clock, struct flow_out *out)
 {
+    if (f->order.exchange_state == EXCHANGE_STATE_PLACED) {
+        gone(f, clock, out);
+        return;
+    }
     f->absent = f->was_late ? f->absent + 1 : 0;
     if (f->absent < ABSENT_ENOUGH) {
         pause(f, clock, out);
@@ -370,7 +397,7 @@ static void
 start(struct flow *f, const struct flow_clock *clock, struct flow_out *out)
 {
     f->absent = f->pauses = 0;
-    f->give_up_us = 0;
+    f->give_up_us = f->gone_us = 0;
     f->error = OK;
     f->code = 0;
     f->message = (text_t){0};
@@ -386,6 +413,8 @@ flow_ask(struct flow *f, enum flow_wish wish, const struct order *order,
 {
     out->has_call = out->has_report = out->is_over = false;
     f->known = order->executed_quantity;
+    if (order->exchange_state == EXCHANGE_STATE_PLACED)
+        f->order.exchange_state = EXCHANGE_STATE_PLACED;
     if (wish == FLOW_CANCEL)
         f->is_cancel = true;
     if (f->state == FLOW_PAUSING && wish == FLOW_CANCEL) {
@@ -396,6 +425,7 @@ flow_ask(struct flow *f, enum flow_wish wish, const struct order *order,
         return; /* its answer answers this, too */
     if (wish == FLOW_PLACE && !f->was_placed && clock->now_us <= f->send_by_us) {
         f->order = *order;
+        f->order.exchange_state = EXCHANGE_STATE_SENDING;
         place(f, out);
         return;
     }

@@ -9,7 +9,8 @@
  *                  │ └────nobody knows: report UNKNOWN ─► ASKING
  *     cancel ─► CANCELLING ──whatever was said──────────► ASKING
  *     ask ────► ASKING ──there it is──► (fills missing? ► TRADES) ──► OVER, report PLACED
- *                 │ ▲ └─absent, twice, after the last moment───────► OVER, report NOT_PLACED
+ *                 │ ▲ ├─absent, twice, after the last moment───────► OVER, report NOT_PLACED
+ *                 │ │ └─it was there, absent for a minute──────────► OVER, report EXPIRED
  *              not yet, or no answer
  *                 ▼ │ time
  *               PAUSING ──too long───────────────────────────────────► OVER, the ledger asks again
@@ -25,8 +26,9 @@
 #include "exchange-bridge/core/reply.h"
 #include "exchange-bridge/core/verdict.h"
 
-#define FLOW_ENGINE_US   INT64_C(10000000)  /* the exchange gives its engine so long */
-#define FLOW_MARGIN_US   INT64_C(5000000)   /* between clocks, and for what it tells late */
+#define FLOW_ENGINE_US   INT64_C(10000000) /* the exchange gives its engine so long */
+#define FLOW_MARGIN_US   INT64_C(5000000)  /* between clocks, and for what it tells late */
+#define FLOW_GONE_US     INT64_C(60000000) /* what is at the exchange may be invisible for a moment */
 #define FLOW_PATIENCE_US INT64_C(120000000) /* after the last moment; then the ledger asks anew */
 
 enum flow_state {
@@ -51,6 +53,7 @@ struct flow {
     bool was_cancel; /* the report answers a cancel */
     bool told_unknown;
     uint32_t absent; /* after the last moment, in a row */
+    int64_t gone_us; /* it was there: since when it is not; 0 = it is */
     uint32_t pauses; /* in a row */
     bool was_late;   /* the query under way left after the last moment */
     qty_t known;     /* fills that the ledger has */

@@ -16,7 +16,7 @@
 #include "host/log.h"
 
 #define TICK_MS     20
-#define SEND_MAX_US INT64_C(60000000) /* no honest order may be sent so late */
+#define SEND_MAX_US INT64_C(120000000) /* twice what the ledger may ask for */
 #define NONE        UINT32_MAX
 
 struct waiter {
