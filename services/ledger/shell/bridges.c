@@ -300,8 +300,11 @@ bridges_send(struct bridges *b, const uint8_t *data, size_t length)
     struct msg m;
     struct arena none = {0};
     size_t at = 0;
-    enum err e = msg_unpack(data, length, &at, &none, &m);
-    CHECK(e == OK); /* the core's own words; all three messages have the same fields */
+    if (msg_unpack(data, length, &at, &none, &m) != OK) {
+        log_line(LOG_ERROR, "bridge_unreadable", "bytes=%zu", length); /* nobody would read it */
+        return;
+    }
+    /* All three messages have the same fields. */
     int64_t now_us = loop_steady_us(b->o.loop);
     const struct ledger_order *o = order_find(b->o.ledger, m.bridge_place.order.order_id);
     struct known *k = o == NULL ? NULL : known_take(b, o);
