@@ -95,6 +95,10 @@ Test(fetch, methods_headers_and_bodies_arrive)
     ask((struct fetch_request){0}, "/echo?a=1&b=2");
     cr_assert_eq(got.reply.status, 200);
     cr_assert_str_eq(got.body, "GET a=1&b=2\n");
+    ask((struct fetch_request){0}, "/echo?a=%5B%22x%22%5D&b=~!*'(),;:@/?");
+    cr_assert_str_eq(got.body, "GET a=%5B%22x%22%5D&b=~!*'(),;:@/?\n", "%s", got.body);
+    ask((struct fetch_request){0}, "/echo?a=1#part");
+    cr_assert_str_eq(got.body, "GET a=1\n");
     const char *const headers[] = {"X-Test: yes", "X-Test-Key: k", NULL};
     ask(
         (struct fetch_request){
@@ -162,6 +166,18 @@ Test(fetch, half_a_reply_and_garbage_are_no_reply)
         cr_assert(got.reply.was_sent, "%s", paths[i]);
         cr_assert_eq(got.reply.length, 0);
     }
+}
+
+Test(fetch, an_url_cannot_say_more_than_its_own_request)
+{
+    send((struct fetch_request){0}, "/echo?a=1 HTTP/1.1\r\nX-Test: no\r\n\r\nGET /echo?b=2");
+    wanted_count = 1;
+    net_wait(&stage, all_are_there, "an URL with ends of lines");
+    cr_assert(got.reply.status == 0 || strchr(got.body, '\n') == strrchr(got.body, '\n'), "%s",
+              got.body);
+    ask((struct fetch_request){0}, "/counts");
+    cr_assert(strstr(got.body, ", 1 requests") != NULL || strstr(got.body, ", 2 requests") != NULL,
+              "%s", got.body);
 }
 
 Test(fetch, redirects_are_not_followed)
