@@ -509,14 +509,14 @@ class Matrix:
         return said is not None and ('"error"' not in said or "OUTCOME_KNOWN" in said)
 
     def scripctl(self, *words):
-        """What `./scrip ctl` says, be it that there is something to do; None when nobody could be
-        asked."""
+        """What `./scrip ctl` says, never empty, be it that there is something to do; None when
+        nobody could be asked."""
         run = subprocess.run([os.path.join(ROOT, "scrip"), "ctl", *words], check=False,
                              env=self.stack.environment, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if run.returncode == 2:
             raise StoryFailed("./scrip ctl %s: %s" % (" ".join(words), run.stdout))
-        return run.stdout if run.returncode < 2 else None
+        return run.stdout + "\n" if run.returncode < 2 else None
 
     def judge(self):
         """The verdict; faults are over first, and what they touched is kept."""
