@@ -54,6 +54,7 @@ struct bridges {
     uint32_t count;
     struct known *known;
     uint32_t known_count, look_next;
+    uint32_t ask_below; /* places below it are to be asked about next */
     struct map by_order;
     void *map_memory;
     bool is_incomplete; /* the books have real orders that are not known here */
@@ -248,21 +249,36 @@ look_at(struct bridges *b, struct known *k, int64_t now_us)
     return true;
 }
 
-/* All that is due, and some of the others. */
+/* Whether something is to be said of it now. Where there are more than may be asked about at a
+ * time, the next tick goes on from here, so that none waits for ever. */
+static bool
+is_due(struct bridges *b, uint32_t i, uint32_t ask_below, int64_t now_us)
+{
+    if (i >= ask_below || b->known[i].due_us > now_us)
+        return false;
+    if (b->asks_under_way < b->o.asks_max)
+        return true;
+    if (b->ask_below == UINT32_MAX)
+        b->ask_below = i + 1;
+    return false;
+}
+
+/* All that is due, and some of the others. From the end on: the last one takes a gap's place. */
 static void
 look(struct bridges *b, int64_t now_us)
 {
     int64_t oldest_us = INT64_MAX;
-    uint32_t looked = 0;
+    uint32_t looked = 0, ask_below = count_working(b) > 0 ? b->ask_below : 0;
     b->unresolved = b->asks_under_way = 0;
+    b->ask_below = UINT32_MAX;
     for (uint32_t i = 0; i < b->known_count; i++)
         b->asks_under_way += b->known[i].asked_us != 0 && now_us - b->known[i].asked_us < ASK_US;
     b->look_next = b->look_next < b->known_count ? b->look_next : 0;
-    for (uint32_t i = b->known_count; i-- > 0;) { /* from the end: the last takes a gap's place */
+    for (uint32_t i = b->known_count; i-- > 0;) {
         struct known *k = &b->known[i];
-        bool is_next = i >= b->look_next && looked < LOOKED_MAX;
+        bool is_next = i >= b->look_next && i < b->look_next + LOOKED_MAX;
         looked += is_next;
-        if ((k->due_us <= now_us || is_next) && !look_at(b, k, now_us)) {
+        if ((is_due(b, i, ask_below, now_us) || is_next) && !look_at(b, k, now_us)) {
             known_forget(b, k);
             continue;
         }
@@ -270,7 +286,7 @@ look(struct bridges *b, int64_t now_us)
         if (k->is_unresolved && k->created_us < oldest_us)
             oldest_us = k->created_us;
     }
-    b->look_next += LOOKED_MAX;
+    b->look_next += looked;
     int64_t age_us = oldest_us == INT64_MAX ? 0 : loop_now_us(b->o.loop) - oldest_us;
     metric_set(b->m_open, b->known_count);
     metric_set(b->m_unresolved, b->unresolved);
@@ -284,7 +300,6 @@ on_tick(void *arg)
     int64_t now_us = loop_steady_us(b->o.loop);
     for (uint32_t i = 0; i < b->count; i++)
         probe(&b->links[i], now_us);
-    (void)count_working(b);
     if (b->is_incomplete && b->known_count < KNOWN_MAX)
         look_through(b);
     look(b, now_us);
@@ -398,6 +413,7 @@ bridges_open(const struct bridges_options *o)
     b->map_memory = malloc(map_bytes(KNOWN_MAX));
     CHECK(b->known != NULL && b->map_memory != NULL);
     map_init(&b->by_order, KNOWN_MAX, b->map_memory);
+    b->ask_below = UINT32_MAX;
     b->is_incomplete = true;
     open_metrics(b);
     for (const char *at = o->endpoints[0] == '\0' ? NULL : o->endpoints; at != NULL;) {
