@@ -1,6 +1,6 @@
 # What is done with an account at the exchange: orders, balances, rules, syncs, keys; and the door.
 add_library(bridge_flows STATIC shell/asks.c shell/key_asks.c shell/ledger_link.c shell/orders.c
-            shell/positions.c shell/refresh.c shell/rules.c shell/schedule.c shell/serve.c
+            shell/pending.c shell/positions.c shell/refresh.c shell/rules.c shell/schedule.c shell/serve.c
             shell/shell.c shell/streams.c shell/sync.c)
 target_link_libraries(bridge_flows PUBLIC bridge_caller bridge_keys scrip_market
   PRIVATE PkgConfig::libcrypto)
@@ -9,5 +9,7 @@ foreach(noun flow follow)
   scrip_unit_test(bridge_${noun}_test ${CMAKE_SOURCE_DIR}/tests/unit/bridge_${noun}_test.c
                   LIBS bridge_core)
 endforeach()
-scrip_unit_test(bridge_serve_test ${CMAKE_SOURCE_DIR}/tests/unit/bridge_serve_test.c
-                LIBS bridge_flows)
+foreach(noun link serve)
+  scrip_unit_test(bridge_${noun}_test ${CMAKE_SOURCE_DIR}/tests/unit/bridge_${noun}_test.c
+                  LIBS bridge_flows)
+endforeach()

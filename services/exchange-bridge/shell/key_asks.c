@@ -30,8 +30,7 @@ static struct key_ask *
 key_ask_new(struct shell *s, struct ask *k, uint64_t user_id, enum trading_type type,
             enum environment e)
 {
-    struct key_ask *a = calloc(1, sizeof *a);
-    CHECK(a != NULL);
+    struct key_ask *a = pending_new(&s->pending, sizeof *a);
     a->s = s;
     a->ask = k;
     a->is_for = (struct guard_key){true, user_id, type, e};
@@ -41,11 +40,8 @@ key_ask_new(struct shell *s, struct ask *k, uint64_t user_id, enum trading_type 
 static void
 key_ask_free(struct key_ask *a)
 {
-    if (a->secret != NULL) {
-        sign_wipe(a->secret);
-        free(a->secret);
-    }
-    free(a);
+    pending_free(a->secret);
+    pending_free(a);
 }
 
 static void
@@ -132,8 +128,7 @@ answer_keys(struct key_ask *a)
 static enum err
 secret_read(struct key_ask *a, const struct bridge_keys_put *m, code_t *field)
 {
-    struct sign_key *key = calloc(1, sizeof *key);
-    CHECK(key != NULL);
+    struct sign_key *key = pending_new(&a->s->pending, sizeof *key);
     a->secret = key;
     size_t length = strlen(m->api_key.text);
     if (length >= sizeof key->api_key) {
@@ -229,15 +224,14 @@ on_checked(void *arg, const struct caller_reply *r)
         log_line(LOG_WARN, "key_not_checked", "key=%" PRIu64 " error=%s", c->key.number,
                  err_name(r->ruling.error));
     }
-    free(c);
+    pending_free(c);
     check_done(a);
 }
 
 static void
 check(struct key_ask *a, const struct key_view *key)
 {
-    struct check *c = malloc(sizeof *c);
-    CHECK(c != NULL);
+    struct check *c = pending_new(&a->s->pending, sizeof *c);
     *c = (struct check){a, *key};
     bool is_spot = a->is_for.trading_type == TRADING_TYPE_spot;
     struct call call = {.name = is_spot ? CALL_SPOT_ACCOUNT : CALL_USDM_ACCOUNT};
@@ -248,7 +242,7 @@ check(struct key_ask *a, const struct key_view *key)
                                .arg = c};
     a->under_way++;
     if (caller_send(a->s->caller, &q) == 0) {
-        free(c);
+        pending_free(c);
         a->under_way--; /* the caller holds one more */
     }
 }

@@ -75,7 +75,7 @@ on_reported(void *arg, const struct msg *m)
         log_line(LOG_WARN, "report_refused", "order=%" PRIu64 " error=%s", t->m.order.order_id,
                  err_name(m->refused.error));
     }
-    free(t);
+    pending_free(t);
 }
 
 static void
@@ -103,14 +103,13 @@ count_report(struct orders *o, enum exchange_state state)
 void
 orders_report(struct orders *o, const struct bridge_place *m, const struct bridge_report *r)
 {
-    struct told *t = malloc(sizeof *t);
-    CHECK(t != NULL);
+    struct told *t = pending_new(&o->s->pending, sizeof *t);
     *t = (struct told){o, *m};
     count_report(o, r->exchange_state);
     /* What cannot wait here is not lost: the ledger asks until it knows. */
     if (!ledger_link_ask(o->s->ledgers, m->account_id, MSG_bridge_report,
                          ledger_link_corr(o->s->ledgers), r, 0, on_reported, t))
-        free(t);
+        pending_free(t);
 }
 
 /* It was not sent, and will not be. */
@@ -194,7 +193,7 @@ waiters_tell(struct work *w)
         struct waiter *one = next;
         next = one->next;
         one->done(one->arg, &w->found);
-        free(one);
+        pending_free(one);
     }
 }
 
@@ -340,7 +339,7 @@ work_ask(struct orders *o, enum flow_wish wish, const struct bridge_place *m, st
     if (w == NULL) {
         if (waiter != NULL) {
             waiter->done(waiter->arg, &(struct orders_found){.is_unresolved = true});
-            free(waiter);
+            pending_free(waiter);
         }
         return;
     }
@@ -432,8 +431,7 @@ orders_check(struct orders *o, const struct bridge_place *m, orders_done *done, 
     struct key_view key;
     if (keys_deployment(o->s->keys)[0] == 0 || guard(o, m, &key) != OK)
         return false;
-    struct waiter *w = malloc(sizeof *w);
-    CHECK(w != NULL);
+    struct waiter *w = pending_new(&o->s->pending, sizeof *w);
     *w = (struct waiter){.done = done, .arg = arg};
     work_ask(o, FLOW_ASK, m, w);
     return true;
@@ -484,14 +482,6 @@ orders_close(struct orders **orders)
     if (o == NULL)
         return;
     loop_timer_end(&o->tick);
-    for (uint32_t i = 0; i < o->used; i++) {
-        struct waiter *next = o->works[i].waiters;
-        while (next != NULL) {
-            struct waiter *one = next;
-            next = one->next;
-            free(one);
-        }
-    }
     free(o->works);
     free(o->map_memory);
     free(o);

@@ -55,7 +55,7 @@ part_done(struct refresh *f)
     metric_add(is_whole ? f->all->m_done : f->all->m_failed, 1);
     if (f->done != NULL)
         f->done(f->arg, &f->found, is_whole ? NULL : &f->why);
-    free(f);
+    pending_free(f);
 }
 
 /* ---- The account ---- */
@@ -210,8 +210,7 @@ page_ask(struct refresh *f, uint64_t cursor)
 static struct refresh *
 refresh_new(struct refreshes *r, const struct guard_binding *b, refresh_done *done, void *arg)
 {
-    struct refresh *f = malloc(sizeof *f);
-    CHECK(f != NULL);
+    struct refresh *f = pending_new(&r->s->pending, sizeof *f);
     *f = (struct refresh){.all = r, .binding = *b, .under_way = 1, .done = done, .arg = arg};
     f->found.account_id = b->account_id;
     return f;
@@ -261,7 +260,7 @@ both_done(void *arg, const struct bridge_refreshed *r, const struct refused *why
         ask_answer(b->ask, MSG_bridge_refreshed, &b->sum);
     else
         ask_refuse(b->ask, &b->why);
-    free(b);
+    pending_free(b);
 }
 
 void
@@ -284,8 +283,7 @@ refresh_take(struct refreshes *r, struct ask *k, const struct bridge_refresh *m)
         ask_refuse_plain(k, ERR_NOT_BOUND);
         return;
     }
-    struct both *both = malloc(sizeof *both);
-    CHECK(both != NULL);
+    struct both *both = pending_new(&r->s->pending, sizeof *both);
     *both = (struct both){.ask = k, .under_way = count};
     both->sum.account_id = m->account_id;
     for (uint32_t i = 0; i < count; i++)

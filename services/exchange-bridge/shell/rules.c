@@ -212,7 +212,7 @@ waiters_tell(struct rulebook *book)
         struct rules_waiter *w = next;
         next = w->next;
         w->done(w->arg);
-        free(w);
+        pending_free(w);
     }
 }
 
@@ -324,8 +324,7 @@ rules_want(struct rules *r, enum environment e, enum trading_type type, uint64_t
         done(arg);
         return;
     }
-    struct rules_waiter *w = malloc(sizeof *w);
-    CHECK(w != NULL);
+    struct rules_waiter *w = pending_new(&r->s->pending, sizeof *w);
     *w = (struct rules_waiter){done, arg, book->waiters};
     book->waiters = w;
 }
@@ -353,15 +352,8 @@ rules_close(struct rules **rules)
         return;
     loop_timer_end(&r->tick);
     for (uint32_t e = 0; e < ENVIRONMENTS; e++)
-        for (uint32_t m = 0; m < MARKETS; m++) {
-            struct rules_waiter *next = r->books[e][m].waiters;
-            while (next != NULL) {
-                struct rules_waiter *w = next;
-                next = w->next;
-                free(w);
-            }
+        for (uint32_t m = 0; m < MARKETS; m++)
             free(r->books[e][m].list);
-        }
     free(r);
     *rules = NULL;
 }

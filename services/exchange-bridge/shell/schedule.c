@@ -104,21 +104,20 @@ on_row(void *arg, enum pg_outcome outcome, const PGresult *result)
         }
         ask_answer(a->ask, MSG_bridge_schedule, &b);
     }
-    free(a);
+    pending_free(a);
 }
 
 static void
 ask_database(struct schedule *c, struct ask *k, const char *sql, int count, const int64_t *from,
              enum trading_type type)
 {
-    struct schedule_ask *a = malloc(sizeof *a);
-    CHECK(a != NULL);
+    struct schedule_ask *a = pending_new(&c->s->pending, sizeof *a);
     *a = (struct schedule_ask){.ask = k,
                                .none = {.account_id = (uint64_t)from[0], .trading_type = type}};
     if (statement(c, sql, count, from, on_row, a))
         return;
     ask_refuse_plain(k, ERR_KEYS_UNAVAILABLE);
-    free(a);
+    pending_free(a);
 }
 
 void
@@ -173,7 +172,7 @@ on_synced(void *arg, const struct bridge_balance *balance, const struct refused 
         if (!statement(d->schedule, note_sql, 3, values, NULL, NULL))
             log_line(LOG_WARN, "sync_not_noted", "account=%" PRIu64, d->account_id);
     }
-    free(d);
+    pending_free(d);
 }
 
 static void
@@ -184,8 +183,7 @@ on_taken(void *arg, enum pg_outcome outcome, const PGresult *result)
     if (outcome != PG_ROWS)
         return;
     for (int i = 0; i < PQntuples(result); i++) {
-        struct due *d = malloc(sizeof *d);
-        CHECK(d != NULL);
+        struct due *d = pending_new(&c->s->pending, sizeof *d);
         *d = (struct due){c, (uint64_t)cell(result, i, 0), (enum trading_type)cell(result, i, 2)};
         const uint64_t words[] = {d->account_id, d->type, (uint64_t)cell(result, i, 5)};
         struct sync_wish w = {.account_id = d->account_id,

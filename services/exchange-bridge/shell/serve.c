@@ -282,5 +282,6 @@ serve_stop(void *state)
         keys_close(&s->keys);
     if (s->redis != NULL)
         redis_link_close(&s->redis);
+    pending_free_all(&s->pending);
     free(s);
 }

@@ -13,6 +13,7 @@
 #include "exchange-bridge/shell/caller.h"
 #include "exchange-bridge/shell/keys.h"
 #include "exchange-bridge/shell/ledger_link.h"
+#include "exchange-bridge/shell/pending.h"
 #include "host/metrics.h"
 #include "host/pg.h"
 #include "host/service.h"
@@ -33,6 +34,7 @@ struct shell {
     const struct bridge_config *config;
     enum guard_mode mode;
     struct bus *bus;
+    struct pending pending;
     struct asks *asks;
     struct keys *keys;
     struct redis_link *redis;

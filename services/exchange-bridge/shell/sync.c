@@ -42,7 +42,7 @@ end(struct sync *y, const struct bridge_balance *balance, const struct refused *
              "account=%" PRIu64 " market=%d result=%s", y->wish.account_id,
              (int)y->wish.trading_type, err_name(e));
     y->done(y->arg, balance, why);
-    free(y);
+    pending_free(y);
 }
 
 static void
@@ -136,8 +136,7 @@ void
 sync_begin(struct shell *s, const struct sync_wish *w, sync_done *done, void *arg)
 {
     struct key_view key;
-    struct sync *y = malloc(sizeof *y);
-    CHECK(y != NULL);
+    struct sync *y = pending_new(&s->pending, sizeof *y);
     *y = (struct sync){.s = s, .wish = *w, .done = done, .arg = arg};
     if (!keys_ready(s->keys)) {
         refuse(y, ERR_KEYS_UNAVAILABLE, (text_t){0});
