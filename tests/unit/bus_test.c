@@ -45,6 +45,33 @@ Test(bus, what_one_turn_puts_travels_in_one_frame)
     cr_assert_eq(counted("scrip_bus_frames_out_total", "ask"), 1);
 }
 
+/* In a frame of its own, which is gone on both sides once it was heard. */
+Test(bus, a_secret_is_heard_once_and_wiped)
+{
+    static const struct key_part part = {{"not for anybody's eyes"}};
+    struct bridge_keys_put put = {.user_id = 7,
+                                  .trading_type = TRADING_TYPE_spot,
+                                  .api_key = {"api-key"},
+                                  .secret = &part,
+                                  .secret_count = 1};
+    struct bytes packed = {0};
+    party_open(&server, BUS_SERVE, "bridge-0", 0);
+    party_open(&client, BUS_ASK, "gateway-0", 0);
+    msg_pack_body(&packed, MSG_bridge_keys_put, 2, &put);
+    ask(&client, 1);
+    bus_put_secret(client.bus, 0, packed.data, packed.length);
+    await(&server, 2);
+    cr_assert_eq(server.lasts, 2);
+    cr_assert_eq(server.msg.type, MSG_bridge_keys_put);
+    cr_assert_str_eq(server.msg.bridge_keys_put.api_key.text, "api-key");
+    cr_assert_eq(server.msg.bridge_keys_put.secret_count, 1);
+    /* The list lies where the bus unpacked it. */
+    const char *left = server.msg.bridge_keys_put.secret->text.text;
+    for (size_t i = 0; i < sizeof part; i++)
+        cr_assert_eq(left[i], 0);
+    bytes_free(&packed);
+}
+
 Test(bus, peers_are_told_apart)
 {
     party_open(&server, BUS_SERVE, "ledger-0", 0);

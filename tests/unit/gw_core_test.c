@@ -48,6 +48,23 @@ answer(int64_t now_ms, uint32_t server, uint64_t epoch, uint64_t corr)
 
 TestSuite(gw, .init = gw_set_up);
 
+Test(gw, a_secret_is_sent_again_and_wiped_when_it_is_answered)
+{
+    static uint8_t secret[GW_SECRET_MAX];
+    memset(secret, 's', sizeof secret);
+    cr_assert_eq(gw_start_secret(&gw, 0, ledger, 7, 70, secret, sizeof secret), OK);
+    gw_check(&gw);
+    struct gw_due due = gw_due(&gw, 501 * MS);
+    cr_assert(due.kind == GW_DUE_RESEND && due.is_secret && due.length == sizeof secret);
+    cr_assert_eq(memcmp(due.packed, secret, sizeof secret), 0);
+    cr_assert(answer(502, ledger, 1, 7));
+    for (size_t i = 0; i < sizeof secret; i++)
+        cr_assert_eq(due.packed[i], 0);
+    cr_assert_eq(start(503, ledger, 8, true), OK);
+    due = gw_due(&gw, 1500 * MS);
+    cr_assert(due.kind == GW_DUE_RESEND && !due.is_secret);
+}
+
 Test(gw, an_answer_is_given_to_its_owner_once)
 {
     cr_assert_eq(start(1, ledger, 7, true), OK);
