@@ -26,9 +26,9 @@
 #include "exchange-bridge/core/reply.h"
 #include "exchange-bridge/core/verdict.h"
 
-#define FLOW_ENGINE_US   INT64_C(10000000) /* the exchange gives its engine so long */
-#define FLOW_MARGIN_US   INT64_C(5000000)  /* between clocks, and for what it tells late */
-#define FLOW_GONE_US     INT64_C(60000000) /* what is at the exchange may be invisible for a moment */
+#define FLOW_ENGINE_US   INT64_C(10000000)  /* the exchange gives its engine so long */
+#define FLOW_MARGIN_US   INT64_C(5000000)   /* between clocks, and for what it tells late */
+#define FLOW_GONE_US     INT64_C(60000000)  /* what is there may be invisible for a moment */
 #define FLOW_PATIENCE_US INT64_C(120000000) /* after the last moment; then the ledger asks anew */
 
 enum flow_state {
