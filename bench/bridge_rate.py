@@ -3,7 +3,7 @@
 Each is a process of its own with a queue of calls of all four priorities, the least urgent asked
 for first, against the stand-in exchange with a small budget in short windows. Said is
 
-  used_share       of what the exchange allowed and counted, in whole windows with a queue
+  used_share       of what the exchange allows, in whole windows with a queue
   over, 429s       what the exchange refused: none, but after somebody else used the address up on
                    purpose, and then one
   out_of_order     calls that left while a more urgent one of the same replica was waiting
@@ -28,6 +28,7 @@ from standin import StandIn  # noqa: E402
 REPLICAS = 3
 LIMIT, WINDOW_MS = 600, 2000
 ACCOUNTS = 6  # 50 orders in ten seconds each
+WEIGHTS = (1, 1, 4, 20)  # of what bridge_calls.c asks, by priority
 LATE_MS = 3100
 EDGES = 1     # whole windows at both ends that are left out: the queue is not there all the time
 
@@ -119,14 +120,19 @@ def out_of_order(rows):
                if any(r[3] < at for priority, at in last.items() if priority < r[0]))
 
 
-def used_share(watch):
-    """Of whole windows in which calls waited all the time, and nobody else spent anything."""
-    whole = sorted(watch.used)[EDGES + 1:-(EDGES + 1)]
-    if watch.touched is not None:  # its Retry-After may reach into the next one
-        whole = [n for n in whole if n not in (watch.touched, watch.touched + 1)]
+def used_share(rows, touched):
+    """Of whole windows in which calls waited all the time, and nobody else spent anything: what
+    left in them, by the exchange's clock."""
+    used = {}
+    for priority, _, _, sent_us, *_ in rows:
+        number = sent_us // 1000 // WINDOW_MS
+        used[number] = used.get(number, 0) + WEIGHTS[priority]
+    whole = sorted(used)[1 + EDGES:-1 - EDGES]
+    if touched is not None:  # its Retry-After may reach into the next one
+        whole = [n for n in whole if n not in (touched, touched + 1)]
     if not whole:
-        raise Failed("no whole window: %s" % watch.used)
-    return sum(watch.used[n] for n in whole) / (len(whole) * LIMIT), len(whole)
+        raise Failed("no whole window: %s" % used)
+    return sum(used[n] for n in whole) / (len(whole) * LIMIT), len(whole)
 
 
 def measure(calls, outside=True):
@@ -140,8 +146,8 @@ def measure(calls, outside=True):
         finally:
             watch.end()
         counters = x.counters()
-    share, windows = used_share(watch)
     rows = [row for replica in replicas for row in replica]
+    share, windows = used_share(rows, watch.touched)
     waits = sorted((row[3] - row[2]) / 1000 for row in rows if row[1])
     refused = counters["counts"].get("rest_429", 0)
     over = [n for n, used in watch.used.items() if used > LIMIT and n != watch.touched]

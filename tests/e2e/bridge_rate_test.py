@@ -13,7 +13,7 @@ from stack import ROOT, check, tell
 sys.path.insert(0, os.path.join(ROOT, "bench"))
 import bridge_rate  # noqa: E402
 
-CALLS = 600
+CALLS = 800
 
 
 def story():
@@ -23,7 +23,8 @@ def story():
     check(found["over_limit"] == 0, "no window goes over the limit", found)
     check(found["used_up_by_others"] and found["refused_429_before"] == 0,
           "nobody is refused before somebody else uses the address up", found)
-    check(found["refused_429"] <= 1, "and then one hears of it for all", found)
+    check(found["refused_429"] <= found["replicas"],
+          "then one hears of it for all, but for what was under way", found)
     check(found["out_of_order"] == 0, "the more urgent call leaves first", found)
     check(found["used_share"] >= 0.9, "what is allowed is used", found)
     check(not found["violations"], "every request was right", found)
