@@ -125,6 +125,9 @@ class Story:
             check(got["status"] == "FILLED", "filled", kind, got)
             check(all(f["evidence"]["source"] == "EXCHANGE" and f["evidence"]["sequence"]
                       for f in got["fills"]), "with the exchange's trades", got)
+        order = self.placed("BUY", "LIMIT", quantity="0.01", price=down, time_in_force="FOK")
+        got = self.settled(order["order_id"], "EXPIRED")
+        check(not got["fills"], "all of it or nothing", got)
         self.futures()
 
     def futures(self):
@@ -188,6 +191,22 @@ class Story:
         self.exchange.fill(self.client_id(expired["order_id"]), quantity="0.005")
         self.exchange.cancel(self.client_id(expired["order_id"]), status="EXPIRED")
         self.settled(expired["order_id"], "EXPIRED")
+
+    def while_away(self):
+        """What happens while no bridge runs is found by the next one."""
+        near = self.price("0.9")
+        filled, part, gone = (self.placed("BUY", "LIMIT", quantity="0.02", price=near)
+                              for _ in range(3))
+        self.stack.stop("bridge")
+        for order, quantity in ((filled, "0.015"), (filled, "0.005"), (part, "0.01")):
+            self.exchange.fill(self.client_id(order["order_id"]), quantity=quantity)
+        self.exchange.cancel(self.client_id(gone["order_id"]))
+        self.stack.start("bridge")
+        self.settled(filled["order_id"], "FILLED")
+        self.settled(part["order_id"], "PARTIALLY_FILLED", executed="0.01000000")
+        self.settled(gone["order_id"], "CANCELED")
+        self.user.cancel(part["order_id"])
+        self.settled(part["order_id"], "CANCELED")
 
     def balances(self):
         """What the exchange has is what is shown, asked for or told."""
@@ -415,6 +434,7 @@ def story():
         s.every_kind()
         s.not_there()
         s.in_parts()
+        s.while_away()
         s.balances()
         s.paper_stays_here()
         s.forged()
