@@ -191,6 +191,16 @@ Test(bridge_caller, nothing_is_sent_after_its_last_moment)
     cr_assert_leq(stage_told("POST"), 1, "it is not sent again after a pause that ends later");
 }
 
+Test(bridge_caller, no_clock_of_ours_makes_an_order_early)
+{
+    stage_caller("skew=30000", (struct caller_options){0}); /* the exchange is further on */
+    struct caller_request q = {.send_by_us = loop_now_us(stage.net.loop) + 5000000};
+    ends(stage_ask((struct caller_request){0}, CALL_SPOT_ACCOUNT), VERDICT_OK, OK);
+    struct caller_reply *r = stage_ask(q, CALL_SPOT_ORDER_PLACE);
+    ends(r, VERDICT_AGAIN, ERR_EXCHANGE_TIMEOUT);
+    cr_assert_eq(stage_told("POST"), 0);
+}
+
 /* ---- Keys that are refused --------------------------------------------------------------- */
 
 Test(bridge_caller, a_refused_key_is_left_alone_for_what_it_may_not)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/scan.h"
+#include "exchange-bridge/core/flow.h"
 #include "exchange-bridge/core/reply.h"
 #include "exchange-bridge/shell/caller_priv.h"
 #include "host/log.h"
@@ -129,12 +130,20 @@ now_here_us(const struct caller *c)
     return loop_now_us(c->loop) + loop_measure_us() - loop_steady_us(c->loop);
 }
 
+/* By the exchange's clock, too: whoever says later that an order was never placed goes by that one,
+ * and this machine's may be wrong. */
+static bool
+is_past_its_moment(const struct slot *s)
+{
+    int64_t there_us = server_clock_us(&s->host->clock, loop_measure_us());
+    return s->send_by_us != 0 &&
+           (now_here_us(s->caller) > s->send_by_us || there_us > s->send_by_us + FLOW_MARGIN_US);
+}
+
 static bool
 is_too_late(const struct slot *s)
 {
-    const struct caller *c = s->caller;
-    return loop_steady_us(c->loop) >= s->give_up_us ||
-           (s->send_by_us != 0 && now_here_us(c) > s->send_by_us);
+    return loop_steady_us(s->caller->loop) >= s->give_up_us || is_past_its_moment(s);
 }
 
 /* No fetch is without a room: when our hands are full, nobody is granted anything. */
