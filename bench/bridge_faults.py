@@ -20,7 +20,7 @@ from live import StandIn  # noqa: E402
 from stack import Stack  # noqa: E402
 
 REPEATS = int(os.environ.get("SCRIP_BENCH_REPEATS", "3"))
-CALM = 60
+CALM = 30
 CALLS = [(market, call) for market in matrix.MARKETS for call in matrix.CALLS]
 
 
@@ -43,9 +43,11 @@ def main():
             matrix.add_bridge(stack)
             m = matrix.Matrix(stack, x)
             m.play(matrix.cells(REPEATS))
-            say("  %d runs without kills" % len(m.runs))
+            say("  %d runs in peace" % len(m.runs))
             m.play(matrix.cells(), kills=("bridge", "bridge-2", "ledger"))
-            m.play(matrix.calm(CALM), weather=True)
+            say("  %d with those while processes are killed" % len(m.runs))
+            m.play_in_weather(matrix.calm(CALM))
+            say("  %d with those while the whole exchange is in trouble" % len(m.runs))
             listed, settled = m.stuck()
             verdict = m.judge()
             violations = x.counters()["violations_by_kind"]

@@ -21,7 +21,7 @@ def bridge_faults():
             m = matrix.Matrix(stack, x)
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 stuck = pool.submit(m.stuck, ("spot",))
-                m.play(matrix.cells(faults=FAULTS) + matrix.calm(12), every_s=5,
+                m.play(matrix.cells(faults=FAULTS) + matrix.calm(12), every_s=5.0,
                        kills=("bridge", "bridge-2", "ledger"))
                 listed, settled = stuck.result()
             verdict = m.judge()

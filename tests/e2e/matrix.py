@@ -5,7 +5,7 @@
             m = matrix.Matrix(stack, x)
             m.play(matrix.cells(repeats=3))
             m.play(matrix.cells(repeats=1), kills=("bridge", "ledger"))
-            m.play(matrix.calm(40), weather=True)
+            m.play_in_weather(matrix.calm(30))
             listed, settled = m.stuck()
             verdict = m.judge()
 
@@ -47,7 +47,7 @@ EXCHANGE = {"spot": "BTCUSDT", "usdm": "BTCUSDT", "rate": 100, "spot_weight": 10
 
 # Where each call arrives at the exchange, as its faults name it.
 ARRIVES = {"place": ("POST", "order"), "cancel": ("DELETE", "order"), "query": ("GET", "order")}
-BALANCES = {"spot": ("GET", "account"), "usdm": ("GET", "v2/balance")}
+BALANCES = {"spot": ("GET", "account"), "usdm": ("GET", "v2/account")}
 
 REST_FAULTS = {
     "no answer, not done": {"kind": "rest_timeout"},
@@ -375,6 +375,9 @@ class Run:
         order = self.order("resting")
         if order is None or order["exchange_state"] != "PLACED":
             return
+        topic = "user@%d" % self.trader.number
+        until(lambda: any(topic in c["streams"] for c in self.x.connections(
+            market=self.cell.market)), "somebody follows the account")
         self.arm_stream(self.cell.fault)
         self.fill(order, "0.001")
         self.fill(order, "0.001")
@@ -426,6 +429,10 @@ class Trouble(threading.Thread):
             deed()
             self.done[name] += 1
 
+    def is_through(self):
+        """Whether each was done once."""
+        return len(self.done) == len(self.deeds)
+
     def __enter__(self):
         self.start()
         return self
@@ -463,13 +470,23 @@ class Matrix:
         self.runs, self.fault_views = [], {}
         self.troubles = collections.Counter()
 
-    def play(self, chosen, kills=(), weather=False, every_s=4.0):
+    def play(self, chosen, kills=(), every_s=2.0):
+        """Every cell once, while what is named is killed in turn."""
         deeds = [("kill " + name, lambda n=name: self.stack.kill(n)) for name in kills]
-        deeds += weather_of(self.x) if weather else []
-        with Trouble(deeds, every_s) if deeds else contextlib.nullcontext() as trouble, \
-                concurrent.futures.ThreadPoolExecutor(self.at_once) as pool:
-            self.runs += pool.map(lambda cell: Run(self, cell).play(), chosen)
+        with Trouble(deeds, every_s) if deeds else contextlib.nullcontext() as trouble:
+            self.play_all(chosen)
         self.troubles += trouble.done if trouble else {}
+
+    def play_in_weather(self, chosen, every_s=0.5):
+        """The cells again and again until all that befalls a whole market has."""
+        with Trouble(weather_of(self.x), every_s) as trouble:
+            while not trouble.is_through() and trouble.is_alive():
+                self.play_all(chosen)
+        self.troubles += trouble.done
+
+    def play_all(self, chosen):
+        with concurrent.futures.ThreadPoolExecutor(self.at_once) as pool:
+            self.runs += pool.map(lambda cell: Run(self, cell).play(), chosen)
 
     # Those whose outcome is open.
 
