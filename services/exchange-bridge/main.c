@@ -23,6 +23,7 @@ main(int argc, char **argv)
         .keeps_secrets = true,
         .start = serve_start,
         .not_ready = serve_not_ready,
+        .drain = serve_drain,
         .stop = serve_stop,
     };
     return service_run(&bridge, argc, argv);

@@ -56,6 +56,12 @@ ledger_link_corr(struct ledger_link *l)
     return corr == 0 ? 1 : corr;
 }
 
+uint32_t
+ledger_link_waiting(const struct ledger_link *l)
+{
+    return l->count;
+}
+
 /* ---- The list ---- */
 
 static void

@@ -22,6 +22,8 @@ typedef void ledger_answer(void *arg, const struct msg *m);
 struct ledger_link *ledger_link_open(struct loop *loop, const char *name, const char *endpoints,
                                      uint32_t waiting_max);
 void ledger_link_close(struct ledger_link **l);
+/* Messages without an answer. */
+uint32_t ledger_link_waiting(const struct ledger_link *l);
 uint64_t ledger_link_corr(struct ledger_link *l);
 /* Sends to the account's ledger; `patience_ms` 0 = until it is answered. False when as many wait as
  * may: `done` is not called. */

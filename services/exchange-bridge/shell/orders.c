@@ -437,6 +437,17 @@ orders_check(struct orders *o, const struct bridge_place *m, orders_done *done, 
     return true;
 }
 
+bool
+orders_busy(const struct orders *o)
+{
+    bool is_busy = false;
+    for (uint32_t i = 0; i < o->used; i++) {
+        enum flow_state state = o->works[i].flow.state;
+        is_busy = is_busy || state == FLOW_PLACING || state == FLOW_CANCELLING;
+    }
+    return is_busy;
+}
+
 /* ---- Life ---- */
 
 static void

@@ -26,6 +26,8 @@ void orders_take(struct orders *o, enum flow_wish wish, const struct bridge_plac
 /* Asks about one of ours. False when it may not be asked about, or there is no room. */
 MUST_USE bool orders_check(struct orders *o, const struct bridge_place *m, orders_done *done,
                            void *arg);
+/* Whether an answer is awaited that tells what became of a placement or a cancel. */
+bool orders_busy(const struct orders *o);
 /* Tells the ledger what was heard of an order; asks for the rest when the ledger lacks fills. `m`
  * has what a question needs. */
 void orders_report(struct orders *o, const struct bridge_place *m, const struct bridge_report *r);

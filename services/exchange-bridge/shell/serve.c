@@ -20,6 +20,8 @@
 
 #define ASKS_MAX      8192u
 #define POSITIONS_MAX 4096u
+#define DRAIN_TICK_MS 10
+#define TELL_US       INT64_C(1000000)
 
 /* ---- Requests ---- */
 
@@ -259,10 +261,33 @@ serve_not_ready(void *state)
     return keys_ready(s->keys) ? NULL : "the store of exchange keys is away";
 }
 
+/* What becomes of an order that has just been sent is still told, as long as a ledger listens; what
+ * takes longer the ledger asks the next bridge. */
+static void
+on_drain(void *arg)
+{
+    struct shell *s = arg;
+    int64_t took_us = loop_steady_us(s->loop) - s->drain_us;
+    bool is_told = ledger_link_waiting(s->ledgers) == 0 || took_us > TELL_US;
+    if (!orders_busy(s->orders) && is_told)
+        loop_stop(s->loop);
+}
+
+void
+serve_drain(void *state)
+{
+    struct shell *s = state;
+    bus_pause(s->bus, true);
+    s->drain_us = loop_steady_us(s->loop);
+    s->drain = loop_timer_new(s->loop, 0, DRAIN_TICK_MS, on_drain, s);
+}
+
 void
 serve_stop(void *state)
 {
     struct shell *s = state;
+    if (s->drain != NULL)
+        loop_timer_end(&s->drain);
     /* Nobody is called any more, then nobody calls. */
     if (s->bus != NULL)
         bus_close(&s->bus);

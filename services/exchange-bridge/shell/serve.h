@@ -11,6 +11,7 @@
 /* For struct service. */
 MUST_USE enum err serve_start(struct host *h, const void *config, void **state);
 const char *serve_not_ready(void *state);
+void serve_drain(void *state);
 void serve_stop(void *state);
 
 #endif

@@ -47,6 +47,8 @@ struct shell {
     struct refreshes *refreshes;
     struct schedule *schedule;
     struct streams *streams;
+    struct loop_timer *drain; /* NULL until it is to end */
+    int64_t drain_us;         /* steady; since when */
 };
 
 /* What a failed call is told as: its error, the exchange's words, when to come back. */
