@@ -208,6 +208,28 @@ class Story:
         self.user.cancel(part["order_id"])
         self.settled(part["order_id"], "CANCELED")
 
+    def planned_end(self):
+        """A bridge that is told to end waits for the answer to what it has sent."""
+        mute = self.exchange.fault("stale", stream="user@%d@*" % self.keys.number)
+        slow = self.exchange.fault("rest_slow", path="order", method="POST", when="after",
+                                   seconds=0.7)
+        before, answers = self.sent(), []
+        body = self.user.order("BUY", "LIMIT", quantity="0.01", price=self.price("0.9"))
+        client = self.stack.client()
+        client.token = self.user.token
+        thread = threading.Thread(target=lambda: answers.append(client.ask("POST", ORDERS, body)))
+        thread.start()
+        wait_for(lambda: self.sent() > before, "it is sent")
+        self.stack.stop("bridge")
+        thread.join()
+        self.stack.start("bridge")
+        for fault in (mute, slow):
+            self.exchange.end_fault(fault["fault"])
+        status, answer = answers[0]
+        check(status == 201 and answer["order"]["exchange_state"] == "PLACED", "told", answers)
+        self.user.cancel(answer["order"]["order_id"])
+        self.settled(answer["order"]["order_id"], "CANCELED")
+
     def balances(self):
         """What the exchange has is what is shown, asked for or told."""
         def agree():
@@ -435,6 +457,7 @@ def story():
         s.not_there()
         s.in_parts()
         s.while_away()
+        s.planned_end()
         s.balances()
         s.paper_stays_here()
         s.forged()
