@@ -26,7 +26,9 @@ twin_owns(const cid_t *cid)
     const char *digits = cid->text + strlen(TWIN_PREFIX);
     if (strncmp(cid->text, TWIN_PREFIX, strlen(TWIN_PREFIX)) != 0 || *digits == '\0')
         return false;
-    return strspn(digits, "0123456789") == strlen(digits);
+    while (*digits >= '0' && *digits <= '9')
+        digits++;
+    return *digits == '\0';
 }
 
 enum err
