@@ -1,11 +1,10 @@
 /*
  * mode.c - a change of an account's mode, which is the ledger's and the bridge's.
  *
- *      REAL:   bridge_bind (proves the key) ──► settings_set ──► the answer
- *                                                  │ refused
- *                                                  └──► settings_get: still on paper?
- *                                                          └──► bridge_bind, to be freed ──►
- * refused PAPER:  settings_set ──► bridge_bind, to be freed ──► the answer
+ *   REAL:   bridge_bind (proves the key) --> settings_set --> the answer
+ *             refused: settings_get; still on paper: bridge_bind, to be freed --> refused
+ *
+ *   PAPER:  settings_set --> bridge_bind, to be freed --> the answer
  *
  * The order is so that an account is never REAL without being bound. Every step may be done again,
  * so that a client that hears of no end sends the same again. What is refused leaves nothing bound.
