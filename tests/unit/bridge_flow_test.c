@@ -142,14 +142,20 @@ Test(bridge_flow, what_never_left_is_refused_and_not_unknown)
     cr_assert_eq(out.report.error, ERR_EXCHANGE_BUSY);
 }
 
-Test(bridge_flow, an_order_that_is_there_twice_is_there)
+Test(bridge_flow, an_order_that_is_there_twice_is_asked_about)
 {
     begin(FLOW_PLACE);
-    struct flow_heard h = {.ruling = {VERDICT_REFUSED, ERR_EXCHANGE_REFUSED},
-                           .code = -2010,
-                           .message = "Duplicate order sent."};
+    const struct answer a = {.status = 400,
+                             .was_sent = true,
+                             .has_body = true,
+                             .code = -2010,
+                             .message = "Duplicate order sent."};
+    struct flow_heard h = {
+        .ruling = verdict_of(CALL_SPOT_ORDER_PLACE, &a), .code = a.code, .message = a.message};
     flow_answer(&flow, &h, &at, &out);
-    cr_assert_not(out.has_report);
+    cr_assert_eq(out.report.exchange_state, EXCHANGE_STATE_UNKNOWN);
+    cr_assert_not(out.is_over);
+    sleep_on();
     cr_assert_eq(out.call.name, CALL_SPOT_ORDER_GET);
 }
 

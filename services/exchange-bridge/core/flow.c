@@ -225,13 +225,6 @@ found(struct flow *f, const struct reply_order *o, struct flow_out *out)
     }
 }
 
-static bool
-is_duplicate(const struct flow_heard *h)
-{
-    return h->code == -4116 || (h->code == -2010 && h->message != NULL &&
-                                strcmp(h->message, "Duplicate order sent.") == 0);
-}
-
 static void
 note_failure(struct flow *f, const struct flow_heard *h)
 {
@@ -255,13 +248,6 @@ placed(struct flow *f, const struct flow_heard *h, const struct flow_clock *cloc
             query(f, clock, out); /* taken, and its status was not in the answer */
         return;
     case VERDICT_REFUSED:
-        if (is_duplicate(h)) { /* somebody has sent it: what matters is how it stands */
-            query(f, clock, out);
-            return;
-        }
-        report_failed(f, EXCHANGE_STATE_REFUSED, f->error, out);
-        end(f, out);
-        return;
     case VERDICT_KEY:
     case VERDICT_CLOCK:
     case VERDICT_AGAIN:
