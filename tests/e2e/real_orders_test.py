@@ -163,6 +163,14 @@ class Story:
             status, answer = self.user.ask("POST", ORDERS, body)
             error = answer["error"]
             check(status == 400 and (code or "FILTER") in error["code"], "refused", body, answer)
+        # Without a price of its own it is worth what the ledger's last one says: some 3 USDT.
+        status, answer = self.user.ask("POST", ORDERS, self.user.order(
+            "BUY", "MARKET", quantity="0.00005"))
+        error = answer["error"]
+        limit, _, found = error["detail"].partition(": it is ")
+        check(status == 400 and error["code"] == "FILTER_NOTIONAL" and
+              error["field"] == "quantity" and limit == "NOTIONAL minNotional 5" and
+              0 < Decimal(found) < 5, "with the limit and what was found", answer)
         lists = "/api/paper-trading/order-lists"
         status, answer = self.user.ask("POST", lists, self.user.list_body(
             "OCO", ("SELL", "LIMIT_MAKER", {"quantity": "0.01", "price": self.price("1.2")}),

@@ -215,6 +215,42 @@ Test(fit, market_orders_are_judged_by_the_last_price)
             "NOTIONAL maxNotional 9000000: it is 9000001");
 }
 
+Test(fit, a_market_order_s_least_worth_is_judged_by_the_ledger_s_price_and_nothing_else_is)
+{
+    by.last.v = 0;
+    by.reference.v = decimal("100");
+    order.type = ORDER_TYPE_MARKET;
+    order.price.v = 0;
+    order.quantity.v = decimal("0.0499");
+    refused(ERR_FILTER_NOTIONAL, "quantity", "NOTIONAL minNotional 5: it is 4.99");
+    order.quantity.v = decimal("0.05");
+    fits();
+    rules.notional_min.v = decimal("10");
+    refused(ERR_FILTER_NOTIONAL, "quantity", "NOTIONAL minNotional 10: it is 5");
+    rules.notional_min_market = false; /* the deployment's own binds all the same */
+    fits();
+    order.type = ORDER_TYPE_TRAILING_STOP;
+    order.trailing_delta = 100;
+    order.quantity.v = decimal("0.0499");
+    refused(ERR_FILTER_NOTIONAL, "quantity", "NOTIONAL minNotional 5: it is 4.99");
+    set_up();
+    by.last.v = 0;
+    by.reference.v = decimal("1");
+    order.price.v = decimal("1000"); /* far from a price that may be another market's */
+    order.quantity.v = decimal("0.01");
+    fits();
+    order.type = ORDER_TYPE_MARKET;
+    order.price.v = 0;
+    order.quantity.v = decimal("90");
+    rules.notional_max_market = true;
+    rules.notional_max.v = decimal("50");
+    fits();
+    rules.trading_type = TRADING_TYPE_futures;
+    order.reduce_only = true;
+    order.quantity.v = decimal("0.001");
+    fits();
+}
+
 Test(fit, trailing_deltas_by_direction)
 {
     order.type = ORDER_TYPE_TRAILING_STOP;
@@ -318,7 +354,8 @@ Test(fit, rounding_never_costs_the_user_anything)
                                  .ask_multiplier_down = {positive(&r)},
                                  .iceberg_parts_max = (uint32_t)random_below(&r, 20),
                                  .trading_type = 1 + (enum trading_type)random_below(&r, 2)};
-        struct fit_by b = {.rules = &x, .last = {amount(&r)}, .position = {amount(&r)}};
+        struct fit_by b = {
+            .rules = &x, .last = {amount(&r)}, .reference = {amount(&r)}, .position = {amount(&r)}};
         struct order o = {.side = 1 + (enum side)random_below(&r, 2),
                           .type = 1 + (enum order_type)random_below(&r, 8),
                           .quantity = {amount(&r)},

@@ -192,15 +192,14 @@ judge_notional(const struct order *o, const struct fit_by *by, struct refused *w
     bool market = is_market(o->type);
     bool closes = r->trading_type == TRADING_TYPE_futures && o->reduce_only;
     money_t notional;
-    if (!notional_of(o, by->last, &notional))
-        return OK;
     int64_t min = market && !r->notional_min_market ? 0 : r->notional_min.v;
     if (code_same(r->quote_asset, code_of(CASH)) && by->notional_min.v > min)
         min = by->notional_min.v;
-    if (!closes && notional.v < min)
+    price_t near = by->last.v > 0 ? by->last : by->reference;
+    if (!closes && notional_of(o, near, &notional) && notional.v < min)
         return refuse(why, ERR_FILTER_NOTIONAL, field, "NOTIONAL minNotional", min, notional.v);
-    if (r->notional_max.v > 0 && notional.v > r->notional_max.v &&
-        (!market || r->notional_max_market))
+    if (r->notional_max.v > 0 && (!market || r->notional_max_market) &&
+        notional_of(o, by->last, &notional) && notional.v > r->notional_max.v)
         return refuse(why, ERR_FILTER_NOTIONAL, field, "NOTIONAL maxNotional", r->notional_max.v,
                       notional.v);
     return OK;

@@ -124,6 +124,7 @@ report_refused(struct orders *o, const struct bridge_place *m, const struct refu
                               .placed_price = m->order.price,
                               .error = why->error,
                               .message = why->detail,
+                              .field = why->field,
                               .time_us = loop_now_us(o->s->loop)};
     orders_report(o, m, &r);
 }
@@ -378,6 +379,7 @@ make_fit(struct orders *o, struct bridge_place *m, struct refused *why)
     }
     struct fit_by by = {.rules = rules,
                         .notional_min = {o->s->config->notional_min},
+                        .reference = m->reference_price,
                         .position = positions_of(o->s->positions, m->account_id, order->symbol)};
     why->error = fit_order(order, &by, why);
     return why->error;

@@ -237,7 +237,8 @@ real_say(const struct ledger *l, const struct ledger_order *o)
     return (struct bridge_place){.account_id = a->id,
                                  .user_id = a->user_id,
                                  .trading_type = order_type_of(l, o),
-                                 .order = order_say(l, o)};
+                                 .order = order_say(l, o),
+                                 .reference_price = o->reference_price};
 }
 
 uint32_t

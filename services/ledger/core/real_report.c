@@ -287,12 +287,14 @@ reply_reported(const struct turn *t, const struct ledger_order *o, bool is_behin
 
 /* Those who wait for the order, in the exchange's own words where there are some. */
 static void
-answer_waiters(struct ledger *l, const struct turn *t, struct ledger_order *o, text_t words)
+answer_waiters(struct ledger *l, const struct turn *t, struct ledger_order *o,
+               const struct bridge_report *r)
 {
     const struct order said = order_say(l, o);
     struct refused why = rejection_said(&said);
-    if (why.error != OK && words.text[0] != '\0')
-        why.detail = words;
+    if (why.error != OK && r->message.text[0] != '\0')
+        why.detail = r->message;
+    why.field = r->field;
     if (why.error != OK)
         waiters_refuse(l, o, WAITER_PLACE, &why, t->out);
     waiters_answer(l, o, order_has_spoken(o), t->out);
@@ -354,7 +356,7 @@ real_report_apply(struct ledger *l, const struct turn *t, const struct bridge_re
     if (changes) {
         report_settle(l, t, o, r, &h);
         follow(l, t, o, &h);
-        answer_waiters(l, t, o, r->message);
+        answer_waiters(l, t, o, r);
     }
     cancel_refused(l, t, o, r);
     reply_reported(t, o, h.is_behind);
@@ -391,11 +393,12 @@ real_settle_apply(struct ledger *l, const struct turn *t, const struct order_set
     int64_t wait_us = o->send_by_us + REAL_LAST_MOMENT_US - t->now_us;
     if (t->live && wait_us > 0)
         return settle_too_early(t, o, wait_us);
-    const struct bridge_report r = {.exchange_state = EXCHANGE_STATE_NOT_PLACED};
+    const struct bridge_report r = {.exchange_state = EXCHANGE_STATE_NOT_PLACED,
+                                    .message = text_of("settled by %s", cmd->changed_by.text)};
     const struct heard h = {.moves = true};
     report_settle(l, t, o, &r, &h);
     follow(l, t, o, &h);
-    answer_waiters(l, t, o, text_of("settled by %s", cmd->changed_by.text));
+    answer_waiters(l, t, o, &r);
     reply_order(l, t->out, t->who, o);
     return LEDGER_CHANGED;
 }
