@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
@@ -67,6 +68,23 @@ hmac_is(const char *secret, const char *text, const char *expected)
     cr_assert_str_eq(out, expected, "%s", text);
     cr_assert_eq(sign_text(&k, text, strlen(text), true, out), 64);
     cr_assert_str_eq(out, expected);
+}
+
+/* Shorter than a block of the hash, as long, and longer: then it is hashed first. */
+Test(bridge_sign, hmac_with_secrets_of_all_lengths)
+{
+    static const char text[] = "symbol=LTCBTC" LIMIT_ORDER;
+    for (size_t length = 8; length <= 256; length++) {
+        char secret[257] = "", expected[65];
+        uint8_t mac[32];
+        for (size_t i = 0; i < length; i++)
+            secret[i] = (char)('a' + (i * 7 + length) % 26);
+        cr_assert(HMAC(EVP_sha256(), secret, (int)length, (const uint8_t *)text, sizeof text - 1,
+                       mac, NULL) != NULL);
+        for (size_t i = 0; i < sizeof mac; i++)
+            snprintf(expected + 2 * i, 3, "%02x", mac[i]);
+        hmac_is(secret, text, expected);
+    }
 }
 
 Test(bridge_sign, hmac_of_a_query)

@@ -187,7 +187,8 @@ caller_slot_send(struct slot *s)
     const char *headers[] = {header, NULL};
     bool is_keyed = s->facts->security != CALL_PUBLIC;
     int64_t timestamp = timestamp_ms(s->host);
-    struct sign_key key = {0};
+    struct sign_key key;
+    key.api_key[0] = '\0';
     if (is_keyed && !key_open(s, &key)) {
         caller_slot_over(s, VERDICT_AGAIN, ERR_KEYS_UNAVAILABLE, 0, "the key cannot be opened");
         return false;

@@ -245,7 +245,7 @@ keys_open_secret(const struct keys *k, uint64_t number, struct sign_key *out)
                               row->sealed_length, plain);
     if (e == OK && !plain_read(plain, length, out))
         e = ERR_KEYS_UNAVAILABLE;
-    OPENSSL_cleanse(plain, sizeof plain);
+    explicit_bzero(plain, sizeof plain);
     if (e != OK)
         log_line(LOG_ERROR, "key_not_opened", "number=%" PRIu64 " key_id=%s known=%s", number,
                  row->master_key_id.text, vault_has(k->vault, &row->master_key_id) ? "yes" : "no");

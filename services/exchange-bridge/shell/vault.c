@@ -34,7 +34,8 @@ struct key_set {
 };
 
 struct vault {
-    char *file; /* NULL: they came as text, and cannot be read again */
+    char *file;      /* NULL: they came as text, and cannot be read again */
+    EVP_CIPHER *gcm; /* looked up once: that costs as much as opening a secret */
     struct key_set known;
     struct key_set fresh; /* while they are read */
     char text[TEXT_MAX];  /* likewise */
@@ -146,6 +147,8 @@ vault_open(const char *file, const char *text, struct vault **out)
         v->file = strdup(file);
         CHECK(v->file != NULL);
     }
+    v->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    CHECK(v->gcm != NULL);
     enum err e = vault_read(v, text);
     if (e == OK)
         *out = v;
@@ -162,6 +165,7 @@ vault_close(struct vault **v)
         return;
     *v = NULL;
     free(old->file);
+    EVP_CIPHER_free(old->gcm);
     OPENSSL_cleanse(old, sizeof *old);
     munmap(old, sizeof *old);
 }
@@ -219,7 +223,7 @@ vault_seal(const struct vault *v, const struct guard_key *is_for, const void *pl
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
     CHECK(c != NULL && length <= INT32_MAX);
     CHECK(RAND_bytes(nonce, VAULT_NONCE_BYTES) == 1);
-    CHECK(EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, key->bytes, nonce) == 1);
+    CHECK(EVP_EncryptInit_ex2(c, v->gcm, key->bytes, nonce, NULL) == 1);
     CHECK(EVP_EncryptUpdate(c, NULL, &done, (const uint8_t *)label, label_length) == 1);
     CHECK(EVP_EncryptUpdate(c, sealed, &done, plain, (int)length) == 1);
     CHECK(EVP_EncryptFinal_ex(c, sealed + done, &rest) == 1);
@@ -243,7 +247,7 @@ vault_unseal(const struct vault *v, const struct guard_key *is_for, const code_t
     memcpy(tag, sealed + VAULT_NONCE_BYTES + plain, sizeof tag);
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
     CHECK(c != NULL);
-    CHECK(EVP_DecryptInit_ex(c, EVP_aes_256_gcm(), NULL, key->bytes, sealed) == 1);
+    CHECK(EVP_DecryptInit_ex2(c, v->gcm, key->bytes, sealed, NULL) == 1);
     CHECK(EVP_DecryptUpdate(c, NULL, &done, (const uint8_t *)label, label_length) == 1);
     CHECK(EVP_DecryptUpdate(c, out, &done, sealed + VAULT_NONCE_BYTES, (int)plain) == 1);
     CHECK(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, VAULT_TAG_BYTES, tag) == 1);
