@@ -102,6 +102,15 @@ msg_record_at(uint32_t index)
     return index < LENGTH(records) ? records[index] : NULL;
 }
 
+bool
+msg_is_secret(const struct msg_layout *l)
+{
+    for (uint32_t i = 0; l != NULL && i < l->field_count; i++)
+        if ((l->fields[i].flags & MSG_FLAG_SEC) != 0 || msg_is_secret(l->fields[i].items))
+            return true;
+    return false;
+}
+
 const struct msg_field *
 msg_field_by_tag(const struct msg_layout *l, uint64_t tag)
 {

@@ -256,6 +256,8 @@ const struct msg_layout *msg_layout_by_name(const char *name);
 /* Index runs over all messages in table order; NULL past the end. For docs and OpenAPI. */
 const struct msg_layout *msg_layout_at(uint32_t index);
 const struct msg_layout *msg_record_at(uint32_t index); /* an enum msg_record */
+/* Whether it has a field that is printed as ***, or a record in it has. */
+bool msg_is_secret(const struct msg_layout *l);
 /* NULL when there is no such field. */
 const struct msg_field *msg_field_by_tag(const struct msg_layout *l, uint64_t tag);
 const struct msg_field *msg_field_by_name(const struct msg_layout *l, const char *name);

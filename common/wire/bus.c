@@ -207,16 +207,6 @@ peer_welcome(struct bus *b, zmq_msg_t *identity)
     return peers_add(&b->peers, zmq_msg_data(identity), length);
 }
 
-static bool
-layout_is_secret(const struct msg_layout *l)
-{
-    for (uint32_t i = 0; l != NULL && i < l->field_count; i++)
-        if ((l->fields[i].flags & MSG_FLAG_SEC) != 0 ||
-            (l->fields[i].items != NULL && layout_is_secret(l->fields[i].items)))
-            return true;
-    return false;
-}
-
 /* What was handed over had a secret: it was in its frame, its lists and in `now`. */
 static void
 secret_wipe(struct bus *b, zmq_msg_t *payload, size_t to, bool more)
@@ -403,7 +393,7 @@ bus_open(struct loop *l, const struct bus_options *o)
     arena_init(&b->lists[0], arena, half);
     arena_init(&b->lists[1], arena + half, half);
     for (int type = 0; type < MSG_TYPE_END; type++)
-        b->secret[type] = layout_is_secret(msg_layout((enum msg_type)type));
+        b->secret[type] = msg_is_secret(msg_layout((enum msg_type)type));
     if (o->role == BUS_SERVE)
         peers_init(&b->peers);
     if (o->role == BUS_PUBLISH)

@@ -12,7 +12,7 @@
 #define LINE_MAX_BYTES 65536
 
 static _Alignas(16) uint8_t first_bytes[4 << 20], second_bytes[4 << 20];
-static char line[LINE_MAX_BYTES], printed[4 << 20];
+static char line[LINE_MAX_BYTES], printed[4 << 20], printed_again[4 << 20];
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -37,6 +37,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena_init(&lists, second_bytes, sizeof(second_bytes));
     e = msg_read_text(printed, &lists, &again, &field);
     CHECK(e == OK && again.type == m.type && again.corr == m.corr);
-    CHECK(same_body(msg_layout(m.type), msg_body(&m), msg_body(&again)));
+    CHECK(msg_print(&again, printed_again, sizeof(printed_again)) == length &&
+          memcmp(printed, printed_again, length) == 0);
+    /* Secrets are not printed. */
+    const struct msg_layout *l = msg_layout(m.type);
+    CHECK(msg_is_secret(l) || same_body(l, msg_body(&m), msg_body(&again)));
     return 0;
 }
