@@ -22,14 +22,15 @@
 
 /* Words of a command: each span has two windows of a key and two numbers, each ask names them. */
 #define SPANS_MAX      (BUDGET_BATCH * BUDGET_PARTS_MAX + 1)
-#define WORDS_MAX      (4 + SPANS_MAX * 6 + BUDGET_BATCH * (1 + 3 * 2 * BUDGET_NEEDS))
+#define WORDS_MAX      (4 + SPANS_MAX * 6 + BUDGET_BATCH * (2 + 3 * 2 * BUDGET_NEEDS))
 #define TEXT_BYTES_MAX 65536u
 #define WINDOWS_MAX    (SPANS_MAX * 2)
 
 /* KEYS: the ban, the windows. ARGV: of each window its life in ms and what is known to be spent in
- * it; then for each ask how many amounts it needs, and of each the window's place, the amount, and
- * the most that may be spent. Gives: ms of the ban, spent in each window, and for each ask whether
- * it is granted. An ask without room closes what it lacks to those behind it. */
+ * it; then for each run of equal asks how many they are, how many amounts each needs, and of each
+ * the window's place, the amount, and the most that may be spent. Gives: ms of the ban, spent in
+ * each window, and for each ask whether it is granted. An ask without room closes what it lacks to
+ * those behind it. */
 static const char take_script[] =
     "local ban = math.max(redis.call('PTTL', KEYS[1]), 0)\n"
     "local out, changed, closed = {ban}, {}, {}\n"
@@ -40,20 +41,23 @@ static const char take_script[] =
     "end\n"
     "local at = 2 * windows + 1\n"
     "while at <= #ARGV do\n"
-    "  local room, last = ban == 0, at + 3 * tonumber(ARGV[at])\n"
-    "  for e = at + 1, last, 3 do\n"
-    "    local w = tonumber(ARGV[e])\n"
-    "    if closed[w] or out[w + 1] + tonumber(ARGV[e + 1]) > tonumber(ARGV[e + 2]) then\n"
-    "      room = false\n"
-    "      closed[w] = true\n"
+    "  local last = at + 1 + 3 * tonumber(ARGV[at + 1])\n"
+    "  for _ = 1, tonumber(ARGV[at]) do\n"
+    "    local room = ban == 0\n"
+    "    for e = at + 2, last, 3 do\n"
+    "      local w = tonumber(ARGV[e])\n"
+    "      if closed[w] or out[w + 1] + tonumber(ARGV[e + 1]) > tonumber(ARGV[e + 2]) then\n"
+    "        room = false\n"
+    "        closed[w] = true\n"
+    "      end\n"
     "    end\n"
+    "    for e = at + 2, room and last or 0, 3 do\n"
+    "      local w = tonumber(ARGV[e])\n"
+    "      out[w + 1] = out[w + 1] + tonumber(ARGV[e + 1])\n"
+    "      changed[w] = true\n"
+    "    end\n"
+    "    out[#out + 1] = room and 1 or 0\n"
     "  end\n"
-    "  for e = at + 1, room and last or 0, 3 do\n"
-    "    local w = tonumber(ARGV[e])\n"
-    "    out[w + 1] = out[w + 1] + tonumber(ARGV[e + 1])\n"
-    "    changed[w] = true\n"
-    "  end\n"
-    "  out[#out + 1] = room and 1 or 0\n"
     "  at = last + 1\n"
     "end\n"
     "for w in pairs(changed) do\n"
@@ -224,9 +228,21 @@ needs_of(const struct ask *k, const struct take_call *call)
     return count;
 }
 
-static void
-ask_add(struct budget *b, struct command *c, struct take_call *call, const struct ask *k)
+static bool
+is_equal(const struct ask *a, const struct ask *b)
 {
+    bool is_same = a->priority == b->priority && a->needs_count == b->needs_count;
+    for (uint32_t i = 0; is_same && i < a->needs_count; i++)
+        is_same =
+            a->needs[i].limit == b->needs[i].limit && a->needs[i].amount == b->needs[i].amount;
+    return is_same;
+}
+
+static void
+asks_add(struct budget *b, struct command *c, struct take_call *call, const struct ask *k,
+         uint32_t times)
+{
+    word_add(c, "%u", times);
     word_add(c, "%u", needs_of(k, call));
     for (uint32_t i = 0; i < k->needs_count; i++) {
         const struct budget_part *need = &k->needs[i];
@@ -264,8 +280,11 @@ take_write(struct budget *b, struct command *c, struct take_call *call, struct a
             word_add(c, "%u", w == NULL ? 0 : w->known);
         }
     }
-    for (uint32_t i = 0; i < call->asks_count; i++)
-        ask_add(b, c, call, asks[i]);
+    for (uint32_t i = 0, times; i < call->asks_count; i += times) {
+        for (times = 1; i + times < call->asks_count && is_equal(asks[i], asks[i + times]);)
+            times++;
+        asks_add(b, c, call, asks[i], times);
+    }
 }
 
 bool
