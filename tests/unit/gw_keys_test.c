@@ -50,17 +50,6 @@ set_up(void)
     market_say("forget bridge_keys_get");
 }
 
-/* As a client is told to: what is not answered in time is sent again. */
-static int
-ask_until_told(const char *method, const char *path, const char *by, const char *body)
-{
-    int status;
-    do
-        status = ask(method, path, by, body);
-    while (status == 503 || status == 504 || status == 429);
-    return status;
-}
-
 static void
 tear_down(void)
 {
@@ -84,8 +73,7 @@ expect_secret(const char *secret)
 Test(gw_keys, a_key_goes_to_the_bridge_and_comes_back_masked)
 {
     market_say("answer bridge_keys_put " MASKED);
-    int status = ask_until_told("PUT", KEYS, token,
-                                "{\"api_key\":\"a-key-wxyz\",\"api_secret\":\"s3cret\"}");
+    int status = ask("PUT", KEYS, token, "{\"api_key\":\"a-key-wxyz\",\"api_secret\":\"s3cret\"}");
     expect(status, 200, "\"api_key_tail\":\"wxyz\"");
     cr_assert_null(strstr(reply_body, "a-key"));
     expect_secret("s3cret");
@@ -103,7 +91,7 @@ Test(gw_keys, a_long_secret_is_sent_in_parts)
     for (const char *c = secret; *c != 0; c++)
         n += (size_t)snprintf(body + n, sizeof body - n, *c == '\n' ? "\\n" : "%c", *c);
     snprintf(body + n, sizeof body - n, "\",\"api_key\":\"\\u0041-key\\/wxyz\"}");
-    expect(ask_until_told("PUT", KEYS, token, body), 200, "\"api_key_tail\":\"wxyz\"");
+    expect(ask("PUT", KEYS, token, body), 200, "\"api_key_tail\":\"wxyz\"");
     expect_secret(secret);
     market_hear("asked", "environment=live");
 }
@@ -137,15 +125,15 @@ Test(gw_keys, what_is_no_key_is_refused_without_a_word_of_it)
         {"{\"user_id\":2,\"api_key\":\"k\",\"api_secret\":\"S3CRET\"}", "FIELD_UNKNOWN"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        expect(ask_until_told("PUT", KEYS, token, cases[i].body), 400, cases[i].code);
+        expect(ask("PUT", KEYS, token, cases[i].body), 400, cases[i].code);
         cr_assert_null(strstr(reply_body, "3CRET"), "%s", reply_body);
     }
-    expect(ask_until_told("PUT", "/api/settings/exchange-keys/S3CRET", token, "{}"), 400,
+    expect(ask("PUT", "/api/settings/exchange-keys/S3CRET", token, "{}"), 400,
            "TRADING_TYPE_INVALID");
     cr_assert_null(strstr(reply_body, "3CRET"));
-    expect(ask_until_told("PUT", KEYS "?api_secret=S3CRET", token, "{}"), 400, "FIELD_UNKNOWN");
+    expect(ask("PUT", KEYS "?api_secret=S3CRET", token, "{}"), 400, "FIELD_UNKNOWN");
     cr_assert_null(strstr(reply_body, "3CRET"));
-    expect(ask_until_told("PUT", KEYS, "", "{\"api_key\":\"k\",\"api_secret\":\"S3CRET\"}"), 401,
+    expect(ask("PUT", KEYS, "", "{\"api_key\":\"k\",\"api_secret\":\"S3CRET\"}"), 401,
            "TOKEN_MISSING");
 }
 
@@ -154,24 +142,24 @@ Test(gw_keys, what_is_too_long_is_refused)
     static char body[9000], value[5000];
     memset(value, 'x', 4097);
     snprintf(body, sizeof body, "{\"api_key\":\"k\",\"api_secret\":\"%s\"}", value);
-    expect(ask_until_told("PUT", KEYS, token, body), 400, "FIELD_TOO_LONG");
+    expect(ask("PUT", KEYS, token, body), 400, "FIELD_TOO_LONG");
     value[128] = 0;
     snprintf(body, sizeof body, "{\"api_key\":\"%s\",\"api_secret\":\"k\"}", value);
-    expect(ask_until_told("PUT", KEYS, token, body), 400, "\"field\":\"api_key\"");
+    expect(ask("PUT", KEYS, token, body), 400, "\"field\":\"api_key\"");
     memset(body, ' ', 8193);
     body[8193] = 0;
-    expect(ask_until_told("PUT", KEYS, token, body), 413, "BODY_TOO_LARGE");
+    expect(ask("PUT", KEYS, token, body), 413, "BODY_TOO_LARGE");
 }
 
 Test(gw_keys, keys_are_listed_and_deleted)
 {
     market_say("answer bridge_keys_get " MASKED);
     market_say("answer bridge_keys_delete bridge_keys");
-    expect(ask_until_told("GET", KEYS "?check=true", token, ""), 200, "\"kind\":\"HMAC\"");
+    expect(ask("GET", KEYS "?check=true", token, ""), 200, "\"kind\":\"HMAC\"");
     market_hear("asked", "check=true");
-    expect(ask_until_told("DELETE", KEYS "?environment=testnet", token, ""), 200, "{\"keys\":[]}");
+    expect(ask("DELETE", KEYS "?environment=testnet", token, ""), 200, "{\"keys\":[]}");
     market_hear("asked", "environment=testnet");
-    expect(ask_until_told("GET", KEYS, "", ""), 401, "TOKEN_MISSING");
+    expect(ask("GET", KEYS, "", ""), 401, "TOKEN_MISSING");
 }
 
 #define BOUND   "bridge_bound account_id=1 trading_type=spot environment=testnet api_key_tail=wxyz"
@@ -181,7 +169,7 @@ Test(gw_keys, to_real_the_account_is_bound_first)
 {
     market_say("answer bridge_bind " BOUND);
     market_say("answer settings_set settings_view trading_type=spot mode=REAL environment=testnet");
-    expect(ask_until_told("PUT", SETTINGS, token, TO_REAL), 200, "\"mode\":\"REAL\"");
+    expect(ask("PUT", SETTINGS, token, TO_REAL), 200, "\"mode\":\"REAL\"");
     market_hear("asked bridge_bind", "is_real=true");
     market_hear("asked settings_set", "environment=testnet");
 }
@@ -189,11 +177,11 @@ Test(gw_keys, to_real_the_account_is_bound_first)
 Test(gw_keys, what_the_bridge_refuses_never_reaches_the_ledger)
 {
     market_say("answer bridge_bind refused error=CREDENTIALS_MISSING");
-    expect(ask_until_told("PUT", SETTINGS, token, TO_REAL), 400, "CREDENTIALS_MISSING");
+    expect(ask("PUT", SETTINGS, token, TO_REAL), 400, "CREDENTIALS_MISSING");
     cr_assert_not_null(strstr(reply_body, "configure exchange credentials"));
     market_say("answer settings_set settings_view trading_type=spot mode=PAPER leverage=3");
     market_say("forget bridge_bind");
-    expect(ask_until_told("PUT", SETTINGS, token, "{\"leverage\":3}"), 200, "\"leverage\":3");
+    expect(ask("PUT", SETTINGS, token, "{\"leverage\":3}"), 200, "\"leverage\":3");
     market_hear("asked settings_set", "leverage=3"); /* the first that it was asked */
 }
 
@@ -203,7 +191,7 @@ Test(gw_keys, what_the_ledger_refuses_leaves_an_account_on_paper_unbound)
     market_say("answer bridge_bind " BOUND);
     market_say("answer settings_set refused error=MODE_NOT_AVAILABLE");
     market_say("answer settings_get settings_view trading_type=spot mode=PAPER");
-    expect(ask_until_told("PUT", SETTINGS, token, TO_REAL), 400, "MODE_NOT_AVAILABLE");
+    expect(ask("PUT", SETTINGS, token, TO_REAL), 400, "MODE_NOT_AVAILABLE");
     market_hear("asked bridge_bind", "is_real=true");
     market_hear("asked settings_get", "trading_type=spot");
     market_hear("asked bridge_bind", "trading_type=spot");
@@ -213,8 +201,7 @@ Test(gw_keys, to_paper_the_ledger_is_asked_first_and_then_it_is_freed)
 {
     market_say("answer settings_set settings_view trading_type=spot mode=PAPER");
     market_say("answer bridge_bind bridge_bound account_id=1 trading_type=spot");
-    expect(ask_until_told("PUT", SETTINGS, token, "{\"mode\":\"PAPER\"}"), 200,
-           "\"mode\":\"PAPER\"");
+    expect(ask("PUT", SETTINGS, token, "{\"mode\":\"PAPER\"}"), 200, "\"mode\":\"PAPER\"");
     market_hear("asked settings_set", "mode=PAPER");
     market_hear("asked bridge_bind", "trading_type=spot");
 }
@@ -222,7 +209,7 @@ Test(gw_keys, to_paper_the_ledger_is_asked_first_and_then_it_is_freed)
 Test(gw_keys, while_real_orders_are_open_it_stays_bound)
 {
     market_say("answer settings_set refused error=REAL_ORDERS_OPEN");
-    expect(ask_until_told("PUT", SETTINGS, token, "{\"mode\":\"PAPER\"}"), 409, "REAL_ORDERS_OPEN");
+    expect(ask("PUT", SETTINGS, token, "{\"mode\":\"PAPER\"}"), 409, "REAL_ORDERS_OPEN");
     market_say("answer settings_set settings_view trading_type=spot");
     market_say("forget settings_set");
 }
@@ -231,7 +218,6 @@ Test(gw_keys, while_real_orders_are_open_it_stays_bound)
 Test(gw_keys, other_changes_go_straight_to_the_ledger)
 {
     market_say("answer settings_set refused error=CONFIRMATION_MISSING");
-    expect(ask_until_told("PUT", SETTINGS, token, "{\"mode\":\"REAL\"}"), 400,
-           "CONFIRMATION_MISSING");
+    expect(ask("PUT", SETTINGS, token, "{\"mode\":\"REAL\"}"), 400, "CONFIRMATION_MISSING");
     cr_assert_not_null(strstr(reply_body, "send confirm_real: true"));
 }

@@ -6,6 +6,8 @@
 #include "gw_market.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -171,6 +173,8 @@ on_orders(void *arg, unsigned events)
 {
     (void)arg, (void)events;
     ssize_t n = read(f.in, f.line + f.length, sizeof f.line - 1 - f.length);
+    if (n < 0 && errno == EAGAIN)
+        return; /* orders_first() has read them in this very turn */
     if (n <= 0) {
         loop_stop(f.loop);
         return;
@@ -231,6 +235,8 @@ market_begin(void)
         close(up[0]);
         f.in = down[0];
         f.out = up[1];
+        if (fcntl(f.in, F_SETFL, O_NONBLOCK) != 0)
+            _exit(1);
         service_run_alone();
     }
     close(down[0]);

@@ -179,6 +179,20 @@ admin_make(const char *name)
     PQfinish(c);
 }
 
+/* A service that is told something in the very moment in which it is asked answers all the same. */
+Test(market, what_is_said_while_it_is_asked_keeps_no_answer_back)
+{
+    static const char request[] = "GET /api/market/sources HTTP/1.1\r\nHost: x\r\n\r\n";
+    market_say("answer md_sources_get md_sources sources=[{kind=synthetic state=RUNNING}]");
+    int fd = dial();
+    for (int i = 0; i < 500; i++) {
+        say_text(fd, request);
+        market_say("forget nothing");
+        expect(hear(fd), 200, "RUNNING");
+    }
+    close(fd);
+}
+
 Test(market, symbols_and_recordings_are_for_admins)
 {
     char token[1024], refresh[128];
