@@ -171,6 +171,13 @@ class Story:
         check(status == 400 and error["code"] == "FILTER_NOTIONAL" and
               error["field"] == "quantity" and limit == "NOTIONAL minNotional 5" and
               0 < Decimal(found) < 5, "with the limit and what was found", answer)
+        wait_for(lambda: self.stack.sql("SELECT 1 FROM bridge.bracket WHERE symbol = 'BTCUSDT'",
+                                        user="scrip_bridge"), "the leverage brackets are read")
+        status, answer = self.user.ask("POST", ORDERS, self.user.order(
+            "BUY", "LIMIT", "BTCUSDT_PERP", quantity="20000", price=near, time_in_force="GTC"))
+        check(answer["error"]["code"] == "FILTER_MAX_POSITION" and
+              answer["error"]["detail"].startswith("MAX_POSITION notionalCap 480000000: it is"),
+              "more than any leverage allows", answer)
         lists = "/api/paper-trading/order-lists"
         status, answer = self.user.ask("POST", lists, self.user.list_body(
             "OCO", ("SELL", "LIMIT_MAKER", {"quantity": "0.01", "price": self.price("1.2")}),
@@ -440,6 +447,27 @@ class Story:
         return page if page["count"] and any(
             t["order_id"] == order["order_id"] for t in page["twins"]) else None
 
+    def other_mode(self):
+        """A deployment that trades really no more says so, also of what is open."""
+        order = self.placed("BUY", "LIMIT", quantity="0.01", price=self.price("0.9"))
+        before = self.sent()
+        self.stack.environment["TRADING_MODE"] = "paper"
+        self.stack.up()
+        path = "%s/%s" % (ORDERS, order["order_id"])
+        for method, where, body, code in (
+                ("POST", ORDERS, self.user.order("BUY", "MARKET", quantity="0.001"),
+                 "MODE_NOT_AVAILABLE"),
+                ("DELETE", path, None, "ENVIRONMENT_NOT_ALLOWED"),
+                ("PUT", "/api/settings/trading/spot", {"mode": "PAPER"}, "REAL_ORDERS_OPEN")):
+            status, answer = self.user.ask(method, where, body)
+            check(400 <= status < 500 and answer["error"]["code"] == code, code, answer)
+        got = self.user.get_order(order["order_id"])
+        check(got["status"] == "NEW" and self.sent() == before, "it stays as it is", got)
+        self.stack.environment["TRADING_MODE"] = "testnet"
+        self.stack.up()
+        self.user.cancel(order["order_id"])
+        self.settled(order["order_id"], "CANCELED")
+
     def back_to_paper(self):
         order = self.placed("BUY", "LIMIT", quantity="0.01", price=self.price("0.9"))
         path = "/api/settings/trading/spot"
@@ -473,6 +501,7 @@ def story():
         s.unresolved()
         s.not_placed()
         s.twins()
+        s.other_mode()
         s.back_to_paper()
         x.live_is_untouched()
         x.no_violations()

@@ -100,16 +100,37 @@ count_report(struct orders *o, enum exchange_state state)
     }
 }
 
-void
-orders_report(struct orders *o, const struct bridge_place *m, const struct bridge_report *r)
+static void
+tell(struct orders *o, const struct bridge_place *m, const struct bridge_report *r)
 {
     struct told *t = pending_new(&o->s->pending, sizeof *t);
     *t = (struct told){o, *m};
-    count_report(o, r->exchange_state);
     /* What cannot wait here is not lost: the ledger asks until it knows. */
     if (!ledger_link_ask(o->s->ledgers, m->account_id, MSG_bridge_report,
                          ledger_link_corr(o->s->ledgers), r, 0, on_reported, t))
         pending_free(t);
+}
+
+void
+orders_report(struct orders *o, const struct bridge_place *m, const struct bridge_report *r)
+{
+    count_report(o, r->exchange_state);
+    tell(o, m, r);
+}
+
+/* Whoever wants it cancelled hears why nobody asks for that. Nothing is said of the order itself:
+ * who may not ask the exchange does not know it. */
+static void
+report_no_cancel(struct orders *o, const struct bridge_place *m, enum err e)
+{
+    struct bridge_report r = {.account_id = m->account_id,
+                              .order_id = m->order.order_id,
+                              .exchange_state = EXCHANGE_STATE_UNKNOWN,
+                              .environment = m->order.environment,
+                              .was_cancel = true,
+                              .error = e,
+                              .time_us = loop_now_us(o->s->loop)};
+    tell(o, m, &r);
 }
 
 /* It was not sent, and will not be. */
@@ -417,6 +438,8 @@ orders_take(struct orders *o, enum flow_wish wish, const struct bridge_place *m)
         /* What was placed here is not unplaced by a message that contradicts it. */
         if (wish == FLOW_PLACE && work_find(o, m->order.order_id) == NULL)
             report_refused(o, m, &why);
+        if (wish == FLOW_CANCEL && !err_again(why.error))
+            report_no_cancel(o, m, why.error);
         return;
     }
     const struct work *w = work_find(o, m->order.order_id);
