@@ -28,8 +28,9 @@ static bool judge_body(const struct msg_layout *l, const uint8_t *body, const ms
 static bool
 judge_text(const char *text, const msgpack_object *o)
 {
-    return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(text) &&
-           memcmp(o->via.str.ptr, text, o->via.str.size) == 0;
+    if (o->type != MSGPACK_OBJECT_STR || o->via.str.size != strlen(text))
+        return false;
+    return o->via.str.size == 0 || memcmp(o->via.str.ptr, text, o->via.str.size) == 0;
 }
 
 static bool
