@@ -314,6 +314,48 @@ Test(fit, a_closing_order_may_be_small)
     refused(ERR_FILTER_LOT_SIZE, "quantity", "LOT_SIZE minQty 0.0001: it is 0.00001");
 }
 
+Test(fit, a_position_stays_within_its_largest_bracket)
+{
+    rules.trading_type = TRADING_TYPE_futures;
+    by.notional_cap.v = decimal("1000");
+    order.quantity.v = decimal("10");
+    fits();
+    order.quantity.v = decimal("10.0001");
+    refused(ERR_FILTER_MAX_POSITION, "quantity", "MAX_POSITION notionalCap 1000: it is 1000.01");
+    order.quantity.v = decimal("4");
+    by.position.v = decimal("6.5");
+    refused(ERR_FILTER_MAX_POSITION, "quantity", "MAX_POSITION notionalCap 1000: it is 1050");
+    order.side = SIDE_SELL; /* what makes it smaller */
+    by.position.v = decimal("30");
+    fits();
+    order.reduce_only = false;
+    order.quantity.v = decimal("35"); /* and turns it round, by 5 */
+    fits();
+    order.quantity.v = decimal("41");
+    refused(ERR_FILTER_MAX_POSITION, "quantity", "MAX_POSITION notionalCap 1000: it is 1100");
+    order.reduce_only = true;
+    fits();
+    order.reduce_only = false;
+    order.quantity.v = decimal("4");
+    by.position.v = decimal("-6.5");
+    refused(ERR_FILTER_MAX_POSITION, "quantity", "MAX_POSITION notionalCap 1000: it is 1050");
+    /* At the market by the ledger's price, and not at all when that is not known. */
+    order.type = ORDER_TYPE_MARKET;
+    order.price.v = by.last.v = 0;
+    by.reference.v = decimal("101");
+    refused(ERR_FILTER_MAX_POSITION, "quantity", "MAX_POSITION notionalCap 1000: it is 1060.5");
+    by.reference.v = 0;
+    fits();
+    by.reference.v = decimal("101");
+    by.notional_cap.v = 0;
+    fits();
+    by.notional_cap.v = INT64_MAX; /* a bracket without an end */
+    fits();
+    by.notional_cap.v = decimal("1000");
+    rules.trading_type = TRADING_TYPE_spot;
+    fits();
+}
+
 /* ---- At random ---------------------------------------------------------------------------- */
 
 static int64_t
@@ -354,8 +396,11 @@ Test(fit, rounding_never_costs_the_user_anything)
                                  .ask_multiplier_down = {positive(&r)},
                                  .iceberg_parts_max = (uint32_t)random_below(&r, 20),
                                  .trading_type = 1 + (enum trading_type)random_below(&r, 2)};
-        struct fit_by b = {
-            .rules = &x, .last = {amount(&r)}, .reference = {amount(&r)}, .position = {amount(&r)}};
+        struct fit_by b = {.rules = &x,
+                           .last = {amount(&r)},
+                           .reference = {amount(&r)},
+                           .position = {amount(&r)},
+                           .notional_cap = {amount(&r)}};
         struct order o = {.side = 1 + (enum side)random_below(&r, 2),
                           .type = 1 + (enum order_type)random_below(&r, 8),
                           .quantity = {amount(&r)},

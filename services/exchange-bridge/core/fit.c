@@ -205,6 +205,28 @@ judge_notional(const struct order *o, const struct fit_by *by, struct refused *w
     return OK;
 }
 
+/* What the account would have of the contract, at the order's price. No leverage allows more than
+ * the largest bracket; what the account's own does, and its other orders, the exchange judges. */
+static enum err
+judge_position(const struct order *o, const struct fit_by *by, struct refused *why)
+{
+    int64_t cap = by->notional_cap.v, more = o->side == SIDE_BUY ? o->quantity.v : -o->quantity.v;
+    struct order whole = *o;
+    money_t notional;
+    if (by->rules->trading_type != TRADING_TYPE_futures || o->reduce_only || cap <= 0)
+        return OK;
+    if (__builtin_add_overflow(by->position.v, more, &whole.quantity.v) ||
+        whole.quantity.v == INT64_MIN)
+        whole.quantity.v = INT64_MAX;
+    if (whole.quantity.v < 0)
+        whole.quantity.v = -whole.quantity.v;
+    if (!notional_of(&whole, by->last.v > 0 ? by->last : by->reference, &notional) ||
+        notional.v <= cap)
+        return OK;
+    return refuse(why, ERR_FILTER_MAX_POSITION, "quantity", "MAX_POSITION notionalCap", cap,
+                  notional.v);
+}
+
 /* In whole numbers, not amounts. */
 static enum err
 refuse_count(struct refused *why, enum err e, const char *field, const char *part, int64_t limit,
@@ -271,6 +293,8 @@ fit_order(struct order *o, const struct fit_by *by, struct refused *why)
         e = judge_lots(o, &fitted, by->rules, why);
     if (e == OK)
         e = judge_notional(&fitted, by, why);
+    if (e == OK)
+        e = judge_position(&fitted, by, why);
     if (e == OK)
         e = judge_trailing(&fitted, by->rules, why);
     if (e == OK)

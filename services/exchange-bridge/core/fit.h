@@ -18,10 +18,11 @@ struct fit_by {
     const struct symbol_rules *rules;
     money_t notional_min; /* of the deployment, in USDT: for symbols that are quoted in it */
     price_t last;         /* 0 = not known: what would be judged by it is left to the exchange */
-    /* Of the ledger's market, which a testnet's is near at best: only what a market order is worth
-     * at least is judged by it. 0 = not known. */
+    /* Of the ledger's market, which a testnet's is near at best: by it a market order is worth
+     * enough, or makes too large a position, and nothing else is judged. 0 = not known. */
     price_t reference;
-    qty_t position; /* of a contract, below zero when short; 0 = none or not known */
+    qty_t position;       /* of a contract, below zero when short; 0 = none or not known */
+    money_t notional_cap; /* of its largest leverage bracket; 0 = not known */
 };
 
 /* Changes quantity, iceberg_quantity, price, stop_price, reduce_only. `why` names the filter and by

@@ -11,7 +11,6 @@
 
 #include "base/map.h"
 #include "exchange-bridge/core/fit.h"
-#include "exchange-bridge/shell/positions.h"
 #include "exchange-bridge/shell/rules.h"
 #include "host/log.h"
 
@@ -401,7 +400,9 @@ make_fit(struct orders *o, struct bridge_place *m, struct refused *why)
     struct fit_by by = {.rules = rules,
                         .notional_min = {o->s->config->notional_min},
                         .reference = m->reference_price,
-                        .position = positions_of(o->s->positions, m->account_id, order->symbol)};
+                        .position = m->position,
+                        .notional_cap =
+                            rules_notional_cap(o->s->rules, order->environment, order->symbol)};
     why->error = fit_order(order, &by, why);
     return why->error;
 }

@@ -13,7 +13,6 @@
 
 #include "base/instrument.h"
 #include "exchange-bridge/shell/orders.h"
-#include "exchange-bridge/shell/positions.h"
 #include "host/log.h"
 
 #define BALANCES_MAX  500u /* of exchange_account */
@@ -85,7 +84,6 @@ account_tell(struct refresh *f, const struct reply_account *a, int64_t as_of_us)
                                  .balances_count = a->balances_count,
                                  .positions = a->positions,
                                  .positions_count = a->positions_count};
-    positions_note(s->positions, b->account_id, a->positions, a->positions_count, true);
     f->found.balances = a->balances_count;
     f->found.as_of_us = as_of_us;
     if (ledger_link_ask(s->ledgers, b->account_id, MSG_exchange_account,

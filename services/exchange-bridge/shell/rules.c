@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/instrument.h"
 #include "host/log.h"
 #include "host/pg_array.h"
 #include "market/rules.h"
@@ -21,6 +22,11 @@
 
 static const char read_sql[] =
     "SELECT environment, trading_type, fetched_us, body FROM bridge.rules";
+/* Those of the last answer alone: what it did not name is gone. */
+static const char read_caps_sql[] =
+    "SELECT environment, symbol, max(notional_cap) FROM bridge.bracket b WHERE fetched_us = "
+    "(SELECT max(fetched_us) FROM bridge.bracket l WHERE l.environment = b.environment) "
+    "GROUP BY environment, symbol";
 static const char write_sql[] =
     "INSERT INTO bridge.rules (environment, trading_type, fetched_us, body) "
     "VALUES ($1, $2, $3, $4) ON CONFLICT (environment, trading_type) DO UPDATE SET "
@@ -40,6 +46,12 @@ struct rules_waiter {
     struct rules_waiter *next;
 };
 
+/* A contract's largest leverage bracket. */
+struct cap {
+    code_t symbol; /* as Binance names it */
+    money_t notional;
+};
+
 /* One exchange's market. */
 struct rulebook {
     struct rules *rules;
@@ -47,6 +59,8 @@ struct rulebook {
     enum trading_type type;
     struct symbol_rules *list; /* RULES_MAX; NULL until there are some */
     uint32_t count;
+    struct cap *caps; /* RULES_MAX; NULL until there are some; of futures */
+    uint32_t caps_count;
     bool is_wanted, is_asked;
     bool are_brackets_due, are_brackets_asked;
     int64_t fetched_us, due_us;
@@ -79,6 +93,38 @@ rules_of(const struct rules *r, enum environment e, enum trading_type type, code
 {
     const struct rulebook *book = book_of(r, e, type);
     return book->count == 0 ? NULL : rules_find(book->list, book->count, symbol);
+}
+
+static struct cap *
+cap_of(const struct rulebook *book, code_t symbol)
+{
+    for (uint32_t i = 0; i < book->caps_count; i++)
+        if (code_same(book->caps[i].symbol, symbol))
+            return &book->caps[i];
+    return NULL;
+}
+
+money_t
+rules_notional_cap(const struct rules *r, enum environment e, code_t symbol)
+{
+    const struct cap *cap =
+        cap_of(book_of(r, e, TRADING_TYPE_futures), instrument_at_exchange(symbol));
+    return cap == NULL ? (money_t){0} : cap->notional;
+}
+
+static void
+cap_note(struct rulebook *book, code_t symbol, money_t notional)
+{
+    if (book->caps == NULL)
+        book->caps = calloc(RULES_MAX, sizeof *book->caps);
+    CHECK(book->caps != NULL);
+    struct cap *cap = cap_of(book, symbol);
+    if (cap == NULL && book->caps_count < RULES_MAX) {
+        cap = &book->caps[book->caps_count++];
+        *cap = (struct cap){.symbol = symbol};
+    }
+    if (cap != NULL && notional.v > cap->notional.v)
+        cap->notional = notional;
 }
 
 /* ---- From text ---- */
@@ -129,11 +175,31 @@ on_rows(void *arg, enum pg_outcome outcome, const PGresult *result)
     r->is_read = true;
 }
 
+static void
+on_caps(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct rules *r = arg;
+    if (outcome != PG_ROWS)
+        return;
+    for (int i = 0; i < PQntuples(result); i++) {
+        int64_t e = pg_read_int(PQgetvalue(result, i, 0), PQgetlength(result, i, 0));
+        code_t symbol;
+        if (e < 1 || e > (int64_t)ENVIRONMENTS ||
+            code_from(PQgetvalue(result, i, 1), (size_t)PQgetlength(result, i, 1), &symbol) != OK)
+            continue;
+        money_t cap = {pg_read_int(PQgetvalue(result, i, 2), PQgetlength(result, i, 2))};
+        cap_note(book_of(r, (enum environment)e, TRADING_TYPE_futures), symbol, cap);
+    }
+}
+
+/* No exchange is asked before the rules of the database are here, and so are the brackets. */
 void
 rules_database_up(struct rules *r)
 {
-    if (!r->is_read && pg_send(r->s->pg, read_sql, 0, NULL, NULL, NULL, NULL, true, on_rows, r))
-        pg_sync(r->s->pg, NULL, NULL);
+    struct pg *pg = r->s->pg;
+    if (!r->is_read && pg_send(pg, read_caps_sql, 0, NULL, NULL, NULL, NULL, true, on_caps, r) &&
+        pg_send(pg, read_sql, 0, NULL, NULL, NULL, NULL, true, on_rows, r))
+        pg_sync(pg, NULL, NULL);
 }
 
 static void
@@ -247,10 +313,14 @@ on_brackets(void *arg, const struct caller_reply *r)
     }
     struct bracket *list = malloc(BRACKETS_MAX * sizeof *list);
     CHECK(list != NULL);
-    if (reply_brackets(r->body, r->length, list, BRACKETS_MAX, &count))
+    if (reply_brackets(r->body, r->length, list, BRACKETS_MAX, &count)) {
+        book->caps_count = 0;
+        for (uint32_t i = 0; i < count; i++)
+            cap_note(book, list[i].symbol, list[i].notional_cap);
         brackets_keep(book, list, count);
-    else
+    } else {
         log_line(LOG_WARN, "brackets_not_readable", "length=%zu", r->length);
+    }
     free(list);
 }
 
@@ -352,8 +422,10 @@ rules_close(struct rules **rules)
         return;
     loop_timer_end(&r->tick);
     for (uint32_t e = 0; e < ENVIRONMENTS; e++)
-        for (uint32_t m = 0; m < MARKETS; m++)
+        for (uint32_t m = 0; m < MARKETS; m++) {
             free(r->books[e][m].list);
+            free(r->books[e][m].caps);
+        }
     free(r);
     *rules = NULL;
 }

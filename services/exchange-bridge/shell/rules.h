@@ -23,5 +23,7 @@ bool rules_known(const struct rules *r, enum environment e, enum trading_type ty
 /* By our name; NULL when it is not known. */
 const struct symbol_rules *rules_of(const struct rules *r, enum environment e,
                                     enum trading_type type, code_t symbol);
+/* Of a contract's largest leverage bracket; 0 when it is not known. */
+money_t rules_notional_cap(const struct rules *r, enum environment e, code_t symbol);
 
 #endif

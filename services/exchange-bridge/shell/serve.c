@@ -9,7 +9,6 @@
 
 #include "exchange-bridge/shell/key_asks.h"
 #include "exchange-bridge/shell/orders.h"
-#include "exchange-bridge/shell/positions.h"
 #include "exchange-bridge/shell/refresh.h"
 #include "exchange-bridge/shell/rules.h"
 #include "exchange-bridge/shell/schedule.h"
@@ -19,7 +18,6 @@
 #include "host/log.h"
 
 #define ASKS_MAX      8192u
-#define POSITIONS_MAX 4096u
 #define DRAIN_TICK_MS 10
 #define TELL_US       INT64_C(1000000)
 
@@ -212,7 +210,6 @@ static bool
 parts_open(struct shell *s)
 {
     s->asks = asks_open(s->loop, ASKS_MAX);
-    s->positions = positions_open(POSITIONS_MAX);
     s->rules = rules_open(s);
     s->orders = orders_open(s);
     s->refreshes = refreshes_open(s);
@@ -301,7 +298,6 @@ serve_stop(void *state)
     ledger_link_close(&s->ledgers);
     orders_close(&s->orders);
     refreshes_close(&s->refreshes);
-    positions_close(&s->positions);
     asks_close(&s->asks);
     if (s->keys != NULL)
         keys_close(&s->keys);

@@ -19,7 +19,6 @@
 #include "host/service.h"
 
 struct orders;
-struct positions;
 struct refreshes;
 struct rules;
 struct schedule;
@@ -41,7 +40,6 @@ struct shell {
     struct caller *caller;
     struct ledger_link *ledgers;
     struct pg *pg;
-    struct positions *positions;
     struct rules *rules;
     struct orders *orders;
     struct refreshes *refreshes;

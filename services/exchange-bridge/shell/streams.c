@@ -13,7 +13,6 @@
 #include "base/instrument.h"
 #include "exchange-bridge/core/follow.h"
 #include "exchange-bridge/shell/orders.h"
-#include "exchange-bridge/shell/positions.h"
 #include "exchange-bridge/shell/refresh.h"
 #include "host/log.h"
 #include "host/ws_client.h"
@@ -80,7 +79,6 @@ account_tell(struct follower *f, const struct exchange_balance *balances, uint32
                                  .balances_count = balances_count,
                                  .positions = positions,
                                  .positions_count = positions_count};
-    positions_note(s->positions, m.account_id, positions, positions_count, false);
     if (!ledger_link_ask(s->ledgers, m.account_id, MSG_exchange_account,
                          ledger_link_corr(s->ledgers), &m, s->config->ledger_ask_ms, NULL, NULL))
         step(f, FOLLOW_CHANGED);

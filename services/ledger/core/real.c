@@ -234,11 +234,15 @@ struct bridge_place
 real_say(const struct ledger *l, const struct ledger_order *o)
 {
     const struct ledger_account *a = &l->accounts[o->account];
-    return (struct bridge_place){.account_id = a->id,
-                                 .user_id = a->user_id,
-                                 .trading_type = order_type_of(l, o),
-                                 .order = order_say(l, o),
-                                 .reference_price = o->reference_price};
+    enum trading_type type = order_type_of(l, o);
+    bool is_contract = type == TRADING_TYPE_futures;
+    return (struct bridge_place){
+        .account_id = a->id,
+        .user_id = a->user_id,
+        .trading_type = type,
+        .order = order_say(l, o),
+        .reference_price = o->reference_price,
+        .position = {is_contract ? l->balances[o->base_balance].free.v : 0}};
 }
 
 uint32_t

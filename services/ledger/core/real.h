@@ -45,14 +45,14 @@ struct bridge_place real_say(const struct ledger *l, const struct ledger_order *
 static inline struct bridge_cancel
 real_as_cancel(const struct bridge_place *m)
 {
-    return (struct bridge_cancel){m->account_id, m->user_id, m->trading_type, m->order,
-                                  m->reference_price};
+    return (struct bridge_cancel){m->account_id, m->user_id,         m->trading_type,
+                                  m->order,      m->reference_price, m->position};
 }
 static inline struct bridge_ask
 real_as_ask(const struct bridge_place *m)
 {
-    return (struct bridge_ask){m->account_id, m->user_id, m->trading_type, m->order,
-                               m->reference_price};
+    return (struct bridge_ask){m->account_id, m->user_id,         m->trading_type,
+                               m->order,      m->reference_price, m->position};
 }
 
 /* ---- What is heard -------------------------------------------------------------------------- */
