@@ -364,6 +364,8 @@ request_set(struct sending *s, const struct fetch_request *r)
         s->headers = curl_slist_append(s->headers, *h);
     if (r->body != NULL) /* which waits for no leave to be sent */
         s->headers = curl_slist_append(s->headers, "Expect:");
+    if (r->is_short) /* libcurl writes a header letter by letter; what is packed is read still */
+        s->headers = curl_slist_append(s->headers, "Accept-Encoding:");
     url_set(e, r->url);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->headers);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms); /* connecting included */

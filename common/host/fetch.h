@@ -49,6 +49,7 @@ struct fetch_request {
     const char *body;           /* NULL = none */
     size_t body_length;
     int64_t timeout_ms; /* 0 = the options' */
+    bool is_short;      /* the reply will be: that it may be packed is not said */
     void *arg;
     void (*on_reply)(void *arg, const struct fetch_reply *r);
 };

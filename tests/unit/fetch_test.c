@@ -137,6 +137,19 @@ Test(fetch, chunked_and_compressed_bodies_come_whole)
     cr_assert_eq(got.reply.length, 50000);
 }
 
+/* And is read when the other side does so all the same. */
+Test(fetch, a_short_reply_need_not_be_compressed)
+{
+    ask((struct fetch_request){0}, "/accepts");
+    cr_assert(strstr(got.body, "gzip") != NULL, "%s", got.body);
+    ask((struct fetch_request){.is_short = true}, "/accepts");
+    cr_assert_str_eq(got.body, "");
+    ask((struct fetch_request){.is_short = true}, "/gzip?50000");
+    cr_assert_eq(got.reply.length, 50000);
+    ask((struct fetch_request){0}, "/accepts");
+    cr_assert(strstr(got.body, "gzip") != NULL, "%s", got.body);
+}
+
 Test(fetch, one_connection_serves_one_request_after_another)
 {
     for (int i = 0; i < 20; i++)

@@ -35,6 +35,9 @@ async def serve_http(path, query, head, body, writer):
     if path == "/echo":
         lines = "".join(h + "\n" for h in head[1:] if h.lower().startswith("x-test"))
         writer.write(reply(("%s %s\n%s" % (method, query, lines)).encode() + body))
+    elif path == "/accepts":
+        lines = [h for h in head[1:] if h.lower().startswith("accept-encoding")]
+        writer.write(reply("".join(lines).encode()))
     elif path == "/counts":
         writer.write(reply(("%d connections, %d requests" % (connections, requests)).encode()))
     elif path == "/limits":

@@ -179,6 +179,14 @@ timeout_of(const struct slot *s)
     return left_ms > 0 ? left_ms : 1;
 }
 
+/* Its answer is a few lines: of one order or one stream. Lists and accounts may be long. */
+static bool
+is_about_one(const struct slot *s)
+{
+    return s->facts->class_ != CALL_READS || s->call.name == CALL_SPOT_ORDER_GET ||
+           s->call.name == CALL_USDM_ORDER_GET;
+}
+
 bool
 caller_slot_send(struct slot *s)
 {
@@ -205,6 +213,7 @@ caller_slot_send(struct slot *s)
                                                               .url = url,
                                                               .headers = is_keyed ? headers : NULL,
                                                               .timeout_ms = timeout_of(s),
+                                                              .is_short = is_about_one(s),
                                                               .arg = s,
                                                               .on_reply = caller_on_fetch});
     CHECK(s->request != 0); /* there are as many rooms as may be granted */
