@@ -62,6 +62,18 @@ restore_failed() {
     die "restore: $1; see $log_dir/postgres.log"
 }
 
+# Ids of orders after the moment are given anew, and at an exchange an order is known by deployment
+# and id: a new one must not be taken for one that is there.
+restore_deployment() {
+    local admin="host=$pg_socket dbname=scrip user=postgres" old new
+    [ "$(pg_sql "$admin" "SELECT to_regclass('bridge.deployment') IS NOT NULL")" = t ] || return 0
+    old=$(pg_sql "$admin" "SELECT id FROM bridge.deployment")
+    new=$(openssl rand -hex 3)
+    pg_sql "$admin" "UPDATE bridge.deployment SET id = '$new'"
+    step "real orders are named scrip-$new-... from now on; what is left at an exchange of those"
+    say "       named scrip-$old-... is cancelled there: docs/operations.md"
+}
+
 # pg_start would write the settings anew.
 restore_replay() {
     local shown='' now
@@ -83,6 +95,7 @@ restore_replay() {
     done
     step "the last transaction is of $(pg_sql "$pg_admin" \
         "SELECT coalesce(pg_last_xact_replay_timestamp()::text, 'before the copy')" 2>/dev/null)"
+    restore_deployment
     part_stop postgres
     pg_settings | pg_run tee "$pg_home/data/postgresql.conf" >/dev/null
 }
