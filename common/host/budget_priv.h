@@ -58,6 +58,7 @@ struct take_call {
     struct budget *budget; /* NULL once it is closed */
     uint64_t asks[BUDGET_BATCH];
     uint32_t asks_count;
+    uint32_t runs[BUDGET_BATCH]; /* of equal asks: how many each has */
     struct budget_span spans[BUDGET_BATCH * BUDGET_PARTS_MAX + 1];
     uint32_t spans_count;
 };

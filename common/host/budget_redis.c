@@ -29,8 +29,8 @@
 /* KEYS: the ban, the windows. ARGV: of each window its life in ms and what is known to be spent in
  * it; then for each run of equal asks how many they are, how many amounts each needs, and of each
  * the window's place, the amount, and the most that may be spent. Gives: ms of the ban, spent in
- * each window, and for each ask whether it is granted. An ask without room closes what it lacks to
- * those behind it. */
+ * each window, and of each run how many are granted, the first ones. An ask without room closes
+ * what it lacks to those behind it. */
 static const char take_script[] =
     "local ban = math.max(redis.call('PTTL', KEYS[1]), 0)\n"
     "local out, changed, closed = {ban}, {}, {}\n"
@@ -41,23 +41,22 @@ static const char take_script[] =
     "end\n"
     "local at = 2 * windows + 1\n"
     "while at <= #ARGV do\n"
-    "  local last = at + 1 + 3 * tonumber(ARGV[at + 1])\n"
-    "  for _ = 1, tonumber(ARGV[at]) do\n"
-    "    local room = ban == 0\n"
-    "    for e = at + 2, last, 3 do\n"
-    "      local w = tonumber(ARGV[e])\n"
-    "      if closed[w] or out[w + 1] + tonumber(ARGV[e + 1]) > tonumber(ARGV[e + 2]) then\n"
-    "        room = false\n"
-    "        closed[w] = true\n"
-    "      end\n"
-    "    end\n"
-    "    for e = at + 2, room and last or 0, 3 do\n"
-    "      local w = tonumber(ARGV[e])\n"
-    "      out[w + 1] = out[w + 1] + tonumber(ARGV[e + 1])\n"
-    "      changed[w] = true\n"
-    "    end\n"
-    "    out[#out + 1] = room and 1 or 0\n"
+    "  local times, last = tonumber(ARGV[at]), at + 1 + 3 * tonumber(ARGV[at + 1])\n"
+    "  local granted = ban == 0 and times or 0\n"
+    "  for e = at + 2, last, 3 do\n"
+    "    local w = tonumber(ARGV[e])\n"
+    "    local room = closed[w] and 0 or tonumber(ARGV[e + 2]) - out[w + 1]\n"
+    "    granted = math.max(math.min(granted, math.floor(room / tonumber(ARGV[e + 1]))), 0)\n"
     "  end\n"
+    "  for e = at + 2, last, 3 do\n"
+    "    local w, amount = tonumber(ARGV[e]), tonumber(ARGV[e + 1])\n"
+    "    out[w + 1] = out[w + 1] + granted * amount\n"
+    "    if granted > 0 then changed[w] = true end\n"
+    "    if granted < times and out[w + 1] + amount > tonumber(ARGV[e + 2]) then\n"
+    "      closed[w] = true\n"
+    "    end\n"
+    "  end\n"
+    "  out[#out + 1] = granted\n"
     "  at = last + 1\n"
     "end\n"
     "for w in pairs(changed) do\n"
@@ -169,8 +168,11 @@ take_read(struct budget *b, const struct take_call *call, const struct redisRepl
             if (s->limit != NULL)
                 known_raise(budget_window(s->limit, s->windows[n]), element(r, at));
     }
-    for (uint32_t i = 0; i < call->asks_count; i++)
-        granted[i] = element(r, at++) == 1;
+    for (uint32_t i = 0, run = 0; i < call->asks_count; run++) {
+        int64_t count = element(r, at++);
+        for (uint32_t n = 0; n < call->runs[run]; n++)
+            granted[i++] = n < count;
+    }
 }
 
 static void
@@ -280,10 +282,11 @@ take_write(struct budget *b, struct command *c, struct take_call *call, struct a
             word_add(c, "%u", w == NULL ? 0 : w->known);
         }
     }
-    for (uint32_t i = 0, times; i < call->asks_count; i += times) {
+    for (uint32_t i = 0, run = 0, times; i < call->asks_count; i += times) {
         for (times = 1; i + times < call->asks_count && is_equal(asks[i], asks[i + times]);)
             times++;
         asks_add(b, c, call, asks[i], times);
+        call->runs[run++] = times;
     }
 }
 
