@@ -1,0 +1,255 @@
+#!/usr/bin/python3
+"""Two bridges side by side: one database, one Redis, one exchange, and nothing done twice.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+from decimal import Decimal
+
+from real import Exchanges, go_real, put_key
+from stack import Client, check, tell, wait_for
+from zmtp import Follower, pack_frame
+
+ORDERS = "/api/paper-trading/orders"
+SYNC = "/api/settings/sync-paper-balance/spot"
+BALANCE_SYNC, BALANCE, REFUSED, EXCHANGE_LIMITED = 120, 121, 2, 724
+TIMES = "catch_up_seconds = 3600\n"  # nothing is found by looking now and then
+
+
+class Asker(Follower):
+    """A gateway at one bridge's door."""
+
+    kind = b"DEALER"
+    asked = 0
+
+    def ask(self, kind, body):
+        """(type, body) of the answer"""
+        Asker.asked += 1  # the same number again is the same question
+        self.send(pack_frame([(kind, Asker.asked, body)], "gateway-9"))
+        return next(m for m in self.messages() if m[0] != 1)
+
+
+class Second:
+    """The other bridge: nobody starts it again but the story."""
+
+    def __init__(self, stack, port):
+        self.stack, self.port, self.process = stack, port, None
+        self.name = "bridge-1"
+
+    def start(self):
+        stack = self.stack
+        stack.extras[self.name] = stack.port_base + 7
+        with open(os.path.join(stack.dir, "etc", "bridge.conf"), encoding="utf-8") as file:
+            text = re.sub(r"(?m)^name = .*$", "name = " + self.name, file.read())
+        text = re.sub(r"(?m)^probe_endpoint = .*$",
+                      "probe_endpoint = 127.0.0.1:%d" % stack.extras[self.name], text)
+        path = os.path.join(stack.dir, "etc", self.name + ".conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        program = os.path.join(stack.environment["SCRIP_BUILD"], "services", "exchange-bridge",
+                               "scrip-bridge")
+        log = open(stack.log_path(self.name), "ab")
+        self.process = subprocess.Popen(
+            [program, "--config", path], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env=dict(stack.environment, SCRIP_BRIDGE_SERVE_ENDPOINT=endpoint(self.port)))
+        log.close()
+        wait_for(lambda: stack.ready(self.name)[0], "the second bridge is ready")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+        del self.stack.extras[self.name]
+
+
+def endpoint(port):
+    return "tcp://127.0.0.1:%d" % port
+
+
+def free_ports():
+    with socket.socket() as one, socket.socket() as two:
+        for s in (one, two):
+            s.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+@contextlib.contextmanager
+def doors(first, second):
+    """Where the stack's parts find both."""
+    more = {"SCRIP_BRIDGE_SERVE_ENDPOINT": endpoint(first),
+            "SCRIP_GATEWAY_BRIDGE_ENDPOINT": endpoint(first),
+            "SCRIP_LEDGER_BRIDGE_ENDPOINTS": endpoint(first) + "," + endpoint(second)}
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name in more:
+            del os.environ[name]
+
+
+class Story:
+    def __init__(self, x, stack, second):
+        self.x, self.exchange, self.stack, self.second = x, x.testnet, stack, second
+        self.deployment = stack.sql("SELECT id FROM bridge.deployment", user="scrip_bridge")[0][0]
+        self.new_user()
+
+    def new_user(self):
+        self.user = self.stack.user()
+        self.keys = self.exchange.add_account(spot={"USDT": "100000", "BTC": "5"})
+        self.me = self.user.call("GET", "/api/user/me")
+
+    def at_the_second(self):
+        """A sync of the paper balance, asked of the second bridge."""
+        peer = Asker(("127.0.0.1", self.second.port))
+        answer = peer.ask(BALANCE_SYNC, {1: self.me["account_id"], 2: 1, 3: self.me["user_id"]})
+        peer.close()
+        return answer
+
+    def both(self, name):
+        return [self.stack.metric(bridge, name) for bridge in ("bridge", self.second.name)]
+
+    def placements(self):
+        """How many the second bridge has sent."""
+        client = Client(self.stack.probe_port(self.second.name))
+        text = client.raw("GET", "/metrics")[2].decode()
+        client.close()
+        return sum(int(n) for n in re.findall(r'call="SPOT_ORDER_PLACE".*} (\d+)', text))
+
+    def place(self):
+        best = Decimal(self.exchange.truth("BTCUSDT")["bids"][0][0])
+        return self.user.place("BUY", "LIMIT", quantity="0.01",
+                               price="%d" % (best * Decimal("0.9")))
+
+    def cancel(self, order):
+        self.user.cancel(order["order_id"])
+        wait_for(lambda: self.user.get_order(order["order_id"])["status"] == "CANCELED",
+                 "it is cancelled")
+
+    def truth(self, order):
+        return self.exchange.order_truth("scrip-%s-%s" % (self.deployment, order["order_id"]))
+
+    def follows(self, *wanted):
+        """Which of both follow the stream; at the exchange it is one."""
+        wait_for(lambda: self.both("scrip_bridge_user_streams") == list(wanted),
+                 "one of them follows", 20)
+        stream = "user@%d" % self.keys.number
+        there = [c for c in self.exchange.connections() if stream in c["streams"]]
+        check(len(there) == 1, "one connection follows the account", there)
+
+    # ---- Stories ----
+
+    def keys_of_both(self):
+        kind, _ = self.at_the_second()
+        check(kind == REFUSED, "nobody has a key yet", kind)
+        put_key(self.user, "spot", self.keys)
+        wait_for(lambda: self.at_the_second()[0] == BALANCE,
+                 "stored through one, used by the other at once", 1)
+
+    def whose_orders_go_to_the_second(self):
+        """Each account has its bridge, while that works: a user of the other one's."""
+        for _ in range(16):
+            before = self.placements()
+            go_real(self.user)
+            self.cancel(self.place())
+            if self.placements() > before:
+                return
+            self.user.call("PUT", "/api/settings/trading/spot", {"mode": "PAPER"})
+            self.new_user()
+            put_key(self.user, "spot", self.keys)
+        check(False, "both bridges are given orders")
+
+    def one_follows(self):
+        wait_for(lambda: sum(self.both("scrip_bridge_user_streams")) == 1, "one of them follows")
+        if self.both("scrip_bridge_user_streams") != [0, 1]:
+            self.stack.stop("bridge")
+            wait_for(lambda: self.stack.metric(self.second.name, "scrip_bridge_user_streams"),
+                     "the other one takes over")
+            self.stack.start("bridge")
+            self.stack.wait_ready("bridge")
+        self.follows(0, 1)
+
+    def killed(self):
+        first, later = self.place(), self.place()
+        self.second.kill()
+        client_id = "scrip-%s-%s" % (self.deployment, first["order_id"])
+        self.exchange.fill(client_id, quantity="0.004")
+        self.exchange.fill(client_id)
+        wait_for(lambda: self.user.get_order(first["order_id"])["status"] == "FILLED",
+                 "the other one finds what nobody heard", 20)
+        got = self.user.get_order(first["order_id"])
+        check([f["quantity"] for f in got["fills"]] == ["0.00400000", "0.00600000"],
+              "fill by fill", got)
+        wait_for(lambda: self.stack.metric("bridge", "scrip_bridge_user_streams") == 1,
+                 "it follows now")
+        self.exchange.fill("scrip-%s-%s" % (self.deployment, later["order_id"]))
+        wait_for(lambda: self.user.get_order(later["order_id"])["status"] == "FILLED",
+                 "and hears the next")
+        for _ in range(4):
+            order = self.place()
+            check(order["exchange_state"] == "PLACED" and self.truth(order)["received"] == 1,
+                  "what is placed goes through the one that lives", order)
+            self.cancel(order)
+        self.second.start()
+        self.follows(1, 0)
+
+    def due_once(self):
+        users = [self.user] + [self.stack.user(balance="5000") for _ in range(3)]
+        for user in users[1:]:
+            put_key(user, "spot", self.exchange.add_account(spot={"USDT": "2000"}))
+        for user in users:
+            user.call("PUT", SYNC + "/schedule", {"every_minutes": 60})
+        for turn in range(1, 4):
+            before = self.both("scrip_bridge_syncs_total")
+            self.stack.sql("UPDATE bridge.sync_schedule SET next_us = 1, last_us = NULL",
+                           user="scrip_bridge")
+            wait_for(lambda: self.stack.sql("SELECT count(*) FROM bridge.sync_schedule "
+                                            "WHERE last_us IS NULL",
+                                            user="scrip_bridge")[0][0] == "0", "all are taken")
+            wait_for(lambda b=before: sum(self.both("scrip_bridge_syncs_total")) >=
+                     sum(b) + len(users), "all are made")
+            check(sum(self.both("scrip_bridge_syncs_total")) == sum(before) + len(users),
+                  "each once", turn, before)
+
+    def one_is_told(self):
+        self.exchange.fault("ban", seconds=5)
+        before = self.exchange.calls()[("GET", "/api/v3/account")]
+        status, answer = self.user.ask("POST", SYNC)
+        check(status == 503 and answer["error"]["code"] == "EXCHANGE_LIMITED", "told", answer)
+        told = self.exchange.calls()[("GET", "/api/v3/account")]
+        check(told == before + 1, "by one request", before, told)
+        kind, body = self.at_the_second()
+        check(kind == REFUSED and body[1] == EXCHANGE_LIMITED, "the other one knows", kind, body)
+        check(self.exchange.calls()[("GET", "/api/v3/account")] == told, "and did not ask")
+        wait_for(lambda: self.at_the_second()[0] == BALANCE, "until it is over")
+
+
+def story():
+    """Two bridges: keys, streams, syncs and limits are of both, and each is done once"""
+    ports = free_ports()
+    with Exchanges(TIMES, spot="BTCUSDT", usdm="BTCUSDT") as x, doors(*ports), \
+            x.stack("testnet") as stack, Second(stack, ports[1]) as second:
+        s = Story(x, stack, second)
+        s.keys_of_both()
+        s.whose_orders_go_to_the_second()
+        s.one_follows()
+        s.killed()
+        s.due_once()
+        s.one_is_told()
+        x.live_is_untouched()
+        x.no_violations("banned")
+
+
+tell(story)
