@@ -245,6 +245,30 @@ class Story:
         self.user.cancel(answer["order"]["order_id"])
         self.settled(answer["order"]["order_id"], "CANCELED")
 
+    def many(self):
+        """Where many orders are open, only those that changed are asked about."""
+        near = self.price("0.9")
+        orders = [self.placed("BUY", "LIMIT", quantity="0.001", price=near) for _ in range(12)]
+        mute = self.exchange.fault("stale", stream="user@%d@*" % self.keys.number)
+        for changed in (0, 2):
+            for order in orders[:changed]:
+                self.exchange.fill(self.client_id(order["order_id"]))
+            before = self.exchange.calls()
+            done = self.user.call("POST", ORDERS + "/sync")
+            check(done["orders_checked"] == 12 and done["orders_changed"] == changed and
+                  done["orders_unresolved"] == 0, "all are looked at", done)
+            after = self.exchange.calls()
+            asked, listed = (after[call] - before.get(call, 0) for call in
+                             (("GET", "/api/v3/order"), ("GET", "/api/v3/openOrders")))
+            check(asked == changed and listed == 1, "by one list, and the others one by one",
+                  asked, listed)
+        self.exchange.end_fault(mute["fault"])
+        for order in orders[:2]:
+            self.settled(order["order_id"], "FILLED")
+        self.user.ask("DELETE", ORDERS)
+        for order in orders[2:]:
+            self.settled(order["order_id"], "CANCELED")
+
     def balances(self):
         """What the exchange has is what is shown, asked for or told."""
         def agree():
@@ -496,6 +520,7 @@ def story():
         s.while_away()
         s.planned_end()
         s.balances()
+        s.many()
         s.paper_stays_here()
         s.forged()
         s.kills()

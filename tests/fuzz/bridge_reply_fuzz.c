@@ -97,6 +97,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(key[0] != '\0' && strlen(key) < sizeof(key));
     if (reply_limits(text, size, &limits))
         CHECK(text[size - 1] == '}' || (unsigned char)text[size - 1] <= ' ');
+    struct reply_open open[ROOMS];
+    if (reply_open_orders(TRADING_TYPE_spot, text, size, open, ROOMS, &count))
+        CHECK(count <= ROOMS);
     if (reply_brackets(text, size, brackets, ROOMS, &count))
         for (uint32_t i = 0; i < count; i++)
             CHECK(brackets[i].leverage > 0 &&

@@ -114,6 +114,35 @@ Test(reply, a_listen_key_becomes_a_part_of_a_url)
     cr_assert(!reply_listen_key(large, strlen(large), key));
 }
 
+Test(reply, lists_of_open_orders)
+{
+#define OPEN(id, status, done)                                                                     \
+    "{\"symbol\":\"BTCUSDT\",\"orderId\":" #id ",\"clientOrderId\":\"mine-" #id                    \
+    "\",\"price\":\"1\",\"origQty\":\"3\",\"executedQty\":\"" done "\",\"status\":\"" status       \
+    "\",\"updateTime\":1499827319559}"
+    static const char list[] = "[" OPEN(7, "NEW", "0") "," OPEN(8, "PARTIALLY_FILLED", "1.5") "]";
+    struct reply_open open[2];
+    uint32_t count = 9;
+    for (int market = 1; market <= 2; market++) {
+        cr_assert(
+            reply_open_orders((enum trading_type)market, list, strlen(list), open, 2, &count));
+        cr_assert_eq(count, 2);
+        cr_assert_str_eq(open[0].client_id.text, "mine-7");
+        cr_assert_eq(open[0].status, ORDER_STATUS_NEW);
+        cr_assert_eq(open[1].status, ORDER_STATUS_PARTIALLY_FILLED);
+        cr_assert_eq(open[1].executed.v, 3 * DECIMAL_ONE / 2);
+        cr_assert(
+            !reply_open_orders((enum trading_type)market, list, strlen(list), open, 1, &count));
+    }
+    cr_assert(reply_open_orders(TRADING_TYPE_spot, "[]", 2, open, 2, &count));
+    cr_assert_eq(count, 0);
+    static const char *const WRONG[] = {"{}", "[", "[7]", "[{}]", "[" OPEN(7, "ODD", "0") "]", ""};
+    for (size_t i = 0; i < sizeof(WRONG) / sizeof(WRONG[0]); i++)
+        cr_assert(
+            !reply_open_orders(TRADING_TYPE_spot, WRONG[i], strlen(WRONG[i]), open, 2, &count),
+            "%s", WRONG[i]);
+}
+
 Test(reply, limits_by_their_intervals)
 {
     struct reply_limits l;

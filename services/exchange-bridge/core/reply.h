@@ -39,6 +39,16 @@ struct reply_order {
 MUST_USE bool reply_order(enum trading_type market, const char *json, size_t length,
                           struct reply_order *out);
 
+/* What openOrders tells of one of its orders. */
+struct reply_open {
+    cid_t client_id;
+    enum order_status status;
+    qty_t executed;
+};
+/* Those past `max` make it false. */
+MUST_USE bool reply_open_orders(enum trading_type market, const char *json, size_t length,
+                                struct reply_open *out, uint32_t max, uint32_t *count);
+
 /* Trades of one order, oldest first. executed_after is counted from 0 at the first one of the list:
  * who reads on by pages adds what he had. Those past `max` are left and `more` is set;
  * `last_trade_id` is that of the last one taken, 0 = none. */

@@ -132,6 +132,25 @@ reply_order(enum trading_type market, const char *json, size_t length, struct re
     return scan_value(&s, &object) && scan_done(&s) && order_read(market, object, out);
 }
 
+bool
+reply_open_orders(enum trading_type market, const char *json, size_t length, struct reply_open *out,
+                  uint32_t max, uint32_t *count)
+{
+    struct scan s = {json, json + length};
+    struct slice list, item;
+    struct items it;
+    struct reply_order o;
+    *count = 0;
+    if (!scan_value(&s, &list) || !scan_done(&s) || !items_begin(&it, list))
+        return false;
+    while (items_next(&it, &item)) {
+        if (*count == max || !order_read(market, item, &o))
+            return false;
+        out[(*count)++] = (struct reply_open){o.client_id, o.status, o.executed};
+    }
+    return it.is_whole;
+}
+
 /* ---- Trades ------------------------------------------------------------------------------- */
 
 static bool

@@ -19,19 +19,32 @@
 #define POSITIONS_MAX 200u
 #define PAGE_ORDERS   500u
 #define SEND_MAX_US   INT64_C(60000000)
+#define FEW_ORDERS    8u    /* are asked about one by one */
+#define OPEN_MAX      4096u /* orders in the exchange's list; of a longer one nothing is believed */
 
 struct refreshes {
     struct shell *s;
     struct exchange_balance balances[BALANCES_MAX];
     struct exchange_position positions[POSITIONS_MAX];
+    struct reply_open open[OPEN_MAX];
     struct metric *m_done, *m_failed;
+};
+
+/* An order that is open as the ledger has it. */
+struct open_order {
+    struct order order;
+    bool is_listed; /* the exchange's list with it was asked for */
+    bool is_same;   /* and has it so, too */
+    struct open_order *next;
 };
 
 /* One market of one account. Freed when nothing of it is under way. */
 struct refresh {
     struct refreshes *all;
     struct guard_binding binding;
-    uint32_t under_way; /* orders asked about, pages, the account */
+    uint32_t under_way; /* orders asked about, lists, pages, the account */
+    struct open_order *orders;
+    uint32_t orders_count, lists; /* lists under way */
     struct bridge_refreshed found;
     struct refused why; /* the first failure; OK = none */
     refresh_done *done;
@@ -109,7 +122,9 @@ on_account(void *arg, const struct caller_reply *r)
     } else if (!reply_account(f->binding.trading_type, r->body, r->length, &a)) {
         log_line(LOG_WARN, "account_not_readable", "account=%" PRIu64 " length=%zu",
                  f->binding.account_id, r->length);
-        note_failure(f, &(struct refused){.error = ERR_EXCHANGE_FAILED});
+        struct refused why = {.error = ERR_EXCHANGE_FAILED};
+        why.detail = text_of("not readable, or more than %u balances", BALANCES_MAX);
+        note_failure(f, &why);
         part_done(f);
     } else {
         account_tell(f, &a, r->sent_us);
@@ -149,16 +164,24 @@ on_order(void *arg, const struct orders_found *found)
     part_done(f);
 }
 
-static void page_ask(struct refresh *f, uint64_t cursor);
-
 static void
-order_check(struct refresh *f, const struct order *o)
+order_note(struct refresh *f, const struct order *o)
 {
     const struct guard_binding *b = &f->binding;
     bool is_futures = instrument_fits(TRADING_TYPE_futures, o->symbol);
     if (o->mode != TRADING_MODE_REAL || o->environment != b->environment ||
         is_futures != (b->trading_type == TRADING_TYPE_futures))
         return;
+    struct open_order *one = pending_new(&f->all->s->pending, sizeof *one);
+    *one = (struct open_order){.order = *o, .next = f->orders};
+    f->orders = one;
+    f->orders_count++;
+}
+
+static void
+order_check(struct refresh *f, const struct order *o)
+{
+    const struct guard_binding *b = &f->binding;
     struct bridge_place m = {.account_id = b->account_id,
                              .user_id = b->user_id,
                              .trading_type = b->trading_type,
@@ -166,13 +189,126 @@ order_check(struct refresh *f, const struct order *o)
     m.order.account_id = b->account_id;
     if (m.order.send_by_us == 0) /* not told: nothing is concluded from its absence for long */
         m.order.send_by_us = o->created_us + SEND_MAX_US;
-    f->found.orders_checked++;
     f->under_way++;
     if (orders_check(f->all->s->orders, &m, on_order, f))
         return;
     f->found.orders_unresolved++;
     part_done(f);
 }
+
+/* What the exchange's lists have as the ledger has it needs no question of its own. */
+static void
+orders_check_others(struct refresh *f)
+{
+    while (f->orders != NULL) {
+        struct open_order *one = f->orders;
+        f->orders = one->next;
+        f->found.orders_checked++;
+        if (!one->is_same)
+            order_check(f, &one->order);
+        pending_free(one);
+    }
+}
+
+/* ---- Lists of open orders ---- */
+
+static void
+list_done(struct refresh *f)
+{
+    if (--f->lists == 0)
+        orders_check_others(f);
+}
+
+static void
+compare(struct refresh *f, const struct reply_open *there)
+{
+    uint64_t order_id;
+    if (!call_order_id(keys_deployment(f->all->s->keys), &there->client_id, &order_id))
+        return;
+    for (struct open_order *one = f->orders; one != NULL; one = one->next)
+        if (one->order.order_id == order_id)
+            one->is_same = one->order.exchange_state == EXCHANGE_STATE_PLACED &&
+                           one->order.status == there->status &&
+                           one->order.executed_quantity.v == there->executed.v;
+}
+
+/* A list that was not read has none of them, so that each is asked about. */
+static void
+on_list(void *arg, const struct caller_reply *r)
+{
+    struct refresh *f = arg;
+    struct refreshes *all = f->all;
+    uint32_t count = 0;
+    bool is_read =
+        r->ruling.verdict == VERDICT_OK &&
+        reply_open_orders(f->binding.trading_type, r->body, r->length, all->open, OPEN_MAX, &count);
+    for (uint32_t i = 0; is_read && i < count; i++)
+        compare(f, &all->open[i]);
+    list_done(f);
+    part_done(f);
+}
+
+static void
+list_ask(struct refresh *f, uint64_t key, enum call_name name, code_t symbol)
+{
+    struct call c = {.name = name, .symbol = symbol};
+    struct caller_request q = {
+        .environment = f->binding.environment, .call = &c, .key = key, .done = on_list, .arg = f};
+    if (caller_send(f->all->s->caller, &q) == 0)
+        return;
+    f->lists++;
+    f->under_way++;
+}
+
+static uint32_t
+count_symbols(struct refresh *f)
+{
+    uint32_t count = 0;
+    for (struct open_order *one = f->orders; one != NULL; one = one->next) {
+        count += !one->is_listed;
+        for (struct open_order *o = one; o != NULL; o = o->next)
+            o->is_listed = o->is_listed || code_same(o->order.symbol, one->order.symbol);
+    }
+    return count;
+}
+
+/* Lists by symbols or one of all, whatever weighs less. */
+static void
+lists_ask(struct refresh *f, uint64_t key)
+{
+    bool is_spot = f->binding.trading_type == TRADING_TYPE_spot;
+    enum call_name of_all = is_spot ? CALL_SPOT_OPEN_ORDERS : CALL_USDM_OPEN_ORDERS;
+    enum call_name of_one = is_spot ? CALL_SPOT_SYMBOL_OPEN_ORDERS : CALL_USDM_SYMBOL_OPEN_ORDERS;
+    f->lists = 1; /* until all are asked for */
+    if (count_symbols(f) * call_facts(of_one)->weight >= call_facts(of_all)->weight) {
+        list_ask(f, key, of_all, (code_t){0});
+        list_done(f);
+        return;
+    }
+    for (struct open_order *one = f->orders; one != NULL; one = one->next) {
+        if (one->is_listed)
+            list_ask(f, key, of_one, instrument_at_exchange(one->order.symbol));
+        for (struct open_order *o = one; o != NULL; o = o->next)
+            o->is_listed = o->is_listed && !code_same(o->order.symbol, one->order.symbol);
+    }
+    list_done(f);
+}
+
+static void
+orders_begin(struct refresh *f)
+{
+    const struct guard_binding *b = &f->binding;
+    struct key_view key;
+    if (f->orders_count > FEW_ORDERS &&
+        keys_find(f->all->s->keys, b->user_id, b->trading_type, b->environment, &key))
+        lists_ask(f, key.number);
+    else
+        orders_check_others(f);
+}
+
+/* ---- As the ledger has them ---- */
+
+static void page_ask(struct refresh *f, uint64_t cursor);
 
 static void
 on_page(void *arg, const struct msg *m)
@@ -181,13 +317,16 @@ on_page(void *arg, const struct msg *m)
     if (m == NULL || m->type != MSG_order_page) {
         struct refused away = {.error = ERR_LEDGER_UNAVAILABLE};
         note_failure(f, m != NULL && m->type == MSG_refused ? &m->refused : &away);
+        orders_begin(f); /* of the pages before */
         part_done(f);
         return;
     }
     for (uint32_t i = 0; i < m->order_page.orders_count; i++)
-        order_check(f, &m->order_page.orders[i]);
+        order_note(f, &m->order_page.orders[i]);
     if (m->order_page.next_cursor != 0)
         page_ask(f, m->order_page.next_cursor);
+    else
+        orders_begin(f);
     part_done(f);
 }
 
@@ -202,6 +341,7 @@ page_ask(struct refresh *f, uint64_t cursor)
                         &m, s->config->ledger_ask_ms, on_page, f))
         return;
     note_failure(f, &(struct refused){.error = ERR_EXCHANGE_BUSY});
+    orders_begin(f);
     part_done(f);
 }
 

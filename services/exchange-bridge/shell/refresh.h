@@ -1,6 +1,9 @@
 /*
  * refresh.h - an account as the exchange has it, read by REST: each open real order, and balances.
  *
+ * Where more than a few orders are open, the exchange's list of open orders is read first, and only
+ * those are asked about that it has otherwise, or not at all.
+ *
  * Done when a user asks, after each (re)connect of a user data stream, and every
  * `catch_up_seconds`: what a stream did not tell is found here.
  *
