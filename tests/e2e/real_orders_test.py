@@ -269,6 +269,22 @@ class Story:
         for order in orders[2:]:
             self.settled(order["order_id"], "CANCELED")
 
+    def a_thousand_balances(self):
+        """As many assets as an exchange has."""
+        user = self.stack.user()
+        assets = {"ASSET%d" % n: "%d.5" % (n + 1) for n in range(900)}
+        keys = self.exchange.add_account(spot={"USDT": "1000", **assets})
+        put_key(user, "spot", keys)
+        go_real(user)
+        here = wait_for(lambda: len(user.balances("exchange_spot")) == 901 and
+                        user.balances("exchange_spot"), "all of them are told")
+        check(all(here[name] == (Decimal(amount), 0) for name, amount in assets.items()),
+              "as they are", len(here))
+        self.exchange.deposit(keys.number, "ASSET899", "-900.5")
+        user.call("GET", "/api/paper-trading/account", query={"refresh": "true"})
+        check(user.balances("exchange_spot")["ASSET899"] == (0, 0), "and what is gone is zero")
+        user.call("PUT", "/api/settings/trading/spot", {"mode": "PAPER"})
+
     def balances(self):
         """What the exchange has is what is shown, asked for or told."""
         def agree():
@@ -521,6 +537,7 @@ def story():
         s.planned_end()
         s.balances()
         s.many()
+        s.a_thousand_balances()
         s.paper_stays_here()
         s.forged()
         s.kills()

@@ -15,7 +15,7 @@
 #include "exchange-bridge/shell/orders.h"
 #include "host/log.h"
 
-#define BALANCES_MAX  500u /* of exchange_account */
+#define BALANCES_MAX  1000u /* of exchange_account */
 #define POSITIONS_MAX 200u
 #define PAGE_ORDERS   500u
 #define SEND_MAX_US   INT64_C(60000000)

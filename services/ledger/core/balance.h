@@ -12,7 +12,7 @@
 
 #include "ledger/core/ledger.h"
 
-#define BALANCES_PER_ACCOUNT 512 /* what an account_view can list */
+#define BALANCES_PER_ACCOUNT 1024 /* what an account_view can list */
 
 /* NULL when the account never had this asset. */
 struct ledger_balance *balance_find(const struct ledger *l, uint32_t account, enum wallet wallet,

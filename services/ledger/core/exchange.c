@@ -35,6 +35,20 @@ told_at(const struct exchange_account *cmd, uint32_t i)
     return (struct told){b->asset, b->free, futures ? (money_t){0} : b->locked};
 }
 
+/* Whether a command names a balance. */
+static int64_t *
+named_mark(const struct ledger *l, const struct ledger_balance *b)
+{
+    return &l->holds[b->asset * LEDGER_WALLETS + b->wallet - 1];
+}
+
+static void
+named_begin(const struct ledger *l, const struct ledger_account *a)
+{
+    for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next)
+        *named_mark(l, &l->balances[i]) = 0;
+}
+
 /* ---- Judging ------------------------------------------------------------------------------ */
 
 static bool
@@ -70,12 +84,14 @@ exchange_can_empty(const struct ledger *l, const struct ledger_account *a, enum 
     return true;
 }
 
-/* Takes names for what is new, so that nothing fails later for want of one. */
+/* Takes names for what is new, so that nothing fails later for want of one. What is there is named
+ * once: no command changes, and tells of, more balances than an account has room for. */
 static enum err
 judge_room(struct ledger *l, const struct ledger_account *a, const struct exchange_account *cmd)
 {
     enum wallet w = wallet_at_exchange(cmd->trading_type);
     uint32_t more = 0;
+    named_begin(l, a);
     for (uint32_t i = 0; i < told_count(cmd); i++) {
         const struct told told = told_at(cmd, i);
         if (!told_in_range(&told, cmd->trading_type == TRADING_TYPE_futures))
@@ -84,6 +100,8 @@ judge_room(struct ledger *l, const struct ledger_account *a, const struct exchan
         bool is_none = told.free.v == 0 && told.held.v == 0;
         const struct ledger_balance *b =
             asset == LEDGER_NONE ? NULL : balance_find(l, account_index(l, a), w, asset);
+        if (b != NULL && (*named_mark(l, b))++ > 0)
+            return ERR_FIELDS_CLASH;
         if (b == NULL && is_none)
             continue;
         if (asset == LEDGER_NONE)
@@ -128,19 +146,12 @@ exchange_set(struct ledger *l, const struct turn *t, struct ledger_account *a,
     event_of_balance(l, b, t->now_us, t->out);
 }
 
-static int64_t *
-named_mark(const struct ledger *l, const struct ledger_balance *b)
-{
-    return &l->holds[b->asset * LEDGER_WALLETS + b->wallet - 1];
-}
-
 static void
 exchange_set_all(struct ledger *l, const struct turn *t, struct ledger_account *a,
                  const struct exchange_account *cmd)
 {
     enum wallet w = wallet_at_exchange(cmd->trading_type);
-    for (uint32_t i = a->first_balance; i != LEDGER_NONE; i = l->balances[i].next)
-        *named_mark(l, &l->balances[i]) = 0;
+    named_begin(l, a);
     for (uint32_t i = 0; i < told_count(cmd); i++) {
         const struct told told = told_at(cmd, i);
         uint32_t asset = asset_find(l, told.asset);
