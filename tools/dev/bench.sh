@@ -7,16 +7,22 @@
 
 bench_usage() {
     cat <<'TXT'
-usage: ./scrip bench [e2e] [journal] [match] [recovery] [replay] [tick]
+usage: ./scrip bench [bridge] [bridge-rate] [e2e] [journal] [match] [recovery] [replay] [tick]
                      [marketdata [feed] [cache] [crowd] [symbols]]
                      [realism [FILE] [--write PAGE]] [sensitivity [SEED] [--write PAGE]]
        ./scrip bench storm [--seconds S] [--seed N] [--kills N] [--rate N]
+       ./scrip bench bridge-faults
 
-Measures what is named, or everything but the storm: at least five runs each, medians, one ratio.
+Measures what is named, or everything but the last two: at least five runs each, medians, one ratio.
 Writes var/bench/NAME.json with name, ratio (bigger is better), aim, unit and the raw figures. Needs
 no root when everything is installed, starts its own servers and stops them, and exits 0 whatever
 the figures are.
 
+  bridge       signed calls to an exchange beside keep-alive GETs of plain libcurl; signing alone
+  bridge-rate  three bridges, a thousand queued calls and a small budget: the share of it that is
+               used, calls over it, order of priorities
+  bridge-faults  each fault of the exchange in each call, and bridge and ledger killed meanwhile;
+               some minutes; ratio 1 when no real order was lost or executed twice
   marketdata   ticks to a follower, tickers to Redis, a thousand WebSocket clients, and five
                hundred symbols on one processor, beside the bare libraries; or the parts named
   realism      what the fill models make of the real orders of FILE, order-by-order messages in
@@ -35,6 +41,8 @@ the figures are.
   SCRIP_BENCH_KILLS, SCRIP_BENCH_ORDERS  of `recovery`: kills of a kind, open orders
   SCRIP_BENCH_RECORDS  of `replay`: records of its journal
   SCRIP_BENCH_CLIENTS  of `marketdata crowd`: WebSocket clients
+  SCRIP_BENCH_SECONDS, SCRIP_BENCH_UNDER_WAY  of `bridge`: a run's length, requests at a time
+  SCRIP_BENCH_REPEATS  of `bridge-faults`: runs of each fault in each call
   SCRIP_BENCH_RUNS  runs of each measurement, at least 5
 TXT
 }
