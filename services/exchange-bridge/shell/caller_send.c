@@ -15,7 +15,9 @@
 
 #define HEADER_BYTES (SIGN_API_KEY_BYTES + 16)
 #define NAME_BYTES   64u
-#define HASH_BYTES   8 /* of the API key: enough to tell some thousands apart */
+#define HEAD_BYTES   512u /* scheme, host, port and path */
+#define TAIL_BYTES   96u  /* recvWindow, timestamp, the signature's name */
+#define HASH_BYTES   8    /* of the API key: enough to tell some thousands apart */
 
 /* ---- Lanes ------------------------------------------------------------------------------- */
 
@@ -133,30 +135,39 @@ timestamp_ms(const struct caller_host_state *h)
     return server_clock_us(&h->clock, loop_measure_us()) / 1000;
 }
 
-/* The whole URL; 0 when the key cannot sign. */
+static char *
+number_put(char *at, int64_t value)
+{
+    char digits[20];
+    size_t first = sizeof digits;
+    for (uint64_t left = (uint64_t)value; first == sizeof digits || left > 0; left /= 10)
+        digits[--first] = (char)('0' + left % 10);
+    memcpy(at, digits + first, sizeof digits - first);
+    return at + sizeof digits - first;
+}
+
+/* The whole URL; 0 when the key cannot sign. What is signed is what stands in it. */
 static size_t
 url_write(const struct slot *s, const struct sign_key *key, int64_t timestamp,
           char out[CALLER_URL_BYTES])
 {
-    char query[CALL_QUERY_BYTES + 96], signature[SIGN_TEXT_BYTES];
+    _Static_assert(HEAD_BYTES + CALL_QUERY_BYTES + TAIL_BYTES + SIGN_TEXT_BYTES <= CALLER_URL_BYTES,
+                   "a URL has room for all of its parts");
+    CHECK(strlen(s->host->base_url) + strlen(s->facts->path) + 1 < HEAD_BYTES);
+    char *path_end = stpcpy(stpcpy(out, s->host->base_url), s->facts->path);
+    char *query = path_end + 1, *at;
     size_t length = call_write(&s->call, query);
-    if (s->facts->security != CALL_SIGNED) {
-        int size = snprintf(out, CALLER_URL_BYTES, "%s%s%s%s", s->host->base_url, s->facts->path,
-                            length > 0 ? "?" : "", query);
-        CHECK(size > 0 && (size_t)size < CALLER_URL_BYTES);
-        return (size_t)size;
-    }
-    int more = snprintf(query + length, sizeof query - length,
-                        "%srecvWindow=%" PRId64 "&timestamp=%" PRId64, length > 0 ? "&" : "",
-                        s->caller->recv_window_ms, timestamp);
-    CHECK(more > 0 && (size_t)more < sizeof query - length);
-    length += (size_t)more;
-    if (sign_text(key, query, length, false, signature) == 0)
-        return 0;
-    int size = snprintf(out, CALLER_URL_BYTES, "%s%s?%s&signature=%s", s->host->base_url,
-                        s->facts->path, query, signature);
-    CHECK(size > 0 && (size_t)size < CALLER_URL_BYTES);
-    return (size_t)size;
+    bool is_signed = s->facts->security == CALL_SIGNED;
+    *path_end = length > 0 || is_signed ? '?' : '\0';
+    if (!is_signed)
+        return strlen(out);
+    at = stpcpy(query + length, length > 0 ? "&recvWindow=" : "recvWindow=");
+    at = number_put(at, s->caller->recv_window_ms);
+    at = number_put(stpcpy(at, "&timestamp="), timestamp);
+    length = (size_t)(at - query);
+    at = stpcpy(at, "&signature=");
+    size_t size = sign_text(key, query, length, false, at);
+    return size == 0 ? 0 : (size_t)(at - out) + size;
 }
 
 static bool
@@ -191,20 +202,20 @@ bool
 caller_slot_send(struct slot *s)
 {
     struct caller *c = s->caller;
-    char url[CALLER_URL_BYTES], header[HEADER_BYTES];
+    char url[CALLER_URL_BYTES], header[HEADER_BYTES] = "X-MBX-APIKEY: ";
     const char *headers[] = {header, NULL};
     bool is_keyed = s->facts->security != CALL_PUBLIC;
     int64_t timestamp = timestamp_ms(s->host);
-    struct sign_key key;
-    key.api_key[0] = '\0';
+    struct sign_key key; /* only of a keyed call */
     if (is_keyed && !key_open(s, &key)) {
         caller_slot_over(s, VERDICT_AGAIN, ERR_KEYS_UNAVAILABLE, 0, "the key cannot be opened");
         return false;
     }
     size_t length = url_write(s, &key, timestamp, url);
-    snprintf(header, sizeof header, "X-MBX-APIKEY: %s", key.api_key);
-    if (is_keyed)
+    if (is_keyed) {
+        memcpy(header + strlen(header), key.api_key, sizeof key.api_key);
         sign_wipe(&key);
+    }
     if (length == 0) {
         caller_slot_over(s, VERDICT_KEY, ERR_CREDENTIALS_INVALID, 0, "the key cannot sign");
         return false;
