@@ -213,6 +213,48 @@ Test(bridge_flow, what_was_there_and_is_not_any_more_has_ended)
     cr_assert_eq(out.report.executed_quantity.v, 3);
 }
 
+/* Client ids are made of the deployment's, and a restored database has another. */
+Test(bridge_flow, an_order_of_before_a_restore_is_found_and_cancelled_by_its_old_name)
+{
+    struct bridge_place m = wish(TRADING_TYPE_spot);
+    m.order.exchange_state = EXCHANGE_STATE_PLACED;
+    m.order.exchange_order_id = 5;
+    clock_set(100 * SECOND);
+    flow_init(&flow, &m, "newdep");
+    flow_ask(&flow, FLOW_CANCEL, &m.order, &at, &out);
+    cr_assert_str_eq(out.call.client_id.text, "scrip-newdep-77");
+    hear(VERDICT_GONE, OK, NULL);
+    cr_assert_eq(out.call.name, CALL_SPOT_ORDER_GET);
+    cr_assert_eq(out.call.exchange_order_id, 5);
+    struct reply_order o = there(ORDER_STATUS_NEW, 0);
+    o.client_id = (cid_t){"scrip-olddep-77"};
+    hear(VERDICT_OK, OK, &o);
+    cr_assert_eq(out.call.name, CALL_SPOT_ORDER_CANCEL);
+    cr_assert_str_eq(out.call.client_id.text, "scrip-olddep-77");
+    hear(VERDICT_OK, OK, NULL);
+    o.status = ORDER_STATUS_CANCELED;
+    hear(VERDICT_OK, OK, &o);
+    cr_assert(out.is_over);
+    cr_assert_eq(out.report.status, ORDER_STATUS_CANCELED);
+}
+
+Test(bridge_flow, another_order_with_its_number_is_not_it)
+{
+    static const char *const others[] = {"scrip-olddep-78", "mine", "scrip-olddep-77x"};
+    for (int i = 0; i < 3; i++) {
+        struct bridge_place m = wish(TRADING_TYPE_spot);
+        m.order.exchange_state = EXCHANGE_STATE_PLACED;
+        m.order.exchange_order_id = 5;
+        clock_set(100 * SECOND);
+        flow_init(&flow, &m, "newdep");
+        flow_ask(&flow, FLOW_ASK, &m.order, &at, &out);
+        struct reply_order o = there(ORDER_STATUS_FILLED, 10);
+        memcpy(o.client_id.text, others[i], strlen(others[i]) + 1);
+        hear(VERDICT_OK, OK, &o);
+        cr_assert(!out.has_report && !out.is_over && flow_wake_us(&flow) != 0, "%s", others[i]);
+    }
+}
+
 Test(bridge_flow, fills_that_the_ledger_lacks_are_fetched_page_by_page)
 {
     static struct exchange_fill page[REPLY_FILLS_MAX];

@@ -87,6 +87,17 @@ call_order_id(const char *deployment, const cid_t *id, uint64_t *order_id)
     return true;
 }
 
+bool
+call_is_order(const cid_t *id, uint64_t order_id)
+{
+    char deployment[DEPLOYMENT_CHARS + 1] = "";
+    uint64_t named;
+    if (strnlen(id->text, CID_BYTES) <= strlen(CLIENT_ID_HEAD) + DEPLOYMENT_CHARS)
+        return false;
+    memcpy(deployment, id->text + strlen(CLIENT_ID_HEAD), DEPLOYMENT_CHARS);
+    return call_order_id(deployment, id, &named) && named == order_id;
+}
+
 /* ---- What the exchange has ---------------------------------------------------------------- */
 
 /* Types and times in force as sets of bits. */

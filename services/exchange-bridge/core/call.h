@@ -63,6 +63,8 @@ const struct call_facts *call_facts(enum call_name name);
 cid_t call_client_id(const char *deployment, uint64_t order_id);
 /* And back: false when the id is none of this deployment's. */
 bool call_order_id(const char *deployment, const cid_t *id, uint64_t *order_id);
+/* Whether any deployment calls this order so: a restored database is another one. */
+bool call_is_order(const cid_t *id, uint64_t order_id);
 /* Whether the exchange has such an order; ERR_REAL_UNSUPPORTED with `field` when not. What passes
  * can be written. */
 MUST_USE enum err call_judge_order(const struct order *o, enum trading_type market, code_t *field);

@@ -75,7 +75,10 @@ static void
 query(struct flow *f, const struct flow_clock *clock, struct flow_out *out)
 {
     f->was_late = is_late(f, clock);
-    begin(f, FLOW_ASKING, CALL_SPOT_ORDER_GET, CALL_USDM_ORDER_GET, out);
+    /* By the exchange's own number where the ledger knows it: that outlives a restored database,
+     * after which client ids are made otherwise. */
+    begin(f, FLOW_ASKING, CALL_SPOT_ORDER_GET, CALL_USDM_ORDER_GET, out)->exchange_order_id =
+        f->order.exchange_order_id;
 }
 
 static void
@@ -301,6 +304,20 @@ absent(struct flow *f, const struct flow_clock *clock, struct flow_out *out)
     end(f, out);
 }
 
+/* Whether it is this order, and not one that has its number since a testnet was wiped. Where it
+ * goes by a name of before, it is cancelled by that. */
+static bool
+is_this(struct flow *f, const struct reply_order *o)
+{
+    if (cid_empty(&o->client_id) || cid_same(&o->client_id, &f->client_id))
+        return true;
+    if (!call_is_order(&o->client_id, f->order.order_id))
+        return false;
+    f->client_id = o->client_id;
+    f->is_cancel |= f->was_cancel;
+    return true;
+}
+
 static void
 asked(struct flow *f, const struct flow_heard *h, const struct flow_clock *clock,
       struct flow_out *out)
@@ -308,7 +325,10 @@ asked(struct flow *f, const struct flow_heard *h, const struct flow_clock *clock
     enum verdict v = h->ruling.verdict;
     if ((v == VERDICT_OK || v == VERDICT_DONE) && h->order != NULL &&
         h->order->status != ORDER_STATUS_NONE) {
-        found(f, h->order, out);
+        if (is_this(f, h->order))
+            found(f, h->order, out);
+        else
+            absent(f, clock, out);
     } else if (v == VERDICT_ABSENT) {
         absent(f, clock, out);
     } else {
