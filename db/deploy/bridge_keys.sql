@@ -11,7 +11,7 @@ BEGIN;
 CREATE SCHEMA bridge;
 
 -- Six letters and digits that begin the client ids of this deployment's orders at an exchange: made
--- once, from random bytes, and never changed.
+-- once, from random bytes. Only a restored database is given others.
 CREATE TABLE bridge.deployment (
     is_one  boolean PRIMARY KEY DEFAULT true CHECK (is_one),
     id      char(6) NOT NULL CHECK (id ~ '^[0-9a-z]{6}$'),

@@ -179,8 +179,7 @@ read_settle(const struct call *c, struct order_settle *out)
         return refuse(c, STATUS_USAGE, "USAGE", "say either --ask or --not-placed");
     if (c->o.who == NULL || c->o.why == NULL || c->o.why[0] == '\0')
         return refuse(c, STATUS_USAGE, "USAGE",
-                      "--who NAME and --why TEXT go into the journal: who settles the order, and "
-                      "what that rests on");
+                      "--who NAME and --why TEXT: who settles the order, and what that rests on");
     out->order_id = (uint64_t)id;
     out->settlement = c->o.ask ? SETTLEMENT_ASK_AGAIN : SETTLEMENT_NOT_PLACED;
     if (c->o.who[0] == '\0' || code_from(c->o.who, strlen(c->o.who), &out->changed_by) != OK)

@@ -6,8 +6,9 @@
  *
  *   PAPER:  settings_set --> bridge_bind, to be freed --> the answer
  *
- * The order is so that an account is never REAL without being bound. Every step may be done again,
- * so that a client that hears of no end sends the same again. What is refused leaves nothing bound.
+ * The order is so that one change leaves no account REAL without being bound. Two at once may; such
+ * an account sends nothing, and the next change heals it. Every step may be done again, so that a
+ * client that hears of no end sends the same again. What is refused leaves nothing bound.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
