@@ -403,5 +403,6 @@ main(int argc, char **argv)
         rate(argv + 2);
     else
         return 2;
+    vault_close(&vault);
     return 0;
 }
