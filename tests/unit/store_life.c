@@ -29,7 +29,7 @@ ledger_make(struct ledger *l, void **memory, struct outbox *out)
     const struct ledger_limits limits = {
         .accounts_max = 100,
         .balances_max = 1000,
-        .orders_max = 4000,
+        .orders_max = 8000, /* more than can be open: a replay keeps them a moment longer */
         .orders_high = 300,
         .assets_max = 16,
         .symbols_max = 8,
