@@ -8,15 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/map.h"
-
 #define ENDPOINT_BYTES 256
-
-uint32_t
-shard_of_account(uint64_t account_id)
-{
-    return (uint32_t)(map_mix(account_id) % SHARDS);
-}
 
 bool
 shards_read(const char *text, void *arg,

@@ -7,11 +7,9 @@
 #define SCRIP_HOST_SHARDS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#define SHARDS 64u
+#include "base/shard.h"
 
-uint32_t shard_of_account(uint64_t account_id);
 /* Calls `take` for each part; false when one is of another form, or refused. */
 bool shards_read(const char *text, void *arg,
                  bool (*take)(void *arg, unsigned from, unsigned to, const char *endpoint));

@@ -14,8 +14,8 @@
 uint32_t
 ledger_shard_of(uint64_t account_id)
 {
-    uint64_t spread = account_id >= SYSTEM_ACCOUNT_FIRST ? account_id : map_mix(account_id);
-    return (uint32_t)(spread & (LEDGER_SHARDS - 1));
+    bool is_system = account_id >= SYSTEM_ACCOUNT_FIRST;
+    return is_system ? (uint32_t)account_id & (LEDGER_SHARDS - 1) : shard_of_account(account_id);
 }
 
 struct ledger_account *

@@ -12,8 +12,9 @@
 #include "base/map.h"
 #include "base/msg.h"
 #include "base/outbox.h"
+#include "base/shard.h"
 
-#define LEDGER_SHARDS       64
+#define LEDGER_SHARDS       SHARDS
 #define LEDGER_NONE         UINT32_MAX /* "no index" in every pool */
 #define LEDGER_CASH         "USDT"     /* asset of paper balances */
 #define LEDGER_TIERS_MAX    16
