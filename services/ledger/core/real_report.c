@@ -12,6 +12,7 @@
 #include "ledger/core/order.h"
 #include "ledger/core/real.h"
 #include "ledger/core/send.h"
+#include "ledger/core/settle.h"
 #include "ledger/core/twin.h"
 #include "ledger/core/waiter.h"
 
@@ -180,31 +181,20 @@ static void
 fill_settle(struct ledger *l, const struct turn *t, struct ledger_order *o,
             const struct exchange_fill *f)
 {
-    struct ledger_account *a = &l->accounts[o->account];
     money_t quote;
     CHECK(fill_quote(f, &quote));
-    o->executed = f->executed_after;
-    o->executed_quote = money_add(o->executed_quote, quote);
-    o->fills++;
-    const struct trade trade = {.trade_id =
-                                    (uint64_t)a->shard << 47 | ++l->shards[a->shard].trade_sequence,
-                                .order_id = o->id,
-                                .symbol = l->symbols[o->symbol].code,
-                                .side = (enum side)o->side,
-                                .price = f->price,
-                                .quantity = f->quantity,
-                                .quote_quantity = quote,
-                                .fee = f->fee,
-                                .fee_asset = f->fee_asset,
-                                .is_maker = f->is_maker,
-                                .time_us = t->now_us,
-                                .evidence = {.source = LIQUIDITY_EXCHANGE,
-                                             .sequence = f->trade_id,
-                                             .price = f->price,
-                                             .quantity = f->quantity,
-                                             .time_us = f->time_us}};
-    fill_keep(l, o, &trade);
-    event_of_trade(l, a, &trade, t->out);
+    settle_fill(l, t, o,
+                (struct trade){.price = f->price,
+                               .quantity = f->quantity,
+                               .quote_quantity = quote,
+                               .fee = f->fee,
+                               .fee_asset = f->fee_asset,
+                               .is_maker = f->is_maker,
+                               .evidence = {.source = LIQUIDITY_EXCHANGE,
+                                            .sequence = f->trade_id,
+                                            .price = f->price,
+                                            .quantity = f->quantity,
+                                            .time_us = f->time_us}});
 }
 
 static void

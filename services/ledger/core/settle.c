@@ -269,11 +269,26 @@ judge(const struct ledger *l, const struct ledger_order *o, const struct order_r
 
 /* ---- Settling ----------------------------------------------------------------------------- */
 
+void
+settle_fill(struct ledger *l, const struct turn *t, struct ledger_order *o, struct trade said)
+{
+    struct ledger_account *a = &l->accounts[o->account];
+    o->executed = qty_add(o->executed, said.quantity);
+    o->executed_quote = money_add(o->executed_quote, said.quote_quantity);
+    o->fills++;
+    said.trade_id = (uint64_t)a->shard << 47 | ++l->shards[a->shard].trade_sequence;
+    said.order_id = o->id;
+    said.symbol = l->symbols[o->symbol].code;
+    said.side = (enum side)o->side;
+    said.time_us = t->now_us;
+    fill_keep(l, o, &said);
+    event_of_trade(l, a, &said, t->out);
+}
+
 static void
 fill_settle(struct ledger *l, const struct turn *t, struct ledger_order *o,
             const struct counter_side *counter, const struct match_fill *f)
 {
-    struct ledger_account *a = &l->accounts[o->account];
     struct ledger_balance *gets = order_gets(l, o);
     money_t quote, fee;
     CHECK(fill_amounts(o, f, &quote, &fee));
@@ -285,25 +300,14 @@ fill_settle(struct ledger *l, const struct turn *t, struct ledger_order *o,
     ledger_post(l, counter->house_out, gets, received);
     ledger_post(l, gets, counter->fees, fee);
     o->held = money_sub(o->held, paid);
-    o->executed = qty_add(o->executed, f->quantity);
-    o->executed_quote = money_add(o->executed_quote, quote);
-    o->fills++;
-
-    const struct trade trade = {.trade_id =
-                                    (uint64_t)a->shard << 47 | ++l->shards[a->shard].trade_sequence,
-                                .order_id = o->id,
-                                .symbol = l->symbols[o->symbol].code,
-                                .side = (enum side)o->side,
-                                .price = f->price,
-                                .quantity = f->quantity,
-                                .quote_quantity = quote,
-                                .fee = fee,
-                                .fee_asset = l->assets[gets->asset],
-                                .is_maker = f->is_maker,
-                                .time_us = t->now_us,
-                                .evidence = f->evidence};
-    fill_keep(l, o, &trade);
-    event_of_trade(l, a, &trade, t->out);
+    settle_fill(l, t, o,
+                (struct trade){.price = f->price,
+                               .quantity = f->quantity,
+                               .quote_quantity = quote,
+                               .fee = fee,
+                               .fee_asset = l->assets[gets->asset],
+                               .is_maker = f->is_maker,
+                               .evidence = f->evidence});
 }
 
 static enum order_status

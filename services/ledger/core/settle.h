@@ -13,5 +13,8 @@
 
 enum ledger_outcome order_report_apply(struct ledger *l, const struct turn *t,
                                        const struct order_report *report);
+/* Takes one fill in, a matcher's or the exchange's: what is executed, the trade and its event.
+ * `said` has the amounts, the fee and the evidence; no money is moved. */
+void settle_fill(struct ledger *l, const struct turn *t, struct ledger_order *o, struct trade said);
 
 #endif
