@@ -12,15 +12,15 @@
 #include <unistd.h>
 
 #include "gateway/core/gateway.h"
+#include "host/shards.h"
 #include "ledger/core/ledger.h"
 #include "scripctl/value.h"
 #include "wire/bus.h"
 
-#define RESEND_US      500000
-#define TIMEOUT_US     10000000
-#define TICK_MS        20
-#define CALLS_MAX      (ASKER_WINDOW + LEDGER_SHARDS) /* a probe for each server */
-#define ENDPOINT_BYTES 256
+#define RESEND_US  500000
+#define TIMEOUT_US 10000000
+#define TICK_MS    20
+#define CALLS_MAX  (ASKER_WINDOW + LEDGER_SHARDS) /* a probe for each server */
 
 struct asker_server {
     struct asker *asker;
@@ -183,8 +183,9 @@ asker_now_us(const struct asker *a)
 /* ---- Coming and going ------------------------------------------------------------------------ */
 
 static bool
-server_open(struct asker *a, unsigned from, unsigned to, const char *endpoint)
+server_open(void *arg, unsigned from, unsigned to, const char *endpoint)
 {
+    struct asker *a = arg;
     struct asker_server *s = &a->servers[a->servers_count];
     *s = (struct asker_server){.asker = a};
     for (unsigned shard = from; shard <= to; shard++) {
@@ -214,19 +215,8 @@ servers_open(struct asker *a, const char *text)
         a->of_shard[i] = GW_NONE;
     if (text[0] < '0' || text[0] > '9')
         return server_open(a, 0, LEDGER_SHARDS - 1, text);
-    while (*text != '\0') {
-        char part[ENDPOINT_BYTES], endpoint[ENDPOINT_BYTES];
-        unsigned from, to;
-        size_t length = strcspn(text, ",");
-        if (length >= sizeof part)
-            return false;
-        memcpy(part, text, length);
-        part[length] = '\0';
-        if (sscanf(part, "%u-%u=%255s", &from, &to, endpoint) != 3 || from > to ||
-            to >= LEDGER_SHARDS || !server_open(a, from, to, endpoint))
-            return false;
-        text += length + (text[length] == ',');
-    }
+    if (!shards_read(text, a, server_open))
+        return false;
     for (uint32_t i = 0; i < LEDGER_SHARDS; i++)
         if (a->of_shard[i] == GW_NONE)
             return false;
