@@ -149,6 +149,8 @@ class Faults:
             self.on_connections(fault)
         elif fault.kind in REST_KINDS or fault.kind in ("stale_snapshot", "refuse", "down"):
             self.waiting.append(fault)
+        elif fault.kind in ("weight_full", "ban"):
+            self.venue.weights.waiting.append(fault)
         else:
             getattr(self, fault.kind)(fault)
         return fault
@@ -255,15 +257,6 @@ class Faults:
         self.venue.settings.refuse_subscribe.update(
             count=fault.count, code=2, msg="Invalid request: try again later",
             is_nested=fault.nested)
-
-    def weight_full(self, fault):
-        self.venue.weights.window.roll()
-        self.venue.weights.is_full = True
-        fault.is_ended = True
-
-    def ban(self, fault):
-        self.venue.weights.ban(fault.seconds or 2)
-        fault.is_ended = True
 
     def listen_key(self, fault):
         """Listen keys end before their time."""

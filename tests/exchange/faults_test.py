@@ -11,6 +11,7 @@ from client import Client, NaiveBook, ask, check, end_of, hear, receive
 from standin import StandIn
 
 TRADES = "/stream?streams=btcusdt@trade"
+ENDLESS_MS = 10 ** 12  # of a window that does not end before 2033
 
 
 async def ids(ws, count):
@@ -152,8 +153,8 @@ async def refused():
 
 
 async def rest_faults():
-    """Errors, halves, silence and bans instead of answers."""
-    with StandIn(synthetic=5, rate=200, window_ms=500) as x:
+    """Errors, halves and silence instead of answers."""
+    with StandIn(synthetic=5, rate=200) as x:
         async with Client(x) as client:
             x.fault("rest_error", path="depth", status=503, code=-1000)
             check((await client.get("time"))[0] == 200, "another path")
@@ -177,11 +178,34 @@ async def rest_faults():
                 pass
             x.fault("rest_slow", seconds=0.1)
             await client.result("depth?symbol=BTCUSDT")
-            x.fault("weight_full")
-            check((await client.get("time"))[0] in (429, 200), "the window is full")
-            x.fault("ban", seconds=60)
+
+
+async def limits_at_once():
+    """A window that is full and a ban begin with the next request, however long it takes to
+    come."""
+    with StandIn(synthetic=5, window_ms=ENDLESS_MS) as x:
+        async with Client(x) as client:
+            await client.result("time")
+            taken_back = x.fault("weight_full")["fault"]
+            x.end_fault(taken_back)
+            await client.result("time")
+            full = x.fault("weight_full")["fault"]
+            x.settings(window_ms=2 * ENDLESS_MS)  # another one than that in which it was told
+            check(not x.fault_view(full)["over"], "it waits", x.fault_view(full))
+            for _ in range(2):
+                check((await client.get("time"))[0] == 429, "the window is full")
+                check(int(client.headers["Retry-After"]) > 0, "until it ends", client.headers)
+            check(x.fault_view(full)["over"], "that one alone", x.fault_view(full))
+            x.settings(window_ms=ENDLESS_MS)
+            await client.result("time")
+            check(x.count("rest_429") == 2, "counted", x.counters())
+            ban = x.fault("ban", seconds=3600)["fault"]
+            await client.result("time", "usdm")
+            check(not x.fault_view(ban)["over"], "it waits, too", x.fault_view(ban))
             status, body = await client.get("time")
             check(status == 418 and "banned until" in body["msg"], "banned", status, body)
+            check(3590 < int(client.headers["Retry-After"]) <= 3600, "from now on",
+                  client.headers)
 
 
 async def old_snapshot():
@@ -255,4 +279,4 @@ async def dice():
 
 
 TESTS = [lost_and_doubled, behind, stale_stream, connections, silence, refused, rest_faults,
-         old_snapshot, markets, slow_reader, dice]
+         limits_at_once, old_snapshot, markets, slow_reader, dice]

@@ -64,33 +64,57 @@ class Weights:
         self.window = Window(limit, window_ms)
         self.raw = Window(300000, 300000)
         self.strikes_max, self.ban_s = strikes_max, ban_s
-        self.strikes = 0      # requests over the limit in this window
+        self.number = 0       # of the window that these two are of
+        self.strikes = 0      # requests over the limit
+        self.is_full = False  # by a fault
         self.bans = 0         # so far; each is twice as long
         self.banned_until = 0.0
-        self.is_full = False  # by a fault, until the window ends
+        self.waiting = []     # faults that begin with the next request
+        self.on_ban = lambda: None
 
     def ask(self, weight, counters):
+        self.window.roll()
+        if self.number != self.window.number:
+            self.number, self.strikes, self.is_full = self.window.number, 0, False
+        self.begin_faults()
         now = time.time()
         if now < self.banned_until:
             counters.add("rest_418")
             return self.banned(now)
-        if self.window.roll():
-            self.strikes, self.is_full = 0, False
         is_within = self.window.spend(weight) and self.raw.spend(1) and not self.is_full
         if is_within:
             return Verdict()
         self.strikes += 1
-        if self.strikes > self.strikes_max:
-            self.ban(self.ban_s * 2 ** self.bans)
-            self.bans += 1
-            counters.violation("banned", "went on asking after 429")
+        if self.strike_ends(self.strikes, counters):
             counters.add("rest_418")
             return self.banned(now)
         counters.add("rest_429")
         return Verdict(429, -(-self.window.left_ms() // 1000))
 
+    def strike_ends(self, strikes, counters):
+        """So many requests over a limit, of weight or of orders: whether that is one too many."""
+        if strikes <= self.strikes_max:
+            return False
+        self.ban(self.ban_s * 2 ** self.bans)
+        self.bans += 1
+        counters.violation("banned", "went on asking after 429")
+        return True
+
+    def begin_faults(self):
+        """However slow the client is, it meets the whole of them."""
+        begun = [fault for fault in self.waiting if not fault.is_over()]
+        self.waiting = []
+        for fault in begun:
+            if fault.kind == "weight_full":
+                self.is_full = True
+            else:
+                self.ban(fault.seconds or 2)
+            fault.tell({"window": self.number})
+            fault.is_ended = True
+
     def ban(self, seconds):
         self.banned_until = time.time() + seconds
+        self.on_ban()
 
     def banned(self, now):
         return Verdict(418, max(1, -(-int((self.banned_until - now) * 1000) // 1000)),
