@@ -266,18 +266,47 @@ Test(bridge_flow, fills_that_the_ledger_lacks_are_fetched_page_by_page)
     for (uint32_t i = 0; i < REPLY_FILLS_MAX; i++)
         page[i] = (struct exchange_fill){.trade_id = i + 1, .price = {100}, .quantity = {1}};
     struct flow_heard h = {
-        .ruling = {VERDICT_OK, OK}, .fills = page, .fills_count = REPLY_FILLS_MAX, .more = true};
+        .ruling = {VERDICT_OK, OK}, .fills = page, .fills_count = REPLY_FILLS_MAX};
+    h.fills_there = 70;
     flow_answer(&flow, &h, &at, &out);
     cr_assert(out.has_report && out.has_call && !out.is_over);
     cr_assert_eq(out.report.status, ORDER_STATUS_PARTIALLY_FILLED);
     cr_assert_eq(out.report.executed_quantity.v, 64);
     cr_assert_eq(out.call.from_id, 65);
-    h.fills_count = 6;
-    h.more = false;
+    h.fills_count = h.fills_there = 6;
     flow_answer(&flow, &h, &at, &out);
     cr_assert(out.is_over);
     cr_assert_eq(out.report.status, ORDER_STATUS_FILLED);
     cr_assert_eq(out.report.fills[5].executed_after.v, 70);
+}
+
+/* Without a beginning the exchange gives the newest page: an order may have more fills than that.
+ */
+Test(bridge_flow, a_full_page_is_asked_for_again_from_the_first_fill)
+{
+    static struct exchange_fill page[REPLY_FILLS_MAX];
+    begin(FLOW_ASK);
+    struct reply_order o = there(ORDER_STATUS_FILLED, 1200);
+    o.quantity.v = 1200;
+    hear(VERDICT_OK, OK, &o);
+    cr_assert_eq(out.call.limit, 1000);
+    for (uint32_t i = 0; i < REPLY_FILLS_MAX; i++)
+        page[i] = (struct exchange_fill){.trade_id = i + 201, .price = {100}, .quantity = {1}};
+    struct flow_heard h = {.ruling = {VERDICT_OK, OK},
+                           .fills = page,
+                           .fills_count = REPLY_FILLS_MAX,
+                           .fills_there = 1000};
+    flow_answer(&flow, &h, &at, &out);
+    cr_assert(!out.has_report && out.has_call, "these are not the first");
+    cr_assert_eq(out.call.name, CALL_SPOT_ORDER_TRADES);
+    cr_assert_eq(out.call.from_id, 1);
+    for (uint32_t i = 0; i < REPLY_FILLS_MAX; i++)
+        page[i].trade_id = i + 1;
+    flow_answer(&flow, &h, &at, &out);
+    cr_assert(out.has_report && out.has_call);
+    cr_assert_eq(out.report.fills[0].trade_id, 1);
+    cr_assert_eq(out.report.executed_quantity.v, 64);
+    cr_assert_eq(out.call.from_id, 65);
 }
 
 Test(bridge_flow, a_cancel_that_comes_first_waits_for_the_placement)

@@ -10,6 +10,7 @@
 #define PAUSE_FIRST_US INT64_C(250000)
 #define PAUSE_MAX_US   INT64_C(8000000)
 #define PAGE_TRADES    1000u
+#define FIRST_TRADE    1u
 #define ABSENT_ENOUGH  2u
 
 void
@@ -347,6 +348,11 @@ trades_told(struct flow *f, const struct flow_heard *h, const struct flow_clock 
         pause(f, clock, out);
         return;
     }
+    if (f->from_id == 0 && h->fills_there >= PAGE_TRADES) {
+        f->from_id = FIRST_TRADE; /* these are the newest, and not all */
+        trades(f, out);
+        return;
+    }
     struct exchange_fill fills[REPLY_FILLS_MAX];
     uint32_t count = 0;
     qty_t sum = f->counted;
@@ -360,7 +366,7 @@ trades_told(struct flow *f, const struct flow_heard *h, const struct flow_clock 
     f->counted = sum;
     if (sum.v == f->seen.executed.v) {
         settle(f, fills, count, true, out);
-    } else if (sum.v < f->seen.executed.v && h->more && count > 0) {
+    } else if (sum.v < f->seen.executed.v && h->fills_there > count && count > 0) {
         settle(f, fills, count, false, out);
         f->from_id = fills[count - 1].trade_id + 1;
         trades(f, out);

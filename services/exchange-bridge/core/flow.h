@@ -80,9 +80,7 @@ struct flow_heard {
     const char *message;
     const struct reply_order *order;   /* of placements, cancels, queries; NULL = none came */
     const struct exchange_fill *fills; /* of TRADES, with any executed_after */
-    uint32_t fills_count;
-    uint64_t last_trade_id;
-    bool more;
+    uint32_t fills_count, fills_there; /* read, and on the page */
 };
 /* Clocks: this machine's; the exchange's, 0 = not known. */
 struct flow_clock {

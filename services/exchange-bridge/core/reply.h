@@ -50,11 +50,10 @@ MUST_USE bool reply_open_orders(enum trading_type market, const char *json, size
                                 struct reply_open *out, uint32_t max, uint32_t *count);
 
 /* Trades of one order, oldest first. executed_after is counted from 0 at the first one of the list:
- * who reads on by pages adds what he had. Those past `max` are left and `more` is set;
- * `last_trade_id` is that of the last one taken, 0 = none. */
+ * who reads on by pages adds what he had. Those past `max` are left; `there` counts them, too. */
 MUST_USE bool reply_trades(enum trading_type market, const char *json, size_t length,
                            uint64_t exchange_order_id, struct exchange_fill *out, uint32_t max,
-                           uint32_t *count, uint64_t *last_trade_id, bool *more);
+                           uint32_t *count, uint32_t *there);
 
 struct reply_account {
     bool can_trade, can_withdraw; /* of spot; futures tell can_trade alone */

@@ -181,17 +181,14 @@ trade_read(enum trading_type market, struct slice object, struct exchange_fill *
 
 bool
 reply_trades(enum trading_type market, const char *json, size_t length, uint64_t exchange_order_id,
-             struct exchange_fill *out, uint32_t max, uint32_t *count, uint64_t *last_trade_id,
-             bool *more)
+             struct exchange_fill *out, uint32_t max, uint32_t *count, uint32_t *there)
 {
     struct scan s = {json, json + length};
     struct slice list, item;
     struct items it;
     qty_t after = {0};
     uint64_t last = 0;
-    *count = 0;
-    *last_trade_id = 0;
-    *more = false;
+    *count = *there = 0;
     if (!scan_value(&s, &list) || !scan_done(&s) || !items_begin(&it, list))
         return false;
     while (items_next(&it, &item)) {
@@ -204,13 +201,11 @@ reply_trades(enum trading_type market, const char *json, size_t length, uint64_t
         if ((last != 0 && f.trade_id < last) || f.quantity.v > AMOUNT_MAX - after.v)
             return false;
         last = f.trade_id;
-        *more = *count == max;
-        if (*more)
+        if (++*there > max)
             continue;
         after = qty_add(after, f.quantity);
         f.executed_after = after;
         out[(*count)++] = f;
-        *last_trade_id = f.trade_id;
     }
     return it.is_whole;
 }

@@ -304,7 +304,7 @@ read_body(struct work *w, const struct caller_reply *r, struct flow_heard *h)
         return;
     if (w->flow.state == FLOW_TRADES) {
         is_read = reply_trades(market, r->body, r->length, w->flow.seen.exchange_order_id, o->fills,
-                               REPLY_FILLS_MAX, &h->fills_count, &h->last_trade_id, &h->more);
+                               REPLY_FILLS_MAX, &h->fills_count, &h->fills_there);
         h->fills = o->fills;
     } else if (w->flow.state != FLOW_CANCELLING) {
         is_read = reply_order(market, r->body, r->length, &o->heard);
