@@ -22,7 +22,7 @@ begin(bool has_listen_key)
     unsigned acts = follow_step(&f, FOLLOW_OWNED, 0);
     cr_assert(acts & FOLLOW_DO_CATCH_UP, "what happened before is read");
     cr_assert(acts & (has_listen_key ? FOLLOW_DO_ASK_KEY : FOLLOW_DO_OPEN));
-    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, 1), 0);
+    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, 1), FOLLOW_DO_TELL);
 }
 
 static void
@@ -36,7 +36,7 @@ begin_live(bool has_listen_key)
     }
     enum follow_in last = has_listen_key ? FOLLOW_OPENED : FOLLOW_SUBSCRIBED;
     cr_assert_eq(follow_step(&f, last, 3), FOLLOW_DO_CATCH_UP, "since the subscription");
-    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, 4), 0);
+    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, 4), FOLLOW_DO_TELL);
     cr_assert_eq(f.state, FOLLOW_LIVE);
 }
 
@@ -55,18 +55,28 @@ Test(bridge_follow, what_changes_while_the_account_is_read_is_read_again)
     cr_assert_eq(follow_step(&f, FOLLOW_CHANGED, 2 * SECOND), FOLLOW_DO_CATCH_UP);
     cr_assert_eq(follow_step(&f, FOLLOW_CHANGED, 2 * SECOND + 1), 0);
     cr_assert_eq(follow_step(&f, FOLLOW_CHANGED, 2 * SECOND + 2), 0);
-    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, 2 * SECOND + 3), 0);
+    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, 2 * SECOND + 3), FOLLOW_DO_TELL);
     cr_assert_eq(follow_step(&f, FOLLOW_TIME, 3 * SECOND), 0, "not without a rest");
     cr_assert_eq(follow_step(&f, FOLLOW_TIME, 3 * SECOND + 3), FOLLOW_DO_CATCH_UP);
-    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, 3 * SECOND + 4), 0);
+    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, 3 * SECOND + 4), FOLLOW_DO_TELL);
     cr_assert_eq(follow_step(&f, FOLLOW_TIME, 5 * SECOND), 0);
+}
+
+/* What the stream says is true, whether the exchange can be asked or not. */
+Test(bridge_follow, what_was_heard_is_told_when_the_reading_failed_too)
+{
+    begin_live(false);
+    cr_assert_eq(follow_step(&f, FOLLOW_CHANGED, 2 * SECOND), FOLLOW_DO_CATCH_UP);
+    cr_assert_eq(follow_step(&f, FOLLOW_NOT_CAUGHT_UP, 3 * SECOND), FOLLOW_DO_TELL);
+    cr_assert_eq(follow_step(&f, FOLLOW_TIME, 7 * SECOND), 0);
+    cr_assert_eq(follow_step(&f, FOLLOW_TIME, 8 * SECOND), FOLLOW_DO_CATCH_UP);
 }
 
 Test(bridge_follow, listen_keys_are_renewed_and_connections_replaced_in_time)
 {
     begin_live(true);
     cr_assert(follow_step(&f, FOLLOW_TIME, HOUR / 2 + SECOND) & FOLLOW_DO_RENEW_KEY);
-    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, HOUR / 2 + SECOND), 0);
+    cr_assert_eq(follow_step(&f, FOLLOW_CAUGHT_UP, HOUR / 2 + SECOND), FOLLOW_DO_TELL);
     unsigned acts = follow_step(&f, FOLLOW_TIME, 23 * HOUR + SECOND);
     cr_assert(acts & FOLLOW_DO_CLOSE);
     cr_assert(acts & FOLLOW_DO_ASK_KEY);

@@ -81,7 +81,7 @@ caught_up(struct follow *f, bool is_done, int64_t now_us)
     f->is_catching_up = false;
     f->catch_at_us = now_us + (is_done ? f->catch_up_us : AGAIN_US);
     f->read_us = now_us;
-    return 0;
+    return f->state == FOLLOW_IDLE ? 0 : FOLLOW_DO_TELL;
 }
 
 static unsigned
@@ -160,7 +160,7 @@ follow_step(struct follow *f, enum follow_in in, int64_t now_us)
         return is_idle ? 0 : catch_up_due(f, now_us);
     case FOLLOW_CAUGHT_UP:
     case FOLLOW_NOT_CAUGHT_UP:
-        return caught_up(f, in == FOLLOW_CAUGHT_UP, now_us) * (unsigned)!is_idle;
+        return caught_up(f, in == FOLLOW_CAUGHT_UP, now_us);
     }
     CHECK(false);
 }

@@ -8,7 +8,8 @@
  *                    └───────────────── time ───────────────────┘
  *
  * After each connect, every `catch_up_us`, and when something changed that was not told in full,
- * the account is read; what changes meanwhile is read again a second behind it.
+ * the account is read; what changes meanwhile is read again a second behind it. What the stream
+ * tells meanwhile is newer than the reading, and is told behind it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -52,6 +53,7 @@ enum follow_act {
     FOLLOW_DO_CLOSE = 8,
     FOLLOW_DO_RENEW_KEY = 16,
     FOLLOW_DO_CATCH_UP = 32,
+    FOLLOW_DO_TELL = 64, /* of balances, what the stream said while the account was read */
 };
 
 struct follow {

@@ -123,9 +123,9 @@ on_account_event(struct follower *f, const struct stream_event *e)
 }
 
 static void
-held_tell(struct follower *f, bool is_wanted)
+held_tell(struct follower *f)
 {
-    if (is_wanted && f->balances_count + f->positions_count > 0)
+    if (f->balances_count + f->positions_count > 0)
         account_tell(f, f->balances, f->balances_count, f->positions, f->positions_count,
                      f->held_us);
     f->balances_count = f->positions_count = 0;
@@ -343,7 +343,7 @@ on_caught_up(void *arg, const struct bridge_refreshed *r, const struct refused *
     if (r->as_of_us > f->as_of_us)
         f->as_of_us = r->as_of_us;
     step(f, why == NULL ? FOLLOW_CAUGHT_UP : FOLLOW_NOT_CAUGHT_UP);
-    held_tell(f, f->is_bound && why == NULL);
+    f->balances_count = f->positions_count = 0; /* what an owner had not told is another's now */
     if (why != NULL)
         log_line(LOG_WARN, "catch_up_failed", "account=%" PRIu64 " error=%s detail=\"%s\"",
                  f->binding.account_id, err_name(why->error), why->detail.text);
@@ -356,6 +356,8 @@ step(struct follower *f, enum follow_in in)
     unsigned acts = follow_step(&f->follow, in, loop_steady_us(s->loop));
     if ((acts & FOLLOW_DO_CLOSE) != 0 && f->client != NULL)
         ws_client_close(&f->client);
+    if (acts & FOLLOW_DO_TELL)
+        held_tell(f);
     if (acts & FOLLOW_DO_CATCH_UP) {
         f->calls++;
         refresh_begin(s->refreshes, &f->binding, on_caught_up, f);
