@@ -103,6 +103,14 @@ Test(bridge_serve, each_copy_of_a_request_is_answered_and_rubbish_is_not)
     cr_assert_eq(heard.corr, 77);
     cr_assert_eq(heard.refused.error, ERR_KEYS_UNAVAILABLE);
 
+    /* That there is no key is not known while the store is away. */
+    struct bridge_schedule_set every = {
+        .account_id = 1, .user_id = 1, .trading_type = TRADING_TYPE_spot, .every_minutes = 60};
+    wanted = answers + 1;
+    bus_put(bus, 0, MSG_bridge_schedule_set, 79, &every);
+    loop_run(loop);
+    cr_assert_eq(heard.refused.error, ERR_KEYS_UNAVAILABLE, "%s", err_name(heard.refused.error));
+
     struct account_get stray = {.account_id = 1};
     wanted = answers + 1;
     bus_put(bus, 0, MSG_account_get, 78, &stray);

@@ -145,6 +145,10 @@ schedule_set(struct schedule *c, struct ask *k, const struct bridge_schedule_set
         return;
     }
     struct key_view key;
+    if (!keys_ready(c->s->keys)) {
+        ask_refuse_plain(k, ERR_KEYS_UNAVAILABLE);
+        return;
+    }
     if (!shell_reading_key(c->s, m->user_id, m->trading_type, &key)) {
         ask_refuse_plain(k, ERR_CREDENTIALS_MISSING);
         return;
