@@ -11,6 +11,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("SCRIP_BUILD", os.path.join(ROOT, "build", "release"))
 OUT = os.path.join(os.environ.get("SCRIP_VAR", os.path.join(ROOT, "var")), "bench")
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 RUNS = max(5, int(os.environ.get("SCRIP_BENCH_RUNS", "5")))
 
 
@@ -37,6 +38,13 @@ def run(words, quiet=False, **more):
     if done.stderr.strip() and not quiet:
         say("    " + done.stderr.strip().replace("\n", "\n    "))
     return done.stdout
+
+
+def cpu_s(pid):
+    """Processor time of a process and its threads so far."""
+    with open("/proc/%d/stat" % pid, encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
 def program(name):

@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 
-from figures import BUILD, ROOT, RUNS, Failed, data, medians, program, run, say, settle
+from figures import BUILD, ROOT, RUNS, Failed, cpu_s, data, medians, program, run, say, settle
 
 sys.path[:0] = [os.path.join(ROOT, "tests", "e2e"), os.path.join(ROOT, "tools"),
                 os.path.join(ROOT, "tests", "exchange")]
@@ -34,19 +34,11 @@ from standin import StandIn  # noqa: E402
 
 SECONDS = int(os.environ.get("SCRIP_BENCH_SECONDS", "4"))
 RECORDED = ("l2_raw/spot_btcusdt_20240808.txt.xz", "l2_raw/spot_btcusdt_20240809.txt.xz")
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def free_ports(count):
     ports = os.path.join(ROOT, "tools", "dev", "ports")
     return int(subprocess.check_output([ports, str(24000 + os.getpid() % 500 * 10), str(count)]))
-
-
-def cpu_s(pid):
-    """Processor time of a process and its threads so far."""
-    with open("/proc/%d/stat" % pid, encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
 def market_file(folder):

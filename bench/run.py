@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""run - measures what is named, or all: bridge, bridge-rate, e2e, journal, marketdata, match,
+"""run - measures what is named, or all: bridge, bridge-rate, cost, e2e, journal, marketdata, match,
 realism, recovery, replay, sensitivity, tick.
 
 What follows a name and is none is for that measurement: `realism FILE`, `marketdata feed`.
@@ -18,8 +18,8 @@ import traceback
 
 from figures import Failed, say
 
-NAMES = ("bridge", "bridge-rate", "e2e", "journal", "marketdata", "match", "realism", "recovery",
-         "replay", "sensitivity", "tick")
+NAMES = ("bridge", "bridge-rate", "cost", "e2e", "journal", "marketdata", "match", "realism",
+         "recovery", "replay", "sensitivity", "tick")
 NAMED_ONLY = ("bridge-faults", "storm")
 WITH_WORDS = ("marketdata", "realism", "sensitivity", "storm")
 

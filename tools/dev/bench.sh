@@ -7,7 +7,8 @@
 
 bench_usage() {
     cat <<'TXT'
-usage: ./scrip bench [bridge] [bridge-rate] [e2e] [journal] [match] [recovery] [replay] [tick]
+usage: ./scrip bench [bridge] [bridge-rate] [cost] [e2e] [journal] [match] [recovery] [replay]
+                     [tick]
                      [marketdata [feed] [cache] [crowd] [symbols]]
                      [realism [FILE] [--write PAGE]] [sensitivity [SEED] [--write PAGE]]
        ./scrip bench storm [--seconds S] [--seed N] [--kills N] [--rate N]
@@ -23,6 +24,8 @@ the figures are.
                used, calls over it, order of priorities
   bridge-faults  each fault of the exchange in each call, and bridge and ledger killed meanwhile;
                some minutes; ratio 1 when no real order was lost or executed twice
+  cost         what a filled order costs in each process, with one client and with 64: processor
+               time, system calls, allocations, messages, bytes written; no ratio
   marketdata   ticks to a follower, tickers to Redis, a thousand WebSocket clients, and five
                hundred symbols on one processor, beside the bare libraries; or the parts named
   realism      what the fill models make of the real orders of FILE, order-by-order messages in

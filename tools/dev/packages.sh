@@ -17,7 +17,7 @@ packages_run=(
 # To test (clang brings libFuzzer, iproute2 cuts networks) and to measure.
 packages_test=(clang clang-format libclang-rt-14-dev binutils iproute2 python3-aiohttp
     python3-cryptography)
-packages_bench=(iproute2 python3-aiohttp python3-cryptography wrk)
+packages_bench=(iproute2 python3-aiohttp python3-cryptography strace wrk)
 
 packages_missing() {
     local found
