@@ -12,6 +12,8 @@ from decimal import Decimal
 import aiohttp
 
 PATIENCE_S = 20
+POLL_S = 0.02
+ENDLESS_MS = 10 ** 12  # of a window that does not end before 2033
 
 
 class Failed(Exception):
@@ -55,6 +57,14 @@ class Client:
         base = self.x.spot_stream_url if market == "spot" else self.x.usdm_stream_url
         return self.session.ws_connect(base + path, ssl=self.tls, autoping=False,
                                        max_msg_size=1 << 24)
+
+
+async def met(x, fault):
+    """Waits until a request has met that fault; requests of one's own go on meanwhile."""
+    async def until():
+        while not x.fault_view(fault)["done"]:
+            await asyncio.sleep(POLL_S)
+    await asyncio.wait_for(until(), PATIENCE_S)
 
 
 async def receive(ws):
