@@ -223,7 +223,8 @@ on_timer(void *arg)
     case SLOT_HELD: {
         enum err why = s->host->why.error;
         caller_host_let_go(s->host, s);
-        caller_slot_over(s, VERDICT_AGAIN, why == OK ? ERR_EXCHANGE_UNREACHABLE : why, 0,
+        caller_slot_over(s, VERDICT_AGAIN, why == OK ? ERR_EXCHANGE_UNREACHABLE : why,
+                         caller_host_banned_us(s->host) / 1000,
                          "the exchange does not answer and is left alone");
         break;
     }
@@ -290,9 +291,9 @@ limits_learn(struct slot *s, const struct fetch_reply *r)
         budget_ban(b, r->retry_after_s > 0 ? r->retry_after_s
                       : r->status == 403   ? FIREWALL_S
                                            : LIMITED_S);
-    int64_t ban_us = budget_banned_until_us(b) - loop_now_us(s->caller->loop);
-    if (ban_us > s->last.retry_after_s * INT64_C(1000000))
-        s->last.retry_after_s = (uint32_t)((ban_us + 999999) / 1000000);
+    int64_t wait_us = caller_host_banned_us(s->host);
+    if (wait_us > s->last.retry_after_s * INT64_C(1000000))
+        s->last.retry_after_s = (uint32_t)((wait_us + 999999) / 1000000);
 }
 
 /* Full jitter: anything up to a bound that doubles. */
@@ -380,7 +381,8 @@ caller_on_fetch(void *arg, const struct fetch_reply *r)
     c->in_flight--;
     judge(s, r);
     limits_learn(s, r);
-    caller_host_heard(s->host, r);
+    if (!r->timed_out || s->timeout_ms >= c->timeout_ms) /* else our own patience was short */
+        caller_host_heard(s->host, r);
     if (!goes_on(s))
         slot_end(s, r->body, r->length);
     hold(c);

@@ -167,6 +167,13 @@ caller_host_heard(struct caller_host_state *h, const struct fetch_reply *r)
     }
 }
 
+int64_t
+caller_host_banned_us(const struct caller_host_state *h)
+{
+    int64_t left_us = budget_banned_until_us(h->budget) - loop_now_us(h->caller->loop);
+    return left_us > 0 ? left_us : 0;
+}
+
 /* ---- Life -------------------------------------------------------------------------------- */
 
 struct caller_host_state *

@@ -60,6 +60,7 @@ struct slot {
     uint32_t failures; /* definite ones, so far */
     uint64_t ask, request;
     int64_t left_us;          /* steady clock, when it was last sent */
+    int64_t timeout_ms;       /* that it then had */
     struct caller_reply last; /* body and length stay empty */
     caller_done *done;
     void *arg;
@@ -127,6 +128,8 @@ void caller_host_let_go(struct caller_host_state *h, struct slot *s);
 void caller_host_heard(struct caller_host_state *h, const struct fetch_reply *r);
 /* The clock is not what it was thought to be. */
 void caller_host_relearn(struct caller_host_state *h);
+/* How long everybody leaves it alone, as it wished. */
+int64_t caller_host_banned_us(const struct caller_host_state *h);
 /* From now on its clock is kept. */
 void caller_host_want(struct caller_host_state *h);
 

@@ -220,10 +220,11 @@ caller_slot_send(struct slot *s)
         caller_slot_over(s, VERDICT_KEY, ERR_CREDENTIALS_INVALID, 0, "the key cannot sign");
         return false;
     }
+    s->timeout_ms = timeout_of(s);
     s->request = fetch_send(c->fetch, &(struct fetch_request){.method = s->facts->method,
                                                               .url = url,
                                                               .headers = is_keyed ? headers : NULL,
-                                                              .timeout_ms = timeout_of(s),
+                                                              .timeout_ms = s->timeout_ms,
                                                               .is_short = is_about_one(s),
                                                               .arg = s,
                                                               .on_reply = caller_on_fetch});
