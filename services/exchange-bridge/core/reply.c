@@ -98,9 +98,10 @@ reply_limits(const char *json, size_t length, struct reply_limits *out)
 
 /* Digits with or without a point, without what is behind the exponent; `places` are behind the
  * point. */
-static bool
+static enum amount_kind
 mantissa_read(const char *at, const char *end, int64_t *out, int64_t *places)
 {
+    enum amount_kind kind = at < end ? AMOUNT_FINE : AMOUNT_REFUSED;
     bool is_behind = false;
     *out = *places = 0;
     for (; at < end; at++) {
@@ -108,51 +109,57 @@ mantissa_read(const char *at, const char *end, int64_t *out, int64_t *places)
             is_behind = true;
             continue;
         }
-        if (*at < '0' || *at > '9' || __builtin_mul_overflow(*out, 10, out) ||
-            __builtin_add_overflow(*out, *at - '0', out))
-            return false;
+        if (*at < '0' || *at > '9')
+            return AMOUNT_REFUSED;
+        if (__builtin_mul_overflow(*out, 10, out) || __builtin_add_overflow(*out, *at - '0', out))
+            kind = AMOUNT_TOO_LARGE;
         *places += is_behind;
     }
-    return true;
+    return kind;
 }
 
 /* Brackets have JSON numbers, large and small ones perhaps with an exponent: 1.5E7, 4.0E-4. */
-static bool
+static enum amount_kind
 number_read(struct slice s, int64_t *out)
 {
     size_t e = 0;
     while (e < s.length && s.at[e] != 'e' && s.at[e] != 'E')
         e++;
     if (e == s.length)
-        return slice_decimal(s, out) && *out >= 0;
+        return s.length > 0 && s.at[0] == '-' ? AMOUNT_REFUSED : read_any_amount(s, out);
     struct slice power = {s.at + e + 1, s.length - e - 1, 'n'};
     if (power.length > 0 && power.at[0] == '+') {
         power.at++;
         power.length--;
     }
     int64_t shift, places;
-    if (s.kind != 'n' || e == 0 || !read_i64(power, &shift) || shift < -30 || shift > 30 ||
-        !mantissa_read(s.at, s.at + e, out, &places))
-        return false;
+    if (s.kind != 'n' || !read_i64(power, &shift) || shift < -30 || shift > 30)
+        return AMOUNT_REFUSED;
+    enum amount_kind kind = mantissa_read(s.at, s.at + e, out, &places);
+    if (kind != AMOUNT_FINE)
+        return kind;
     for (shift += 8 - places; shift > 0; shift--)
         if (__builtin_mul_overflow(*out, 10, out))
-            return false;
+            return AMOUNT_TOO_LARGE;
     for (; shift < 0; shift++)
         *out /= 10;
-    return true;
+    return AMOUNT_FINE;
+}
+
+static bool
+amount_read(struct slice s, int64_t *out)
+{
+    return number_read(s, out) == AMOUNT_FINE;
 }
 
 /* The highest bracket's cap may be beyond all that is counted here: it has none then. */
 static bool
 cap_read(struct slice s, int64_t *out)
 {
-    if (number_read(s, out))
-        return true;
-    *out = INT64_MAX;
-    for (size_t i = 0; i < s.length; i++)
-        if (s.at[i] < '0' || s.at[i] > '9')
-            return false;
-    return s.kind == 'n' && s.length > 8;
+    enum amount_kind kind = number_read(s, out);
+    if (kind == AMOUNT_TOO_LARGE)
+        *out = INT64_MAX;
+    return kind != AMOUNT_REFUSED;
 }
 
 static bool
@@ -164,9 +171,9 @@ bracket_read(struct slice object, struct bracket *out)
                                   {"maintMarginRatio", &rate}, {"cum", &cumulative}};
     return members_read(object, MEMBERS(list)) && read_u32(number, &out->bracket) &&
            read_u32(leverage, &out->leverage) && cap_read(cap, &out->notional_cap.v) &&
-           number_read(floor, &out->notional_floor.v) &&
-           number_read(rate, &out->maintenance_rate.v) &&
-           number_read(cumulative, &out->cumulative.v) && out->leverage > 0 &&
+           amount_read(floor, &out->notional_floor.v) &&
+           amount_read(rate, &out->maintenance_rate.v) &&
+           amount_read(cumulative, &out->cumulative.v) && out->leverage > 0 &&
            out->notional_floor.v <= out->notional_cap.v;
 }
 

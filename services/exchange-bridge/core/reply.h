@@ -27,7 +27,6 @@ struct reply_order {
     cid_t client_id; /* the order's own, also where a cancel has one of its own */
     enum order_status status;
     qty_t quantity, executed;
-    money_t executed_quote; /* 0 where it is not told */
     price_t price;
     int64_t time_us; /* when it last changed */
     uint32_t fills_count;
@@ -36,8 +35,7 @@ struct reply_order {
     struct exchange_fill fills[REPLY_FILLS_MAX];
 };
 /* Placement, query, cancel; of either market. */
-MUST_USE bool reply_order(enum trading_type market, const char *json, size_t length,
-                          struct reply_order *out);
+MUST_USE bool reply_order(const char *json, size_t length, struct reply_order *out);
 
 /* What openOrders tells of one of its orders. */
 struct reply_open {
@@ -46,8 +44,8 @@ struct reply_open {
     qty_t executed;
 };
 /* Those past `max` make it false. */
-MUST_USE bool reply_open_orders(enum trading_type market, const char *json, size_t length,
-                                struct reply_open *out, uint32_t max, uint32_t *count);
+MUST_USE bool reply_open_orders(const char *json, size_t length, struct reply_open *out,
+                                uint32_t max, uint32_t *count);
 
 /* Trades of one order, oldest first. executed_after is counted from 0 at the first one of the list:
  * who reads on by pages adds what he had. Those past `max` are left; `there` counts them, too. */

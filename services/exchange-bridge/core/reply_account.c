@@ -9,27 +9,13 @@
 
 #include "base/instrument.h"
 
-/* An amount of anything: REFUSED is not of its form, TOO_LARGE more than can be counted here. */
-enum amount_kind { AMOUNT_FINE, AMOUNT_TOO_LARGE, AMOUNT_REFUSED };
-
-static enum amount_kind
-amount_of(struct slice s, int64_t *out)
-{
-    if (s.kind != 's' && s.kind != 'n')
-        return AMOUNT_REFUSED;
-    enum err e = decimal_read(s.at, s.length, out);
-    if (e == OK && *out <= AMOUNT_MAX && *out >= -AMOUNT_MAX)
-        return AMOUNT_FINE;
-    return e == OK || e == ERR_NUMBER_RANGE ? AMOUNT_TOO_LARGE : AMOUNT_REFUSED;
-}
-
 static enum balance_kind
 balance_make(struct slice name, struct slice free, struct slice locked,
              struct exchange_balance *out)
 {
     int64_t held = 0;
-    enum amount_kind a = amount_of(free, &out->free.v);
-    enum amount_kind b = is_there(locked) ? amount_of(locked, &held) : AMOUNT_FINE;
+    enum amount_kind a = read_any_amount(free, &out->free.v);
+    enum amount_kind b = is_there(locked) ? read_any_amount(locked, &held) : AMOUNT_FINE;
     if (name.kind != 's' || name.length == 0 || a == AMOUNT_REFUSED || b == AMOUNT_REFUSED)
         return BALANCE_REFUSED;
     out->locked.v = held;

@@ -52,7 +52,7 @@ fills_read(struct slice fills, struct reply_order *o)
 /* ---- Orders ------------------------------------------------------------------------------- */
 
 struct order_members {
-    struct slice symbol, id, client, original, status, quantity, executed, quote, price;
+    struct slice symbol, id, client, original, status, quantity, executed, price;
     struct slice transacted, updated, created, fills;
 };
 
@@ -69,41 +69,31 @@ time_of(const struct order_members *m, int64_t *out)
     return !is_there(time) || read_time(time, out);
 }
 
-/* Below zero is "not known any more": of orders that are very old. */
-static bool
-quote_of(struct slice s, money_t *out)
-{
-    out->v = 0;
-    if (is_there(s) && !read_signed(s, &out->v))
-        return false;
-    if (out->v < 0)
-        out->v = 0;
-    return true;
-}
-
 /* Amounts that are not told stay 0: an ACK has none of them. */
 static bool
 amounts_of(const struct order_members *m, struct reply_order *out)
 {
     return (!is_there(m->quantity) || read_amount(m->quantity, &out->quantity.v)) &&
            (!is_there(m->executed) || read_amount(m->executed, &out->executed.v)) &&
-           (!is_there(m->price) || read_amount(m->price, &out->price.v)) &&
-           quote_of(m->quote, &out->executed_quote) && out->executed.v >= 0;
+           (!is_there(m->price) || read_amount(m->price, &out->price.v));
 }
 
 bool
-order_read(enum trading_type market, struct slice object, struct reply_order *out)
+order_read(struct slice object, struct reply_order *out)
 {
     struct order_members m;
-    bool spot = market == TRADING_TYPE_spot;
-    const struct member list[] = {
-        {"symbol", &m.symbol},        {"orderId", &m.id},
-        {"clientOrderId", &m.client}, {"origClientOrderId", &m.original},
-        {"status", &m.status},        {"origQty", &m.quantity},
-        {"executedQty", &m.executed}, {spot ? "cummulativeQuoteQty" : "cumQuote", &m.quote},
-        {"price", &m.price},          {"transactTime", &m.transacted},
-        {"updateTime", &m.updated},   {"time", &m.created},
-        {"fills", &m.fills}};
+    const struct member list[] = {{"symbol", &m.symbol},
+                                  {"orderId", &m.id},
+                                  {"clientOrderId", &m.client},
+                                  {"origClientOrderId", &m.original},
+                                  {"status", &m.status},
+                                  {"origQty", &m.quantity},
+                                  {"executedQty", &m.executed},
+                                  {"price", &m.price},
+                                  {"transactTime", &m.transacted},
+                                  {"updateTime", &m.updated},
+                                  {"time", &m.created},
+                                  {"fills", &m.fills}};
     out->client_id = (cid_t){""};
     out->status = ORDER_STATUS_NONE;
     out->quantity = out->executed = (qty_t){0};
@@ -125,16 +115,16 @@ order_read(enum trading_type market, struct slice object, struct reply_order *ou
 }
 
 bool
-reply_order(enum trading_type market, const char *json, size_t length, struct reply_order *out)
+reply_order(const char *json, size_t length, struct reply_order *out)
 {
     struct scan s = {json, json + length};
     struct slice object;
-    return scan_value(&s, &object) && scan_done(&s) && order_read(market, object, out);
+    return scan_value(&s, &object) && scan_done(&s) && order_read(object, out);
 }
 
 bool
-reply_open_orders(enum trading_type market, const char *json, size_t length, struct reply_open *out,
-                  uint32_t max, uint32_t *count)
+reply_open_orders(const char *json, size_t length, struct reply_open *out, uint32_t max,
+                  uint32_t *count)
 {
     struct scan s = {json, json + length};
     struct slice list, item;
@@ -144,7 +134,7 @@ reply_open_orders(enum trading_type market, const char *json, size_t length, str
     if (!scan_value(&s, &list) || !scan_done(&s) || !items_begin(&it, list))
         return false;
     while (items_next(&it, &item)) {
-        if (*count == max || !order_read(market, item, &o))
+        if (*count == max || !order_read(item, &o))
             return false;
         out[(*count)++] = (struct reply_open){o.client_id, o.status, o.executed};
     }

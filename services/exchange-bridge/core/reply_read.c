@@ -126,6 +126,17 @@ read_amount(struct slice s, int64_t *out)
     return read_signed(s, out) && *out >= 0;
 }
 
+enum amount_kind
+read_any_amount(struct slice s, int64_t *out)
+{
+    if (s.kind != 's' && s.kind != 'n')
+        return AMOUNT_REFUSED;
+    enum err e = decimal_read(s.at, s.length, out);
+    if (e == OK && *out <= AMOUNT_MAX && *out >= -AMOUNT_MAX)
+        return AMOUNT_FINE;
+    return e == OK || e == ERR_NUMBER_RANGE ? AMOUNT_TOO_LARGE : AMOUNT_REFUSED;
+}
+
 bool
 read_average(struct slice s, int64_t *out)
 {

@@ -43,6 +43,10 @@ bool read_client_id(struct slice s, cid_t *out);
 bool read_amount(struct slice s, int64_t *out);
 /* Below zero, too. */
 bool read_signed(struct slice s, int64_t *out);
+/* Of anything, whatever its sign: REFUSED is not of its form, TOO_LARGE more than is counted here.
+ */
+enum amount_kind { AMOUNT_FINE, AMOUNT_TOO_LARGE, AMOUNT_REFUSED };
+enum amount_kind read_any_amount(struct slice s, int64_t *out);
 /* What is behind the eighth decimal is cut off: an average. */
 bool read_average(struct slice s, int64_t *out);
 bool read_u32(struct slice s, uint32_t *out);
@@ -57,6 +61,6 @@ enum order_status read_status(struct slice s, qty_t executed);
 bool read_trade_id(struct slice s, uint64_t *out);
 
 /* What several texts have: an order of a REST reply. */
-bool order_read(enum trading_type market, struct slice object, struct reply_order *out);
+bool order_read(struct slice object, struct reply_order *out);
 
 #endif

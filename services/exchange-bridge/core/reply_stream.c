@@ -11,7 +11,7 @@
 
 /* What both markets' reports have, by the same letters; spot says its time beside them. */
 struct report {
-    struct slice s, c, C, q, p, X, x, i, l, z, Z, L, n, N, T, t, m, Y;
+    struct slice s, c, C, q, p, X, x, i, l, z, L, n, N, T, t, m, Y;
 };
 
 static bool
@@ -39,14 +39,11 @@ order_of(const struct report *r, struct stream_event *out)
     struct reply_order *o = &out->order;
     struct slice client = r->C.kind == 's' && r->C.length > 0 ? r->C : r->c;
     o->fills_count = 0;
-    o->executed_quote.v = 0;
     if (!read_code(r->s, &o->symbol) || !slice_u64(r->i, &o->exchange_order_id) ||
         o->exchange_order_id == 0 || !read_client_id(client, &o->client_id) ||
         !read_amount(r->q, &o->quantity.v) || !read_amount(r->z, &o->executed.v) ||
         !read_amount(r->p, &o->price.v) || !read_time(r->T, &o->time_us) || r->x.kind != 's' ||
-        r->X.kind != 's' ||
-        (is_there(r->Z) && (!read_signed(r->Z, &o->executed_quote.v) || o->executed_quote.v < 0)) ||
-        (o->quantity.v != 0 && o->executed.v > o->quantity.v))
+        r->X.kind != 's' || (o->quantity.v != 0 && o->executed.v > o->quantity.v))
         return false;
     o->status = read_status(r->X, o->executed);
     out->kind = o->status == ORDER_STATUS_NONE ? STREAM_EVENT_CHANGED : STREAM_EVENT_ORDER;
@@ -68,7 +65,7 @@ static bool
 spot_order(struct slice event, struct stream_event *out)
 {
     struct report r;
-    const struct member list[] = {REPORT_MEMBERS(r), {"C", &r.C}, {"Z", &r.Z}, {"Y", &r.Y}};
+    const struct member list[] = {REPORT_MEMBERS(r), {"C", &r.C}, {"Y", &r.Y}};
     return members_read(event, MEMBERS(list)) && order_of(&r, out);
 }
 

@@ -307,7 +307,7 @@ read_body(struct work *w, const struct caller_reply *r, struct flow_heard *h)
                                REPLY_FILLS_MAX, &h->fills_count, &h->fills_there);
         h->fills = o->fills;
     } else if (w->flow.state != FLOW_CANCELLING) {
-        is_read = reply_order(market, r->body, r->length, &o->heard);
+        is_read = reply_order(r->body, r->length, &o->heard);
         h->order = &o->heard;
     }
     if (!is_read) {

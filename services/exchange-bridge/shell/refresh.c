@@ -239,9 +239,8 @@ on_list(void *arg, const struct caller_reply *r)
     struct refresh *f = arg;
     struct refreshes *all = f->all;
     uint32_t count = 0;
-    bool is_read =
-        r->ruling.verdict == VERDICT_OK &&
-        reply_open_orders(f->binding.trading_type, r->body, r->length, all->open, OPEN_MAX, &count);
+    bool is_read = r->ruling.verdict == VERDICT_OK &&
+                   reply_open_orders(r->body, r->length, all->open, OPEN_MAX, &count);
     for (uint32_t i = 0; is_read && i < count; i++)
         compare(f, &all->open[i]);
     list_done(f);
