@@ -352,10 +352,11 @@ limits(struct driver *d, const char *line)
     struct {
         const char *key;
         uint32_t *at;
-    } keys[] = {{"accounts_max", &d->limits.accounts_max}, {"orders_max", &d->limits.orders_max},
-                {"orders_high", &d->limits.orders_high},   {"fills_max", &d->limits.fills_max},
-                {"events_max", &d->limits.events_max},     {"waiters_max", &d->limits.waiters_max},
-                {"assets_max", &d->limits.assets_max}};
+    } keys[] = {
+        {"accounts_max", &d->limits.accounts_max}, {"orders_max", &d->limits.orders_max},
+        {"orders_high", &d->limits.orders_high},   {"fills_max", &d->limits.fills_max},
+        {"events_max", &d->limits.events_max},     {"waiters_max", &d->limits.waiters_max},
+        {"assets_max", &d->limits.assets_max},     {"balances_max", &d->limits.balances_max}};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         const char *value = scenario_value(line, keys[i].key);
         if (value != NULL)

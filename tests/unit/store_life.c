@@ -20,25 +20,25 @@ uint64_t next_corr;
 const char *conninfo;
 const char *expected_why = "";
 void (*while_restoring)(void);
+struct ledger_limits life_limits = {
+    .accounts_max = 100,
+    .balances_max = 1000,
+    .orders_max = 4000,
+    .orders_high = 300,
+    .assets_max = 16,
+    .symbols_max = 8,
+    .fills_max = 131072,
+    .changes_max = 4096,
+    .stories_max = 4096,
+    .events_max = 1024,
+    .waiters_max = 1024,
+};
 
 /* ---- A ledger ----------------------------------------------------------------------------- */
 
 void
 ledger_make(struct ledger *l, void **memory, struct outbox *out)
 {
-    const struct ledger_limits limits = {
-        .accounts_max = 100,
-        .balances_max = 1000,
-        .orders_max = 8000, /* more than can be open: a replay keeps them a moment longer */
-        .orders_high = 300,
-        .assets_max = 16,
-        .symbols_max = 8,
-        .fills_max = 131072,
-        .changes_max = 4096,
-        .stories_max = 4096,
-        .events_max = 1024,
-        .waiters_max = 1024,
-    };
     const struct ledger_policy policy = {
         .spot_opening = {INT64_C(1000000) * DECIMAL_ONE},
         .futures_opening = {INT64_C(1000) * DECIMAL_ONE},
@@ -61,9 +61,9 @@ ledger_make(struct ledger *l, void **memory, struct outbox *out)
                                    .bid = {RANDOM_PRICE},
                                    .ask = {RANDOM_PRICE},
                                    .mark = {RANDOM_PRICE}};
-    *memory = calloc(1, ledger_bytes(&limits));
+    *memory = calloc(1, ledger_bytes(&life_limits));
     cr_assert_not_null(*memory);
-    ledger_init(l, &limits, &policy, *memory);
+    ledger_init(l, &life_limits, &policy, *memory);
     cr_assert_eq(ledger_set_rules(l, &rules), OK);
     ledger_set_price(l, &price);
     outbox_init(out, calloc(OUT_SLOTS, sizeof(struct out)), OUT_SLOTS,

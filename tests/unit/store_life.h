@@ -30,11 +30,12 @@ struct life {
 extern struct life life;
 extern uint64_t acknowledged[LEDGER_SHARDS]; /* seq that a released answer rests on */
 extern uint64_t next_corr;
-extern const char *conninfo;          /* of database_make() */
-extern const char *expected_why;      /* part of the reason that a restore must give */
-extern void (*while_restoring)(void); /* every turn of a restore; may be NULL */
+extern const char *conninfo;             /* of database_make() */
+extern const char *expected_why;         /* part of the reason that a restore must give */
+extern void (*while_restoring)(void);    /* every turn of a restore; may be NULL */
+extern struct ledger_limits life_limits; /* of every ledger that is made from now on */
 
-/* An empty ledger of the size and rules that every life has. */
+/* An empty ledger of life_limits and the rules that every life has. */
 void ledger_make(struct ledger *l, void **memory, struct outbox *out);
 void ledger_free(void *memory, struct outbox *out);
 

@@ -90,7 +90,7 @@ static enum err
 judge_room(struct ledger *l, const struct ledger_account *a, const struct exchange_account *cmd)
 {
     enum wallet w = wallet_at_exchange(cmd->trading_type);
-    uint32_t more = 0;
+    uint32_t side_account = account_system_index(SYSTEM_EXCHANGE, a->shard), more = 0, sides = 0;
     named_begin(l, a);
     for (uint32_t i = 0; i < told_count(cmd); i++) {
         const struct told told = told_at(cmd, i);
@@ -110,9 +110,11 @@ judge_room(struct ledger *l, const struct ledger_account *a, const struct exchan
             return ERR_ACCOUNTS_FULL;
         if (!side_fits(l, a, w, asset, b, told.free.v + told.held.v))
             return ERR_NUMBER_RANGE;
+        bool is_same = b != NULL && b->free.v == told.free.v && b->held.v == told.held.v;
         more += b == NULL;
+        sides += !is_same && balance_find(l, side_account, w, asset) == NULL;
     }
-    bool has_room = balance_room(l, 2 * more) && a->balances + more <= BALANCES_PER_ACCOUNT;
+    bool has_room = balance_room(l, more + sides) && a->balances + more <= BALANCES_PER_ACCOUNT;
     return has_room ? OK : ERR_ACCOUNTS_FULL;
 }
 

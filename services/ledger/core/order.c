@@ -207,6 +207,30 @@ dependents_add(struct ledger *l, struct ledger_order *o)
 /* ---- Life ----------------------------------------------------------------------------- */
 
 static uint32_t
+opens(const struct ledger *l, uint32_t account, enum wallet w, uint32_t asset)
+{
+    return asset == LEDGER_NONE || balance_find(l, account, w, asset) == NULL;
+}
+
+uint32_t
+order_bind_opens(const struct ledger *l, uint32_t account, enum wallet w, uint32_t base,
+                 uint32_t quote, bool buys, bool sells)
+{
+    uint32_t count = opens(l, account, w, base) + opens(l, account, w, quote);
+    if (wallet_is_exchange(w))
+        return count;
+    uint32_t shard = l->accounts[account].shard;
+    uint32_t house = account_system_index(SYSTEM_HOUSE, shard);
+    uint32_t fees = account_system_index(SYSTEM_FEES, shard);
+    count += opens(l, house, w, base) + opens(l, house, w, quote);
+    if (buys)
+        count += opens(l, fees, w, base);
+    if (sells)
+        count += opens(l, fees, w, quote);
+    return count;
+}
+
+static uint32_t
 bind_system(struct ledger *l, enum system_account kind, uint32_t shard, uint32_t asset)
 {
     return balance_index(l, balance_system(l, kind, shard, WALLET_spot, asset));

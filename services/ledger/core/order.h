@@ -46,10 +46,15 @@ bool order_some_evicted(const struct ledger_account *a);
 bool order_fills_known(const struct ledger_order *o);
 
 /* Opens every balance that settling the order can touch, so that no fill fails for want of one; of
- * a REAL order, which is settled at the exchange, the two of its wallet there. CHECKs room for
- * five: see balance_room(). `o` has its side, symbol and environment set. */
+ * a REAL order, which is settled at the exchange, the two of its wallet there. CHECKs room: see
+ * order_bind_opens(). `o` has its side, symbol and environment set. */
 void order_bind(struct ledger *l, struct ledger_order *o, uint32_t account, uint32_t base,
                 uint32_t quote);
+/* How many balances order_bind() would open for an order in this wallet; for two, of both sides,
+ * when it both buys and sells. Neither more nor less: who replays has room for that. */
+uint32_t order_bind_opens(const struct ledger *l, uint32_t account, enum wallet w, uint32_t base,
+                          uint32_t quote, bool buys, bool sells);
+#define ORDER_BIND_MOST 6 /* it is never more */
 /* Takes a slot for a copy of `o` (id, account, client id and status set) and lists it. */
 struct ledger_order *order_add(struct ledger *l, const struct ledger_order *o);
 /* Ends an open order, or moves it from PENDING_NEW to NEW and from there to PARTIALLY_FILLED. */

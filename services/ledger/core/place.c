@@ -138,6 +138,21 @@ balances_fit(const struct ledger *l, const struct ledger_account *a, enum wallet
     return a->balances + more <= BALANCES_PER_ACCOUNT;
 }
 
+static bool
+balances_are_there(const struct ledger *l, const struct ledger_account *a, enum wallet w,
+                   const struct order_place *cmd, uint32_t orders, const struct place_names *names)
+{
+    if (balance_room(l, ORDER_BIND_MOST))
+        return true;
+    bool buys = false, sells = false;
+    for (uint32_t i = 0; i < orders; i++) {
+        buys |= cmd[i].side == SIDE_BUY;
+        sells |= cmd[i].side == SIDE_SELL;
+    }
+    return balance_room(
+        l, order_bind_opens(l, account_index(l, a), w, names->base, names->quote, buys, sells));
+}
+
 enum err
 place_room(struct ledger *l, const struct ledger_account *a, const struct order_place *cmd,
            uint32_t orders, struct place_names *names)
@@ -151,8 +166,8 @@ place_room(struct ledger *l, const struct ledger_account *a, const struct order_
     enum wallet w = cmd->environment == ENVIRONMENT_NONE
                         ? WALLET_spot
                         : wallet_at_exchange(real_type_of(cmd->symbol));
-    /* Orders of both sides pay fees in both assets. */
-    if (l->limits.orders_max - l->orders_count < orders || !balance_room(l, orders == 1 ? 5 : 6) ||
+    if (l->limits.orders_max - l->orders_count < orders ||
+        !balances_are_there(l, a, w, cmd, orders, names) ||
         !balances_fit(l, a, w, names->base, names->quote))
         return ERR_ORDERS_FULL;
     return OK;

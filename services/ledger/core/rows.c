@@ -135,16 +135,38 @@ ledger_projected(struct ledger *l, uint64_t generation)
         l->projected = generation;
 }
 
+/* Nobody asks for it any more, and the tables have it. */
+static bool
+is_forgettable(const struct ledger *l, const struct ledger_order *o, int64_t now_us)
+{
+    return !o->dirty && o->drained <= l->projected && o->pins == 0 &&
+           now_us - o->updated_us >= l->limits.keep_us;
+}
+
 uint32_t
 ledger_evict(struct ledger *l, int64_t now_us)
 {
     uint32_t count = 0;
     while (l->orders_count > l->limits.orders_high && l->finished_oldest != LEDGER_NONE) {
         struct ledger_order *o = &l->orders[l->finished_oldest];
-        if (o->dirty || o->drained > l->projected || o->pins > 0 ||
-            now_us - o->updated_us < l->limits.keep_us)
+        if (!is_forgettable(l, o, now_us))
             break;
         order_forget(l, o);
+        count++;
+    }
+    l->orders_evicted += count;
+    return count;
+}
+
+uint32_t
+ledger_make_room(struct ledger *l, int64_t now_us)
+{
+    uint32_t count = 0;
+    for (uint32_t i = l->finished_oldest, newer; i != LEDGER_NONE; i = newer) {
+        newer = l->orders[i].newer;
+        if (!is_forgettable(l, &l->orders[i], now_us))
+            continue;
+        order_forget(l, &l->orders[i]);
         count++;
     }
     l->orders_evicted += count;
@@ -200,9 +222,11 @@ ledger_load_balance(struct ledger *l, const struct balance_row *row)
     if (a == NULL || !known_wallet || row->held.v < 0 || (row->free.v < 0 && !may_lack))
         return ERR_INTERNAL;
     uint32_t asset = asset_take(l, row->asset);
-    if (asset == LEDGER_NONE || !balance_room(l, 1))
+    if (asset == LEDGER_NONE)
         return ERR_ACCOUNTS_FULL;
     struct ledger_balance *b = balance_find(l, account_index(l, a), row->wallet, asset);
+    if (b == NULL && !balance_room(l, 1))
+        return ERR_ACCOUNTS_FULL;
     if (b == NULL) {
         b = balance_take(l, account_index(l, a), row->wallet, asset);
         b->dirty = false;
@@ -302,13 +326,17 @@ ledger_load_order(struct ledger *l, const struct order_row *row)
     uint32_t symbol = symbol_take(l, row->order.symbol);
     uint32_t base = asset_take(l, row->base_asset);
     uint32_t quote = asset_take(l, row->quote_asset);
-    if (symbol == LEDGER_NONE || base == LEDGER_NONE || quote == LEDGER_NONE || !order_room(l) ||
-        !balance_room(l, 5))
+    if (symbol == LEDGER_NONE || base == LEDGER_NONE || quote == LEDGER_NONE || !order_room(l))
         return ERR_ORDERS_FULL;
     struct ledger_order o = {.symbol = (uint16_t)symbol};
     order_load_fields(row, &o);
     order_load_terms(row, &o);
     order_load_real(&row->order, &o);
+    enum wallet w = order_is_real(&o) ? wallet_at_exchange(order_type_of(l, &o)) : WALLET_spot;
+    bool buys = row->order.side == SIDE_BUY;
+    if (!balance_room(l, ORDER_BIND_MOST) &&
+        !balance_room(l, order_bind_opens(l, account_index(l, a), w, base, quote, buys, !buys)))
+        return ERR_ORDERS_FULL;
     order_bind(l, &o, account_index(l, a), base, quote);
     order_add(l, &o);
     return OK;

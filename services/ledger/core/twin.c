@@ -90,15 +90,30 @@ twin_judge(const struct ledger *l, const struct ledger_account *a, int64_t now_u
     *cmd = own;
 }
 
+static bool
+balances_are_there(const struct ledger *l, const struct ledger_account *a, enum side side,
+                   uint32_t base, uint32_t quote)
+{
+    if (balance_room(l, TWIN_BALANCES))
+        return true;
+    bool buys = side == SIDE_BUY;
+    uint32_t account = account_index(l, a), more = 0;
+    more += order_bind_opens(l, account, WALLET_exchange_spot, base, quote, buys, !buys);
+    more += order_bind_opens(l, account, WALLET_spot, base, quote, buys, !buys);
+    return balance_room(l, more);
+}
+
 enum err
 twin_room(const struct ledger *l, const struct ledger_account *a, const struct order_place *cmd)
 {
-    uint32_t pays = asset_find(l, cmd->side == SIDE_BUY ? cmd->quote_asset : cmd->base_asset);
+    uint32_t base = asset_find(l, cmd->base_asset), quote = asset_find(l, cmd->quote_asset);
+    uint32_t pays = cmd->side == SIDE_BUY ? quote : base;
     const struct ledger_balance *b =
         pays == LEDGER_NONE ? NULL : balance_find(l, account_index(l, a), WALLET_spot, pays);
     if (!cmd->is_refused && (b == NULL || money_less(b->free, cmd->hold)))
         return ERR_FUNDS_TOO_LOW;
-    if (l->limits.orders_max - l->orders_count < 2 || !balance_room(l, TWIN_BALANCES) ||
+    if (l->limits.orders_max - l->orders_count < 2 ||
+        !balances_are_there(l, a, cmd->side, base, quote) ||
         a->balances + TWIN_PER_OWNER > BALANCES_PER_ACCOUNT)
         return ERR_ORDERS_FULL;
     return OK;

@@ -139,11 +139,14 @@ take_order(struct lane *n, const PGresult *result, int i)
     struct order_row row;
     struct load *l = n->load;
     rows_get_order(result, i, &column, &row);
+    struct ledger *own = l->o.ledger;
     bool is_open = row.order.end_reason == ORDER_END_NONE;
     /* Finished ones only serve retries, and the tables can answer these too. */
-    if (!is_open && l->o.ledger->orders_count >= l->o.ledger->limits.orders_high)
+    if (!is_open && own->orders_count >= own->limits.orders_high)
         return;
-    enum err e = ledger_load_order(l->o.ledger, &row);
+    if (own->orders_count == own->limits.orders_max) /* other lanes have loaded finished ones */
+        (void)ledger_make_room(own, journal_past_us(l->o.journal, loop_now_us(l->o.loop)));
+    enum err e = ledger_load_order(own, &row);
     if (e != OK)
         fail(l, "order %" PRIu64 ": %s", row.order.order_id, err_name(e));
     else if (is_open && row.fills > 0)

@@ -14,11 +14,11 @@
 #include "host/log.h"
 #include "host/pg.h"
 #include "ledger/shell/load.h"
+#include "ledger/shell/merge.h"
 #include "wire/codec.h"
 
-#define PAGE_RECORDS    1000 /* replayed before the rings are looked at again */
-#define FILLS_A_RECORD  64
-#define ORDERS_A_RECORD 3 /* of a list */
+#define TURN_RECORDS    1000 /* replayed in one turn */
+#define ORDERS_A_RECORD 3    /* of a list */
 #define LISTS_BYTES     (1u << 20)
 #define SAY_US          1000000
 #define LANES           4
@@ -43,18 +43,18 @@ struct restore {
     struct restore_options o;
     struct load *load;
     struct journal_hasher *hasher;
+    struct merge *merge;
     enum step step;
-    bool is_asked;
+    bool is_asked; /* for stamps */
     bool is_over;
     bool is_follower, is_final; /* the stamps will not change any more */
-    uint16_t shard;             /* whose records are replayed */
     uint64_t until[LEDGER_SHARDS];
-    struct pg *pg; /* of a follower, for the stamps */
+    int64_t time_us; /* of the newest record that was replayed */
+    struct pg *pg;   /* of a follower, for the stamps */
     struct loop_timer *timer;
     int64_t due_us; /* when they are asked for again */
     struct arena lists;
     struct outbox out;
-    uint32_t page_records;
     uint64_t rows, records;
     int64_t began_us, loaded_us, said_us;
     char why[256];
@@ -75,31 +75,11 @@ fail(struct restore *r, const char *format, ...)
     va_end(args);
 }
 
-static bool
-next_shard(struct restore *r)
-{
-    do
-        r->shard++;
-    while (r->shard < LEDGER_SHARDS && !r->o.owned[r->shard]);
-    return r->shard < LEDGER_SHARDS;
-}
-
-static void
-first_shard(struct restore *r)
-{
-    r->shard = 0;
-    if (!r->o.owned[0])
-        (void)next_shard(r);
-}
-
 /* ---- The journal's tail ------------------------------------------------------------------- */
 
 static void
-replay_record(void *arg, const struct journal_record *record)
+replay_record(struct restore *r, const struct journal_record *record)
 {
-    struct restore *r = arg;
-    if (r->why[0] != '\0')
-        return;
     uint8_t before[HASH_BYTES], hash[HASH_BYTES];
     journal_head_hash(r->o.journal, record->shard, before);
     journal_hash(r->hasher, before, record, hash);
@@ -128,52 +108,9 @@ replay_record(void *arg, const struct journal_record *record)
     if (r->step == STEP_JOURNAL)
         project_note(r->o.project, &cmd);
     journal_set_head(r->o.journal, record->shard, record->seq, record->hash);
-    r->page_records++;
+    r->time_us = record->time_us;
     r->records++;
 }
-
-static void
-replay_done(void *arg, enum store_outcome outcome)
-{
-    struct restore *r = arg;
-    r->is_asked = false;
-    loop_soon(r->o.loop);
-    if (outcome == STORE_LOST)
-        return;
-    if (outcome != STORE_DONE)
-        fail(r, "the journal cannot be read: %s", store_outcome_name(outcome));
-    else if (r->page_records < PAGE_RECORDS && !next_shard(r))
-        r->step = STEP_DONE;
-}
-
-/* The core keeps fills, changes, stories and orders that ended until they are in the tables. */
-static bool
-replay_room(const struct restore *r, uint32_t page)
-{
-    struct ledger *l = r->o.ledger;
-    ledger_evict(l, journal_past_us(r->o.journal, loop_now_us(r->o.loop)));
-    return ledger_ring_room(&l->fill_ring) >= page * FILLS_A_RECORD &&
-           ledger_ring_room(&l->change_ring) >= page * 2 &&
-           ledger_ring_room(&l->story_ring) >= page &&
-           l->limits.orders_max - l->orders_count >= page * ORDERS_A_RECORD &&
-           project_is_idle(r->o.project) && project_has_room(r->o.project, page);
-}
-
-static void
-ask_journal(struct restore *r)
-{
-    if (!replay_room(r, PAGE_RECORDS) && !project_is_done(r->o.project)) {
-        project_hurry(r->o.project);
-        if (project_is_idle(r->o.project))
-            loop_soon(r->o.loop); /* its next turn drains; the answer then brings ours */
-        return;
-    }
-    r->page_records = 0;
-    r->is_asked = store_read(r->o.store, r->shard, journal_applied(r->o.journal, r->shard),
-                             PAGE_RECORDS, replay_record, replay_done, r);
-}
-
-/* ---- Following ---------------------------------------------------------------------------- */
 
 /* The tables have it: there is nothing to be written. */
 static void
@@ -182,6 +119,85 @@ settle_nowhere(struct ledger *l)
     static const struct ledger_sink nowhere;
     ledger_projected(l, ledger_drain(l, &nowhere));
 }
+
+static bool
+places_orders(const struct journal_record *record)
+{
+    return record->kind == MSG_order_place || record->kind == MSG_list_place ||
+           record->kind == MSG_order_replace;
+}
+
+static bool
+has_room(const struct restore *r, const struct journal_record *record)
+{
+    const struct ledger *l = r->o.ledger;
+    bool has_orders =
+        !places_orders(record) || l->limits.orders_max - l->orders_count >= ORDERS_A_RECORD;
+    return has_orders && ledger_ready(l, &r->out) &&
+           (r->step == STEP_FOLLOW || project_has_room(r->o.project, 1));
+}
+
+/* The core keeps fills, changes, stories and orders that ended until they are in the tables. When
+ * all of it is there and what ended some time before this record is forgotten, then no more is in
+ * memory than when the record was written, and there was room for it. */
+static bool
+room_made(struct restore *r, const struct journal_record *record)
+{
+    outbox_clear(&r->out);
+    if (has_room(r, record))
+        return true;
+    if (r->step == STEP_FOLLOW)
+        settle_nowhere(r->o.ledger);
+    (void)ledger_make_room(r->o.ledger, record->time_us);
+    if (r->step == STEP_FOLLOW || has_room(r, record) || project_is_done(r->o.project))
+        return true;
+    project_hurry(r->o.project);
+    if (project_is_idle(r->o.project))
+        loop_soon(r->o.loop); /* its next turn drains; the answer then brings ours */
+    return false;
+}
+
+static void replay_over(struct restore *r);
+
+/* Records of all shards, in the order in which they were written. */
+static void
+replay_some(struct restore *r)
+{
+    for (int i = 0; i < TURN_RECORDS; i++) {
+        const struct journal_record *record = merge_next(r->merge);
+        if (record == NULL)
+            break;
+        if (!room_made(r, record))
+            return;
+        replay_record(r, record);
+        if (r->why[0] != '\0')
+            break;
+        merge_pass(r->merge);
+    }
+    if (r->step == STEP_FOLLOW)
+        settle_nowhere(r->o.ledger);
+    (void)ledger_evict(r->o.ledger, r->time_us);
+    if (merge_is_over(r->merge))
+        replay_over(r);
+    else if (r->why[0] == '\0' && merge_next(r->merge) == NULL)
+        merge_read(r->merge);
+    else
+        loop_soon(r->o.loop);
+    if (merge_why(r->merge)[0] != '\0')
+        fail(r, "%s", merge_why(r->merge));
+}
+
+static void
+replay_begin(struct restore *r, enum step step)
+{
+    uint64_t after[LEDGER_SHARDS];
+    for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
+        after[i] = journal_applied(r->o.journal, i);
+    merge_begin(r->merge, after, step == STEP_FOLLOW ? r->until : NULL);
+    r->step = step;
+}
+
+/* ---- Following ---------------------------------------------------------------------------- */
 
 static void
 load_start(struct restore *r)
@@ -199,10 +215,10 @@ load_start(struct restore *r)
 
 /* What was replayed the tables have lost again, and nobody would write it. */
 static void
-load_anew(struct restore *r)
+load_anew(struct restore *r, uint16_t shard)
 {
     static const uint8_t nothing[HASH_BYTES];
-    log_line(LOG_WARN, "tables_behind", "shard=%u", r->shard);
+    log_line(LOG_WARN, "tables_behind", "shard=%u", shard);
     ledger_clear(r->o.ledger);
     for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
         journal_set_head(r->o.journal, i, 0, nothing);
@@ -217,8 +233,7 @@ journal_start(struct restore *r)
     for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
         project_set_stamp(r->o.project, i, journal_applied(r->o.journal, i));
     project_start(r->o.project);
-    first_shard(r);
-    r->step = STEP_JOURNAL;
+    replay_begin(r, STEP_JOURNAL);
 }
 
 static void
@@ -235,15 +250,12 @@ stamps_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
         if (shard >= 0 && shard < LEDGER_SHARDS)
             r->until[shard] = strtoull(PQgetvalue(result, i, 1), NULL, 10);
     }
-    first_shard(r);
-    do
-        if (r->until[r->shard] < journal_applied(r->o.journal, r->shard) && r->is_final) {
-            load_anew(r);
+    for (uint16_t i = 0; i < LEDGER_SHARDS; i++)
+        if (r->o.owned[i] && r->until[i] < journal_applied(r->o.journal, i) && r->is_final) {
+            load_anew(r, i);
             return;
         }
-    while (next_shard(r));
-    first_shard(r);
-    r->step = STEP_FOLLOW;
+    replay_begin(r, STEP_FOLLOW);
 }
 
 static void
@@ -262,43 +274,15 @@ ask_stamps(struct restore *r)
 }
 
 static void
-follow_done(void *arg, enum store_outcome outcome)
+replay_over(struct restore *r)
 {
-    struct restore *r = arg;
-    r->is_asked = false;
+    if (r->step == STEP_JOURNAL)
+        r->step = STEP_DONE;
+    else if (r->is_final)
+        journal_start(r);
+    else
+        r->step = STEP_STAMPS;
     loop_soon(r->o.loop);
-    if (outcome == STORE_DONE && r->page_records == 0)
-        fail(r, "the journal lacks records of shard %u that the tables have", r->shard);
-    else if (outcome != STORE_DONE && outcome != STORE_LOST)
-        fail(r, "the journal cannot be read: %s", store_outcome_name(outcome));
-    settle_nowhere(r->o.ledger);
-    ledger_evict(r->o.ledger, loop_now_us(r->o.loop));
-}
-
-/* Records up to the stamps, a page at a time. */
-static void
-ask_followed(struct restore *r)
-{
-    uint64_t left = 0;
-    while (r->shard < LEDGER_SHARDS) {
-        uint64_t applied = journal_applied(r->o.journal, r->shard);
-        left = r->until[r->shard] > applied ? r->until[r->shard] - applied : 0;
-        if (left > 0)
-            break;
-        (void)next_shard(r);
-    }
-    if (left == 0) {
-        if (r->is_final)
-            journal_start(r);
-        else
-            r->step = STEP_STAMPS;
-        loop_soon(r->o.loop);
-        return;
-    }
-    r->page_records = 0;
-    r->is_asked = store_read(r->o.store, r->shard, journal_applied(r->o.journal, r->shard),
-                             left < PAGE_RECORDS ? (uint32_t)left : PAGE_RECORDS, replay_record,
-                             follow_done, r);
 }
 
 static void
@@ -389,10 +373,8 @@ restore_turn(struct restore *r)
     }
     if (r->step == STEP_STAMPS)
         ask_stamps(r);
-    else if (r->step == STEP_FOLLOW && store_is_up(r->o.store))
-        ask_followed(r);
-    else if (r->step == STEP_JOURNAL && store_is_up(r->o.store))
-        ask_journal(r);
+    else if (r->step == STEP_FOLLOW || r->step == STEP_JOURNAL)
+        replay_some(r);
 }
 
 const char *
@@ -410,6 +392,7 @@ restore_begin(const struct restore_options *o)
     CHECK(r != NULL);
     r->o = *o;
     r->hasher = journal_hasher_new();
+    r->merge = merge_new(&(struct merge_options){o->loop, o->store, o->owned});
     void *bytes = aligned_alloc(16, LISTS_BYTES + LEDGER_OUT_BYTES);
     struct out *slots = calloc(LEDGER_OUT_MAX, sizeof *slots);
     CHECK(bytes != NULL && slots != NULL);
@@ -431,6 +414,7 @@ restore_end(struct restore **r)
     if ((*r)->pg != NULL)
         pg_close(&(*r)->pg);
     loop_timer_end(&(*r)->timer);
+    merge_destroy(&(*r)->merge);
     journal_hasher_destroy(&(*r)->hasher);
     free((*r)->lists.bytes);
     free((*r)->out.slots);
