@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/endpoints.h"
 #include "host/log.h"
 #include "host/metrics.h"
 #include "ledger/core/order.h"
@@ -30,7 +31,7 @@
 struct bridge_link {
     struct bridges *bridges;
     struct bus *bus;
-    char endpoint[128];
+    char endpoint[ENDPOINT_BYTES];
     bool is_up;
     int64_t heard_us, probed_us; /* steady */
 };
@@ -364,14 +365,15 @@ bridges_unresolved(const struct bridges *b)
 /* ---- Life --------------------------------------------------------------------------------- */
 
 static bool
-open_link(struct bridges *b, const char *endpoint, size_t length)
+open_link(void *arg, const char *endpoint)
 {
     char name[24];
+    struct bridges *b = arg;
     struct bridge_link *k = &b->links[b->count];
-    if (b->count == BRIDGES_MAX || length == 0 || length >= sizeof k->endpoint)
+    if (b->count == BRIDGES_MAX)
         return false;
     k->bridges = b;
-    memcpy(k->endpoint, endpoint, length);
+    snprintf(k->endpoint, sizeof k->endpoint, "%s", endpoint);
     snprintf(name, sizeof name, "ledger-%u", b->o.group);
     k->bus = bus_open(b->o.loop, &(struct bus_options){.role = BUS_ASK,
                                                        .endpoint = k->endpoint,
@@ -416,14 +418,10 @@ bridges_open(const struct bridges_options *o)
     b->ask_below = UINT32_MAX;
     b->is_incomplete = true;
     open_metrics(b);
-    for (const char *at = o->endpoints[0] == '\0' ? NULL : o->endpoints; at != NULL;) {
-        size_t length = strcspn(at, ",");
-        if (!open_link(b, at, length)) {
-            log_line(LOG_ERROR, "bridges_failed", "bridge_endpoints=%s", o->endpoints);
-            bridges_close(&b);
-            return NULL;
-        }
-        at = at[length] == ',' ? at + length + 1 : NULL;
+    if (!endpoints_read(o->endpoints, b, open_link)) {
+        log_line(LOG_ERROR, "bridges_failed", "bridge_endpoints=%s", o->endpoints);
+        bridges_close(&b);
+        return NULL;
     }
     ledger_set_bridge_away(o->ledger, true);
     b->timer = loop_timer_new(o->loop, TICK_MS, TICK_MS, on_tick, b);

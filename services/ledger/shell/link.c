@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/endpoints.h"
 #include "host/log.h"
 #include "host/metrics.h"
 #include "wire/bus.h"
@@ -28,7 +29,7 @@ enum link_state { LINK_HELLO, LINK_SENDING, LINK_WORKING };
 struct link {
     struct links *links;
     struct bus *bus;
-    char endpoint[128];
+    char endpoint[ENDPOINT_BYTES];
     uint32_t index;
     enum link_state state;
     uint64_t session;
@@ -402,14 +403,17 @@ links_working(const struct links *l)
 /* ---- Life --------------------------------------------------------------------------------- */
 
 static bool
-link_open(struct links *l, struct link *k, const char *endpoint, size_t length)
+link_open(void *arg, const char *endpoint)
 {
     char name[24], labels[24];
-    k->links = l;
-    k->is_away = true;
-    if (length == 0 || length >= sizeof k->endpoint)
+    struct links *l = arg;
+    struct link *k = &l->links[l->count];
+    if (l->count == LINKS_MAX)
         return false;
-    memcpy(k->endpoint, endpoint, length);
+    k->links = l;
+    k->index = l->count;
+    k->is_away = true;
+    snprintf(k->endpoint, sizeof k->endpoint, "%s", endpoint);
     snprintf(name, sizeof name, "ledger-%u", l->o.group);
     snprintf(labels, sizeof labels, "matcher=\"%u\"", k->index);
     k->m_state = metric_gauge("scrip_ledger_link_state", labels,
@@ -423,7 +427,10 @@ link_open(struct links *l, struct link *k, const char *endpoint, size_t length)
                                      .on_bad_frame = on_bad_frame,
                                      .on_link = on_link,
                                  });
-    return k->bus != NULL;
+    if (k->bus == NULL)
+        return false;
+    l->count++;
+    return true;
 }
 
 struct links *
@@ -436,17 +443,10 @@ links_open(const struct links_options *o)
     l->m_stale = metric_counter("scrip_ledger_link_stale_total", "",
                                 "Messages of another epoch or session, dropped.");
     l->m_reports = metric_counter("scrip_ledger_reports_total", "", "Reports of the matchers.");
-    for (const char *at = o->endpoints; at != NULL;) {
-        size_t length = strcspn(at, ",");
-        struct link *k = &l->links[l->count];
-        k->index = l->count;
-        if (l->count == LINKS_MAX || !link_open(l, k, at, length)) {
-            log_line(LOG_ERROR, "links_failed", "matcher_endpoints=%s", o->endpoints);
-            links_close(&l);
-            return NULL;
-        }
-        l->count++;
-        at = at[length] == ',' ? at + length + 1 : NULL;
+    if (!endpoints_read(o->endpoints, l, link_open) || l->count == 0) {
+        log_line(LOG_ERROR, "links_failed", "matcher_endpoints=%s", o->endpoints);
+        links_close(&l);
+        return NULL;
     }
     l->timer = loop_timer_new(o->loop, TICK_MS, TICK_MS, on_tick, l);
     for (uint32_t i = 0; i < l->count; i++) {
