@@ -108,11 +108,19 @@ account_open_apply(struct ledger *l, const struct turn *t, const struct account_
     return LEDGER_CHANGED;
 }
 
+static bool
+is_synced(const struct balance_set *cmd)
+{
+    return cmd->source == BALANCE_SOURCE_sync || cmd->source == BALANCE_SOURCE_scheduled_sync;
+}
+
+/* A sync that is repeated may find another balance at the exchange: it is the same sync. */
 static uint64_t
 balance_set_hash(const struct balance_set *cmd)
 {
-    const uint64_t words[] = {MSG_balance_set, cmd->trading_type, (uint64_t)cmd->balance.v,
-                              cmd->source, cmd->changed_by};
+    const uint64_t words[] = {MSG_balance_set, cmd->trading_type,
+                              is_synced(cmd) ? 0 : (uint64_t)cmd->balance.v, cmd->source,
+                              cmd->changed_by};
     return map_hash(words, sizeof(words));
 }
 
@@ -120,10 +128,8 @@ static enum err
 balance_set_judge(const struct ledger_account *a, const struct ledger_balance *b,
                   const struct balance_set *cmd)
 {
-    bool is_synced =
-        cmd->source == BALANCE_SOURCE_sync || cmd->source == BALANCE_SOURCE_scheduled_sync;
     if (money_less(cmd->balance, cmd->balance_min))
-        return is_synced ? ERR_SYNC_BELOW_MINIMUM : ERR_BALANCE_OUT_OF_RANGE;
+        return is_synced(cmd) ? ERR_SYNC_BELOW_MINIMUM : ERR_BALANCE_OUT_OF_RANGE;
     if (money_less(cmd->balance_max, cmd->balance))
         return ERR_BALANCE_OUT_OF_RANGE;
     if (money_less(cmd->balance, b->held))
