@@ -243,6 +243,10 @@ Test(call, reads_ask_for_what_they_need)
     cr_assert_str_eq(written(&c), "symbol=ETHUSDT&orderId=77&fromId=12&limit=1000");
     c = (struct call){.name = CALL_SPOT_ACCOUNT};
     cr_assert_str_eq(written(&c), "omitZeroBalances=true");
+    c = (struct call){.name = CALL_SPOT_EXCHANGE_INFO};
+    cr_assert_str_eq(written(&c), "showPermissionSets=false", "they are half of it");
+    c = (struct call){.name = CALL_USDM_EXCHANGE_INFO};
+    cr_assert_str_eq(written(&c), "");
     c = (struct call){.name = CALL_USDM_BRACKETS};
     cr_assert_str_eq(written(&c), "");
     c.symbol = code_of("BTCUSDT");

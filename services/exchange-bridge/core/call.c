@@ -383,9 +383,11 @@ call_write(const struct call *c, char out[CALL_QUERY_BYTES])
         break;
     case CALL_SPOT_SYMBOL_OPEN_ORDERS:
     case CALL_USDM_SYMBOL_OPEN_ORDERS:
-    case CALL_SPOT_EXCHANGE_INFO:
     case CALL_USDM_BRACKETS:
         put_text_if(&w, "symbol", c->symbol.text);
+        break;
+    case CALL_SPOT_EXCHANGE_INFO: /* who may trade a symbol is half of the answer */
+        put_text(&w, "showPermissionSets", "false");
         break;
     case CALL_SPOT_ACCOUNT:
         put_text(&w, "omitZeroBalances", "true");

@@ -18,6 +18,7 @@
 #define TICK_MS      1000
 #define AGAIN_US     INT64_C(15000000)
 #define HOUR_US      INT64_C(3600000000)
+#define SYMBOLS_MAX  16384u /* spot tells those that are over, too: some thousands */
 #define BRACKETS_MAX 16384u
 
 static const char read_sql[] =
@@ -57,9 +58,9 @@ struct rulebook {
     struct rules *rules;
     enum environment environment;
     enum trading_type type;
-    struct symbol_rules *list; /* RULES_MAX; NULL until there are some */
+    struct symbol_rules *list; /* SYMBOLS_MAX; NULL until there are some */
     uint32_t count;
-    struct cap *caps; /* RULES_MAX; NULL until there are some; of futures */
+    struct cap *caps; /* SYMBOLS_MAX; NULL until there are some; of futures */
     uint32_t caps_count;
     bool is_wanted, is_asked;
     bool are_brackets_due, are_brackets_asked;
@@ -116,10 +117,10 @@ static void
 cap_note(struct rulebook *book, code_t symbol, money_t notional)
 {
     if (book->caps == NULL)
-        book->caps = calloc(RULES_MAX, sizeof *book->caps);
+        book->caps = calloc(SYMBOLS_MAX, sizeof *book->caps);
     CHECK(book->caps != NULL);
     struct cap *cap = cap_of(book, symbol);
-    if (cap == NULL && book->caps_count < RULES_MAX) {
+    if (cap == NULL && book->caps_count < SYMBOLS_MAX) {
         cap = &book->caps[book->caps_count++];
         *cap = (struct cap){.symbol = symbol};
     }
@@ -132,11 +133,11 @@ cap_note(struct rulebook *book, code_t symbol, money_t notional)
 static bool
 take(struct rulebook *book, const char *json, size_t length, int64_t fetched_us)
 {
-    struct symbol_rules *list = malloc(RULES_MAX * sizeof *list);
+    struct symbol_rules *list = malloc(SYMBOLS_MAX * sizeof *list);
     char why[RULES_WHY_BYTES];
     uint32_t count = 0;
     CHECK(list != NULL);
-    if (rules_read(json, length, list, RULES_MAX, &count, why) != OK) {
+    if (rules_read(json, length, list, SYMBOLS_MAX, &count, why) != OK) {
         log_line(LOG_ERROR, "exchange_rules_not_readable", "why=\"%s\"", why);
         free(list);
         return false;
@@ -158,6 +159,9 @@ static void
 on_rows(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct rules *r = arg;
+    r->is_read = outcome != PG_LOST; /* what the database refuses the exchange tells */
+    if (outcome == PG_FAILED)
+        log_line(LOG_ERROR, "kept_rules_not_read", "reason=\"the database refused\"");
     if (outcome != PG_ROWS)
         return;
     for (int i = 0; i < PQntuples(result); i++) {
@@ -172,7 +176,6 @@ on_rows(void *arg, enum pg_outcome outcome, const PGresult *result)
         if (take(book, PQgetvalue(result, i, 3), (size_t)PQgetlength(result, i, 3), at))
             book->due_us = at + r->s->config->rules_hours * HOUR_US;
     }
-    r->is_read = true;
 }
 
 static void
