@@ -243,3 +243,26 @@ Test(bridge_keys_life, a_change_that_a_lost_connection_takes_along_is_told)
     kill_connections_of("keys");
     cr_assert_eq(outcome(), ERR_KEYS_UNAVAILABLE);
 }
+
+static struct keys *third;
+
+static bool
+third_is_ready(void)
+{
+    return keys_ready(third);
+}
+
+Test(bridge_keys_life, however_the_database_writes_bytes_they_are_read)
+{
+    char conninfo[512];
+    people();
+    cr_assert_eq(put(one, alice, "api-key", "secret"), OK);
+    snprintf(conninfo, sizeof conninfo, "%s options='-c bytea_output=escape'", database);
+    third = keys_open(&(struct keys_options){
+        .loop = loop, .database = conninfo, .master_key_file = "", .master_key = "a:" MASTER_A});
+    await(third_is_ready, "the third has read");
+    assert_opens(third, alice, "api-key", "secret");
+    cr_assert_eq(put(third, bob, "another", "other secret"), OK);
+    assert_opens(third, bob, "another", "other secret");
+    keys_close(&third);
+}
