@@ -266,3 +266,30 @@ Test(bridge_keys_life, however_the_database_writes_bytes_they_are_read)
     assert_opens(third, bob, "another", "other secret");
     keys_close(&third);
 }
+
+static bool
+somebody_waits(void)
+{
+    return strcmp(database_ask("SELECT count(*) FROM pg_locks WHERE NOT granted"), "0") != 0;
+}
+
+/* Another replica is binding an account with it at this moment. */
+Test(bridge_keys_life, a_key_is_not_replaced_beneath_a_binding_that_is_being_made)
+{
+    people();
+    cr_assert_eq(put(one, alice, "api-key", "secret"), OK);
+    PGconn *other = PQconnectdb(database);
+    PQclear(PQexec(other, "BEGIN"));
+    PGresult *r = PQexec(other, "INSERT INTO bridge.account_binding (account_id, trading_type, "
+                                "user_id, environment, bound_us) VALUES (70, 1, 7, 1, 5)");
+    cr_assert_eq(PQresultStatus(r), PGRES_COMMAND_OK, "%s", PQresultErrorMessage(r));
+    PQclear(r);
+    struct sign_key s = {.kind = KEY_KIND_HMAC, .secret_length = 3, .secret = "abc"};
+    struct exchange_key view = {0};
+    keys_put(one, &alice, &s, &view, on_done, &came);
+    await(somebody_waits, "the key waits for the binding");
+    PQclear(PQexec(other, "COMMIT"));
+    PQfinish(other);
+    cr_assert_eq(outcome(), ERR_KEY_IN_USE);
+    assert_opens(one, alice, "api-key", "secret");
+}

@@ -29,6 +29,10 @@ static const char sql_put[] =
     " WHERE NOT EXISTS (SELECT FROM bridge.account_binding b WHERE (b.user_id, b.trading_type,"
     " b.environment) = (k.user_id, k.trading_type, k.environment))"
     " RETURNING number";
+/* A binding with it that is being made is waited for, so that the next statement sees it. */
+static const char sql_lock[] =
+    "SELECT FROM bridge.exchange_key"
+    " WHERE (user_id, trading_type, environment) = ($1, $2, $3) FOR UPDATE";
 static const char sql_delete[] =
     "DELETE FROM bridge.exchange_key WHERE (user_id, trading_type, environment) = ($1, $2, $3)";
 static const char sql_note[] =
@@ -126,6 +130,7 @@ change_prepare(struct keys *k)
     static const Oid put_types[13] = {[5] = 17}; /* bytea */
     static const Oid seal_types[4] = {20, 17, 17, 25};
     pg_prepare(k->pg, "put", sql_put, 13, put_types);
+    pg_prepare(k->pg, "lock", sql_lock, 3, NULL);
     pg_prepare(k->pg, "delete", sql_delete, 3, NULL);
     pg_prepare(k->pg, "note", sql_note, 6, NULL);
     pg_prepare(k->pg, "bind", sql_bind, 5, NULL);
@@ -191,6 +196,7 @@ keys_put(struct keys *k, const struct guard_key *is_for, const struct sign_key *
                                     bool_text(view->can_withdraw),
                                     view->warning.text};
     const int lengths[13] = {[5] = (int)(length + VAULT_EXTRA_BYTES)}, formats[13] = {[5] = 1};
+    (void)!pg_send_prepared(k->pg, "lock", 3, values, NULL, NULL, false, NULL, NULL);
     change_send(c, "put", 13, values, lengths, formats);
 }
 
