@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 from urllib.parse import quote
 
-from client import Client, check
+from client import ENDLESS_MS, Client, check
 from gate import Sent
 from signed_client import Owner
 from signing import HMAC, Key, verify, websocket_payload
@@ -112,13 +112,13 @@ async def refused_at_the_gate():
             await fails(401, -2015, "key", right, api_key="x" * 64)
             await fails(400, -1102, "parameter", "")
             await fails(400, -1102, "signature", "timestamp=%d" % now_ms())
-            await fails(400, -1022, "signature", right[:-1] + "g")
-            await fails(400, -1022, "signature", right.replace("timestamp", "omitZeroBalances=true"
-                                                               "&timestamp"))
+            await fails(400, -1022, "signature", owner.signed_query({})[:-1] + "g")
+            await fails(400, -1022, "signature", owner.signed_query({}).replace(
+                "timestamp", "omitZeroBalances=true&timestamp"))
             signature = right.partition("signature=")[2]
             await fails(400, -1022, "signature", "signature=%s&timestamp=%d"
                         % (signature, now_ms()))
-            await fails(400, -1021, "timestamp", owner.signed_query({}, now_ms() + 2000))
+            await fails(400, -1021, "timestamp", owner.signed_query({}, now_ms() + 3600000))
             await fails(400, -1021, "timestamp", owner.signed_query({}, now_ms() - 6000))
             await fails(400, -1102, "parameter", owner.signed_query({"recvWindow": 60001}))
             await fails(400, -1100, "parameter", owner.signed_query({"recvWindow": "x"}))
@@ -249,7 +249,7 @@ async def filters():
 
 async def limits():
     """What calls weigh, how placements are counted, and what comes of too much."""
-    with standin(window_ms=60000, strikes_max=2) as x:
+    with standin(window_ms=ENDLESS_MS, strikes_max=2) as x:
         async with Client(x) as client:
             owner = Owner(client, x.add_account(spot=RICH))
 
@@ -276,8 +276,10 @@ async def limits():
                                                                {"symbol": "BTCUSDT"}),
                     (5, "myTrades", {"symbol": "BTCUSDT", "orderId": 1})):
                 await weighs(weight, "GET", path, **params)
-            x.weigh(account=owner.number, orders=100)
-            status, value = await owner.ask("POST", "order", **LIMIT)
+            status = 200
+            while status == 200:  # until both are in one window of 10 s
+                x.weigh(account=owner.number, orders=100)
+                status, value = await owner.ask("POST", "order", **LIMIT)
             check((status, value["code"]) == (429, -1015) and
                   value["msg"].startswith("Too many new orders; current limit is 100 orders per "),
                   "too many orders", value)

@@ -55,8 +55,9 @@ async def recorded_books():
         with StandIn(recording=paths, speed=10) as x:
             async with Client(x) as client:
                 await follow(client, market, 40)
+                begun = time.time() * 1000
                 at = (await client.result("time", market))["serverTime"]
-                check(abs(at - time.time() * 1000) < 1000, "the time is now", at)
+                check(begun - 1000 < at < time.time() * 1000 + 1000, "the time is now", at)
             check(x.counters()["violations"] == 0, "nothing was done wrong", x.counters())
 
 
@@ -107,9 +108,11 @@ async def recorded_times():
                 line = next(line for line in file if '"t":%d,' % trade["t"] in line)
             check(json.loads(line.partition(" ")[2])["data"] == trade, "as recorded", trade, line)
             now = (await client.result("time"))["serverTime"]
-            check(0 <= now - trade["E"] < 10000, "the clock of the recording", now, trade)
-            last = (await client.result("klines?symbol=BTCUSDT&interval=1m&limit=1"))[0]
-            check(last[0] == trade["T"] // 60000 * 60000 and last[8] > 0, "its candle", last)
+            check(0 <= now - trade["E"] < 3600000, "the clock of the recording", now, trade)
+            minute = trade["T"] // 60000 * 60000
+            its = (await client.result("klines?symbol=BTCUSDT&interval=1m&startTime=%d&limit=1"
+                                       % minute))[0]
+            check(its[0] == minute and its[8] > 0, "its candle", its)
             x.settings(rate=50)
             await hear(ws, lambda d: d["T"] > trade["T"] + 60000)
             later = (await client.result("time"))["serverTime"]
@@ -144,7 +147,7 @@ async def flood():
                 ids, trades, count, books = {}, {}, 0, {}
                 follower = names[7]
                 begun, used = time.monotonic(), cpu_s(x.process.pid)
-                while time.monotonic() - begun < 3:
+                while time.monotonic() - begun < 3 or len(trades) <= 150 or follower not in books:
                     m = await hear(ws, lambda m: "stream" in m)
                     d, name = m["data"], m["stream"].partition("@")[0]
                     count += 1
@@ -167,7 +170,6 @@ async def flood():
                       books[follower].differs(truth, 400))
                 print("flood: %.0f messages/s of 200 symbols, %.0f %% of a core"
                       % (count / seconds, 100 * used / seconds))
-                check(len(trades) > 150, "trades of nearly all", len(trades))
 
 
 async def usdm_flood():

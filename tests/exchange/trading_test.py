@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import aiohttp
 
-from client import Client, check
+from client import Client, check, met
 from signed_client import Owner
 from standin import StandIn
 
@@ -324,18 +324,24 @@ async def faults():
             only = {"method": "POST", "path": "order"}
             number = 0
 
-            async def place(when, kind, patience=None, **what):
+            async def place(when, kind, is_patient=True, **what):
                 """The answer, or None; and whether the order is there."""
                 nonlocal number
                 number += 1
-                x.fault(kind, when=when, **only, **what)
+                fault = x.fault(kind, when=when, **only, **what)["fault"]
+                asking = asyncio.create_task(owner.ask(
+                    "POST", "order", symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC",
+                    recvWindow=60000, newClientOrderId="f-%d" % number, **FAR))
+                await met(x, fault)
                 answer = None
-                try:
-                    answer = await asyncio.wait_for(owner.ask(
-                        "POST", "order", symbol="BTCUSDT", side="BUY", type="LIMIT",
-                        timeInForce="GTC", newClientOrderId="f-%d" % number, **FAR), patience)
-                except (aiohttp.ClientError, asyncio.TimeoutError):
-                    pass
+                if is_patient:
+                    try:
+                        answer = await asking
+                    except aiohttp.ClientError:
+                        pass
+                else:
+                    asking.cancel()
+                    await asyncio.wait({asking})
                 truth = x.order_truth("f-%d" % number)
                 check((truth["received"], truth["placements"][0]["fault"]) == (1, kind), "known",
                       truth)
@@ -352,11 +358,12 @@ async def faults():
                     check((answer[0], answer[1]["code"], is_there) == (status, code, is_done),
                           "%s %s" % (when, code), answer, is_there)
                 check(await place(when, "rest_cut") == (None, is_done), "cut " + when)
-                check(await place(when, "rest_timeout", 0.3) == (None, is_done), "no answer", when)
+                check(await place(when, "rest_timeout", False) == (None, is_done), "no answer", when)
                 answer, is_there = await place(when, "rest_slow", seconds=0.1)
                 check(answer[0] == 200 and is_there, "slow", answer)
             check(await place("before", "rest_half") == (None, True), "half an answer")
-            check(await place("before", "rest_slow", 0.1, seconds=0.4) == (None, False), "not yet")
+            answer, is_there = await place("before", "rest_slow", False, seconds=3)
+            check((answer, is_there) == (None, False), "not yet")
             x.wait(lambda: x.order_truth("f-%d" % number)["executed"] == 1,
                    "it is done when nobody waits any more")
             x.fault("rest_error", status=429, code=-1003, retry_after=3, **only)
@@ -397,9 +404,9 @@ async def states():
                 check((status, value["msg"]) == (503, "Service Unavailable."), "down", value)
             x.end_fault(down)
             await owner.well("GET", "account")
-            x.fault("rest_slow", method="POST", path="order", seconds=0.3)
+            x.fault("rest_slow", method="POST", path="order", seconds=2)
             status, value = await owner.ask("POST", "order", symbol="BTCUSDT", side="BUY",
-                                            type="LIMIT", timeInForce="GTC", recvWindow=100,
+                                            type="LIMIT", timeInForce="GTC", recvWindow=1500,
                                             newClientOrderId="late", **FAR)
             check((status, value["code"], x.order_truth("late")["executed"]) == (400, -1021, 0),
                   "too late for the engine", value)
