@@ -358,7 +358,7 @@ async def faults():
                     check((answer[0], answer[1]["code"], is_there) == (status, code, is_done),
                           "%s %s" % (when, code), answer, is_there)
                 check(await place(when, "rest_cut") == (None, is_done), "cut " + when)
-                check(await place(when, "rest_timeout", False) == (None, is_done), "no answer", when)
+                check(await place(when, "rest_timeout", False) == (None, is_done), "mute", when)
                 answer, is_there = await place(when, "rest_slow", seconds=0.1)
                 check(answer[0] == 200 and is_there, "slow", answer)
             check(await place("before", "rest_half") == (None, True), "half an answer")
