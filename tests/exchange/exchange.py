@@ -112,12 +112,15 @@ class Exchange:
             app.add_routes([web.get(prefix + "/ws", raw), web.get(prefix + "/ws/{names:.+}", raw),
                             web.get(prefix + "/stream", wrapped)])
         private = self.private_door("usdm", "private", enter_private)
-        app.add_routes([web.get("/private/ws", private), web.get("/private/ws/{key}", private),
-                        web.get("/ws-api/v3", self.private_door("spot", "ws-api", enter_api))])
-        app.add_routes([web.route("*", "/api/v3/{name:.+}", self.rests["spot"].handle),
-                        web.route("*", "/fapi/v1/{name:.+}", self.rests["usdm"].handle),
-                        web.route("*", "/fapi/{name:v[23]/.+}", self.rests["usdm"].handle),
-                        web.route("*", "/{rest:.*}", self.nowhere)])
+        handle = self.rests[unrouted].handle
+        if unrouted == "spot":
+            app.add_routes([web.get("/ws-api/v3", self.private_door("spot", "ws-api", enter_api)),
+                            web.route("*", "/api/v3/{name:.+}", handle)])
+        else:
+            app.add_routes([web.get("/private/ws", private), web.get("/private/ws/{key}", private),
+                            web.route("*", "/fapi/v1/{name:.+}", handle),
+                            web.route("*", "/fapi/{name:v[23]/.+}", handle)])
+        app.add_routes([web.route("*", "/{rest:.*}", self.nowhere)])
         return app
 
     def listener(self, port):

@@ -47,7 +47,7 @@ class Fault:
     def __init__(self, kind, market="spot", symbol=None, stream=None, connection=None, path=None,
                  count=1, seconds=0.0, skip=0, status=503, code=-1000, words=None, age=50,
                  root=None, how="http", nested=False, retry_after=0, method=None,
-                 when="before", account=None):
+                 when="before", account=None, html=False):
         Fault.numbers += 1
         self.number = Fault.numbers
         self.kind, self.market, self.symbol = kind, market, symbol
@@ -55,7 +55,7 @@ class Fault:
         self.count, self.skip, self.status, self.code = count, skip, status, code
         self.seconds, self.age, self.root, self.how = seconds, age, root, how
         self.nested, self.retry_after = nested, retry_after
-        self.method, self.when, self.account = method, when, account
+        self.method, self.when, self.account, self.html = method, when, account, html
         self.words = words or ("Service Unavailable." if kind == "down" else
                                WORDS.get(code, UNKNOWN))
         self.until = time.monotonic() + seconds if seconds else None

@@ -5,6 +5,7 @@ The values are read from exchangeInfo's own view of the symbol, so what is told 
 SPDX-License-Identifier: Apache-2.0
 """
 from gate import wrong
+from rules import EXCHANGE_FILTERS
 from wire import SCALE, product, scaled, text_of
 
 ALGO_TYPES = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
@@ -89,13 +90,28 @@ class SpotFilters:
             self.fail("TRAILING_DELTA")
 
     def numbers(self, order):
-        opened = self.side.open_orders(order.symbol)
-        if len(opened) >= self.found["MAX_NUM_ORDERS"]["maxNumOrders"]:
-            self.fail("MAX_NUM_ORDERS")
-        algos = sum(1 for o in opened if o.original_type in ALGO_TYPES)
-        if order.type in ALGO_TYPES and \
-                algos >= self.found["MAX_NUM_ALGO_ORDERS"]["maxNumAlgoOrders"]:
-            self.fail("MAX_NUM_ALGO_ORDERS")
+        """Of the symbol, then of all."""
+        for head, filters, opened in (
+                ("", self.found, self.side.open_orders(order.symbol)),
+                ("EXCHANGE_", by_type({"filters": EXCHANGE_FILTERS}), self.side.open_orders())):
+            for name, most, is_such in (
+                    ("MAX_NUM_ORDERS", "maxNumOrders", lambda o: True),
+                    ("MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders",
+                     lambda o: o.original_type in ALGO_TYPES),
+                    ("MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", lambda o: o.iceberg)):
+                if is_such(order) and \
+                        sum(1 for o in opened if is_such(o)) >= filters[head + name][most]:
+                    self.fail(head + name)
+
+    def position(self, order):
+        """By the engine, and so under another code: what one has, and what orders may bring."""
+        if not order.is_buy:
+            return
+        rules = self.side.rules(order)
+        has = sum(self.side.balance(rules.base)) + order.quantity + \
+            sum(o.left for o in self.side.open_orders(order.symbol) if o.is_buy)
+        if has > scaled(self.found["MAX_POSITION"]["maxPosition"]):
+            wrong(-2010, "Filter failure: MAX_POSITION", "filter")
 
 
 class UsdmFilters:

@@ -16,6 +16,7 @@ AHEAD_MS = 1000
 MICROSECONDS = 10 ** 14  # a time above this is not in milliseconds
 FORM = "application/x-www-form-urlencoded"
 MISSING = "Mandatory parameter '%s' was not sent, was empty/null, or malformed."
+HEX_OR_ESCAPED = re.compile(r"(?:[A-Za-z0-9]|%(?:2[Bb]|2[Ff]|3[Dd]))*")  # of a signature's value
 # What may stand in a query by RFC 3986; all else has to be escaped.
 WELL_ENCODED = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 
@@ -51,6 +52,8 @@ class Sent:
         words = part.split("&") if part else []
         for at, word in enumerate(words):
             name, equals, text = word.partition("=")
+            if name == "signature" and not HEX_OR_ESCAPED.fullmatch(text):
+                wrong(-1022, "Signature for this request is not valid.", "encoding")
             try:
                 name, text = (urllib.parse.unquote_plus(t, errors="strict") for t in (name, text))
             except UnicodeDecodeError:
@@ -88,6 +91,13 @@ def find_key(accounts, api_key):
     return wrong(-2015, "Invalid API-key, IP, or permissions for action.", "key", 401)
 
 
+def check_time_unit(unit):
+    """Answers are in milliseconds here, and nobody asks for others."""
+    if unit is not None and unit.upper() != "MILLISECOND":
+        wrong(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.",
+              "parameter")
+
+
 def allow(key, permission):
     if permission not in key.permissions:
         wrong(-2015, "Invalid API-key, IP, or permissions for action.", "permission", 401)
@@ -100,18 +110,22 @@ class Moment:
         self.venue = venue
         if timestamp is None:
             wrong(-1102, MISSING % "timestamp", "parameter")
+        decimals = r"(\.\d{1,3})?" if venue.is_spot else ""
+        recv_window = str(RECV_WINDOW_MS) if recv_window is None else recv_window
         for name, text, form in (("timestamp", timestamp, r"\d{1,17}"),
-                                 ("recvWindow", recv_window or "5000", r"\d+(\.\d{1,3})?")):
+                                 ("recvWindow", recv_window, r"\d{1,20}" + decimals)):
             if text == "":
                 wrong(-1105, "Parameter '%s' was empty." % name, "parameter")
             if not re.fullmatch(form, text):
                 wrong(-1100, "Illegal characters found in parameter '%s'; legal range is "
                       "'^[0-9]{1,20}$'." % name, "parameter")
-        self.is_held_up = False  # by a fault: what is too late then is no fault of the client
+        # On its way to the engine: what is too late then is no fault of the client, and is said by
+        # futures in words of their own.
+        self.is_held_up = False
         self.at_ms = int(timestamp)
         if venue.is_spot and self.at_ms > MICROSECONDS:
             self.at_ms /= 1000
-        self.window_ms = float(recv_window or RECV_WINDOW_MS)
+        self.window_ms = float(recv_window)
         if self.window_ms > RECV_WINDOW_MAX_MS:
             if venue.is_spot:
                 wrong(-1102, "Parameter 'recvWindow' cannot be greater than 60000.", "parameter")
@@ -125,8 +139,11 @@ class Moment:
         if self.at_ms >= now + AHEAD_MS:
             wrong(-1021, "Timestamp for this request was 1000ms ahead of the server's time.",
                   violation)
-        if now - self.at_ms > self.window_ms:
-            wrong(-1021, "Timestamp for this request is outside of the recvWindow.", violation)
+        if now - self.at_ms <= self.window_ms:
+            return
+        if self.is_held_up and not self.venue.is_spot:
+            wrong(-5028, "Timestamp for this request is outside of the ME recvWindow.", violation)
+        wrong(-1021, "Timestamp for this request is outside of the recvWindow.", violation)
 
 
 def check_signature(key, payload, signature):

@@ -363,6 +363,10 @@ class Rest:
         """What a fault does instead of an answer. make() does what was asked and answers; after it
         means that it was done all the same."""
         answer = make() if fault.when == "after" or fault.kind == "rest_half" else None
+        if fault.kind == "rest_error" and fault.html:
+            # From what stands before the exchange, which knows nothing of it.
+            return web.Response(status=fault.status, content_type="text/html", text="<html><head>"
+                                "<title>%d</title></head></html>\r\n" % fault.status)
         if fault.kind == "rest_error":
             return self.answer(fault.status, {"code": fault.code, "msg": fault.words},
                                fault.retry_after)

@@ -9,6 +9,11 @@ PERPETUAL_DELIVERY_MS = 4133404800000
 SPOKEN = {"10S": {"interval": "SECOND", "intervalNum": 10},
           "1M": {"interval": "MINUTE", "intervalNum": 1},
           "1D": {"interval": "DAY", "intervalNum": 1}}
+# Of an account's orders in all symbols of spot.
+EXCHANGE_FILTERS = [{"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 400},
+                    {"filterType": "EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 50},
+                    {"filterType": "EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
+                     "maxNumIcebergOrders": 30}]
 QUOTES = ("USDT", "USDC", "BTC", "ETH", "BNB")
 
 # symbol: price at the start, tick, step; spot and usdm. Others get a shape of their own.
@@ -68,7 +73,9 @@ class Rules:
                 {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True,
                  "maxNotional": "9000000.00000000", "applyMaxToMarket": False, "avgPriceMins": 5},
                 {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
-                {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5}],
+                {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+                {"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 10},
+                {"filterType": "MAX_POSITION", "maxPosition": "9000000.00000000"}],
             "permissions": [], "permissionSets": [["SPOT"]],
             "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
             "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]}
@@ -109,7 +116,7 @@ def exchange_info(venue, symbols):
         limits.append({"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5,
                        "limit": 300000})
     view = {"timezone": "UTC", "serverTime": venue.clock_ms(), "rateLimits": limits,
-            "exchangeFilters": []}
+            "exchangeFilters": EXCHANGE_FILTERS if venue.is_spot else []}
     if venue.is_spot:
         view["symbols"] = [rules.spot_view() for rules in symbols]
     else:

@@ -23,6 +23,7 @@ class Side:
         self.makers, self.takers = 100000, 100000  # commission, parts of 10^8
         self.order_windows = {name: Window(limit, window_ms)
                               for name, (limit, window_ms) in venue.order_limits.items()}
+        self.struck = (None, 0)  # placements over a limit: of which window, how many
 
     # Looking.
 
@@ -52,6 +53,12 @@ class Side:
             if window.used >= window.limit:
                 return name
         return None
+
+    def strikes(self, window):
+        """One more placement came over this limit: how many that makes in its window."""
+        which = (window, window.number)
+        self.struck = (which, self.struck[1] + 1 if self.struck[0] == which else 1)
+        return self.struck[1]
 
     def count_order(self):
         for window in self.order_windows.values():

@@ -68,6 +68,8 @@ class Signed:
         fault = venue.faults.rest(name_of(request.path), request.method, ask.account.number)
         if fault is None:
             return self.run(request, ask)
+        if fault.kind == "rest_error" and call.failed:
+            venue.weights.window.spend(call.failed)
         if ask.placement:
             ask.placement.fault = fault.kind
         if ask.moment:
@@ -77,6 +79,7 @@ class Signed:
     def prepare(self, request, call, sent):
         """The Ask of a request, or a refusal."""
         api_key = request.headers.get("X-MBX-APIKEY")
+        gate.check_time_unit(request.headers.get("X-MBX-TIME-UNIT"))
         if sent.body and request.method == "GET":
             gate.wrong(-1022, "Signature for this request is not valid.", "body")
         may_trade = SPOT if self.venue.is_spot else FUTURES
@@ -84,6 +87,9 @@ class Signed:
             key, moment = gate.find_key(self.accounts, api_key), None
             gate.allow(key, may_trade)
             sent.read()
+            if sent.signature is not None:
+                gate.wrong(-1104, "Not all sent parameters were read; read '0' parameter(s) but "
+                           "was sent '1'.", "parameter")
         else:
             key, moment = gate.authenticate(self.accounts, self.venue, sent, api_key,
                                             may_trade if call.security == TRADE else READ)
@@ -98,8 +104,7 @@ class Signed:
     def run(self, request, ask):
         """The call is done, once, and its answer written."""
         try:
-            if ask.moment:
-                ask.moment.check()
+            self.check_moment(ask)
             value = ask.call.answer(ask)
         except Refusal as e:
             if ask.placement:
@@ -110,6 +115,17 @@ class Signed:
             headers = {"X-MBX-ORDER-COUNT-" + name: str(window.used)
                        for name, window in ask.side.order_windows.items()}
         return self.rest.answer(200, value, headers=headers)
+
+    @staticmethod
+    def check_moment(ask):
+        """Just before the engine; who comes too late there has been counted."""
+        try:
+            if ask.moment:
+                ask.moment.check()
+        except Refusal:
+            if ask.call.places:
+                ask.side.count_order()
+            raise
 
     def refused(self, request, call, e):
         if e.violation:
@@ -137,4 +153,5 @@ def check_order_count(ask):
                       % (window.limit, spoken), 429)
     refusal.retry_after_s = -(-window.left_ms() // 1000)
     ask.venue.counters.add("orders_429")
+    ask.venue.weights.strike_ends(ask.side.strikes(window), ask.venue.counters)
     raise refusal

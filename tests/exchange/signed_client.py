@@ -33,11 +33,12 @@ class Owner(Trader):
         else:
             self.private = load_pem_private_key(credentials.secret.encode(), None)
 
-    async def raw(self, method, path, query="", body="", api_key=None, content_type=None):
+    async def raw(self, method, path, query="", body="", api_key=None, content_type=None,
+                  **more_headers):
         """(status, value) of a request sent as it is written."""
         base = self.x.spot_rest_url if self.market == "spot" else self.x.usdm_rest_url
         path = path if path.startswith("/") else ROOTS[self.market] + path
-        headers = {"X-MBX-APIKEY": self.api_key if api_key is None else api_key}
+        headers = {"X-MBX-APIKEY": self.api_key if api_key is None else api_key, **more_headers}
         if body:
             headers["Content-Type"] = content_type or "application/x-www-form-urlencoded"
         if headers["X-MBX-APIKEY"] == "":

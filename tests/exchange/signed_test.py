@@ -3,7 +3,9 @@ limits. Each refusal with its code, and counted.
 
 SPDX-License-Identifier: Apache-2.0
 """
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+
+import aiohttp
 
 from client import ENDLESS_MS, Client, check
 from gate import Sent
@@ -87,7 +89,66 @@ async def ways():
                 status, value = await usdm.ask("GET", "/fapi/v3/account",
                                                timestamp=now_ms() * 1000)
                 check((status, value["code"]) == (400, -1021), "not on USD-M", value)
-        check(x.counters()["violations_by_kind"] == {"timestamp": 3}, "counted", x.counters())
+                await usdm.refused(-1100, "GET", "/fapi/v3/account", recvWindow="6000.346")
+                await usdm.refused(-1131, "GET", "/fapi/v3/account", recvWindow=60001)
+        kinds = x.counters()["violations_by_kind"]
+        check(kinds == {"timestamp": 3, "parameter": 6}, "counted", kinds)
+
+
+async def places():
+    """What is asked at the other market's address, or of a key that signs nothing."""
+    with standin() as x:
+        async with Client(x) as client:
+            account = x.add_account(spot=RICH, usdm=RICH)
+            owner = Owner(client, account)
+            for market, path, method in (
+                    ("usdm", "/api/v3/account", "GET"), ("usdm", "/api/v3/order", "POST"),
+                    ("spot", "/fapi/v2/account", "GET"), ("spot", "/fapi/v1/order", "POST"),
+                    ("spot", "/fapi/v1/listenKey", "POST"), ("usdm", "/fapi/v1/account", "GET")):
+                base = x.spot_rest_url if market == "spot" else x.usdm_rest_url
+                async with client.session.request(
+                        method, "%s%s?%s" % (base, path, owner.signed_query(LIMIT)),
+                        headers={"X-MBX-APIKEY": owner.api_key}) as reply:
+                    check(reply.status == 404, "is not there", path, market)
+            for path, market in (("/ws-api/v3", "usdm"), ("/private/ws/" + "k" * 64, "spot")):
+                try:
+                    async with client.open(path, market):
+                        check(False, "refused")
+                except aiohttp.WSServerHandshakeError as e:
+                    check(e.status == 404, "nor that", path, e)
+            kinds = x.counters()["violations_by_kind"]
+            check(kinds == {"path": 8} and x.placements() == [], "each was wrong", kinds)
+            usdm = Owner(client, account, "usdm")
+            for query, code in ((usdm.signed_query({}), -1104), ("signature=00", -1104),
+                                ("timestamp=%d" % now_ms(), -1104)):
+                status, value = await usdm.raw("POST", "listenKey", query)
+                check((status, value["code"]) == (400, code), "is not signed", query, value)
+            check((await usdm.raw("POST", "listenKey"))[0] == 200, "so it is well")
+            status, value = await owner.raw("GET", "account", owner.signed_query({}),
+                                            **{"X-MBX-TIME-UNIT": "MICROSECOND"})
+            check(value["code"] == -1194, "answers are in milliseconds", value)
+            check(x.counters()["violations_by_kind"] == {"path": 8, "parameter": 4}, "counted")
+
+
+async def encodings():
+    """What is not a letter or a digit of a signature is escaped, in the query and in the body."""
+    with standin() as x:
+        async with Client(x) as client:
+            for number, kind in enumerate(("ED25519", "RSA"), 1):
+                owner = Owner(client, x.add_account(kind, spot=RICH))
+                right = owner.signed_query({"recvWindow": 60000})
+                head, _, signature = right.rpartition("=")
+                for way in ("%s=%s" % (head, unquote(signature)),
+                            "%s=%s" % (head, unquote(signature).replace("+", "%2B")),
+                            "%s=%s" % (head, signature.replace("%3D", "="))):
+                    status, value = await owner.raw("GET", "account", way)
+                    check((status, value["code"]) == (400, -1022), "refused", way, value)
+                status, value = await owner.raw("GET", "account", right)
+                check(status == 200, "escaped", value)
+                check((await owner.raw("GET", "account", "%s=%s" % (head, signature.lower())))[1]
+                      ["code"] == -1022, "letters are as they are")
+                kinds = x.counters()["violations_by_kind"]
+                check(kinds == {"encoding": 3 * number, "signature": number}, "counted", kinds)
 
 
 async def refused_at_the_gate():
@@ -106,7 +167,7 @@ async def refused_at_the_gate():
                 check(x.counters()["violations_by_kind"] == kinds, "%s is counted" % violation,
                       x.counters())
 
-            right = owner.signed_query({})
+            right = owner.signed_query({"recvWindow": 60000})
             await fails(401, -2014, "key", right, api_key="")
             await fails(401, -2014, "key", right, api_key="short")
             await fails(401, -2015, "key", right, api_key="x" * 64)
@@ -122,6 +183,9 @@ async def refused_at_the_gate():
             await fails(400, -1021, "timestamp", owner.signed_query({}, now_ms() - 6000))
             await fails(400, -1102, "parameter", owner.signed_query({"recvWindow": 60001}))
             await fails(400, -1100, "parameter", owner.signed_query({"recvWindow": "x"}))
+            await fails(400, -1105, "parameter", owner.signed_query({"recvWindow": ""}))
+            await fails(400, -1105, "parameter", owner.signed_query({}, ""))
+            await fails(400, -1100, "parameter", owner.signed_query({"recvWindow": "1.2345"}))
             await fails(400, -1105, "parameter", owner.signed_query({"omitZeroBalances": ""}))
             await fails(400, -1104, "parameter", owner.signed_query({"extra": "1"}))
             await fails(400, -1101, "parameter", right + "&timestamp=1")
@@ -137,7 +201,11 @@ async def refused_at_the_gate():
             check((await owner.ask("GET", "account", timestamp=now_ms() - 20000,
                                    recvWindow=30000))[0] == 200, "a wider window")
             x.change_key(owner.api_key, permissions=["READ"])
-            check((await owner.well("GET", "account"))["canTrade"] is False, "reads")
+            seen = await owner.well("GET", "account")
+            check((seen["canTrade"], seen["canWithdraw"]) == (False, False), "reads")
+            x.change_key(owner.api_key, permissions=["READ", "WITHDRAW"])
+            check((await owner.well("GET", "account"))["canWithdraw"] is True, "might withdraw")
+            x.change_key(owner.api_key, permissions=["READ"])
             status, value = await owner.ask("POST", "order", **LIMIT)
             check((status, value["code"]) == (401, -2015), "but does not trade", value)
             status, value = await Owner(client, owner.credentials, "usdm").raw("POST", "listenKey")
@@ -247,6 +315,37 @@ async def filters():
         check(kinds == {"filter": 15}, "counted", kinds)
 
 
+async def counted_filters():
+    """Filters of how many orders there are of a kind, in one symbol and in all; of what is held."""
+    many = ["BTCUSDT"] + ["A%dUSDT" % n for n in range(4)]
+    with StandIn(synthetic=5, rate=0, spot=",".join(many), usdm="") as x:
+        x.order_limits(**{"10S": 10000})
+        async with Client(x) as client:
+            owner = Owner(client, x.add_account(spot={"USDT": "1000000000"}))
+            iceberg = {**LIMIT, "quantity": "1", "price": "50", "icebergQty": "0.1"}
+            for symbol in many[1:]:
+                for _ in range(10 if symbol != many[-1] else 0):
+                    await owner.well("POST", "order", **{**iceberg, "symbol": symbol})
+            await owner.refused(-1013, "POST", "order", "Filter failure: MAX_NUM_ICEBERG_ORDERS",
+                                **{**iceberg, "symbol": many[1]})
+            await owner.refused(-1013, "POST", "order",
+                                "Filter failure: EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
+                                **{**iceberg, "symbol": many[-1]})
+            plain = {**LIMIT, "quantity": "1", "price": "50"}
+            for number in range(370):
+                await owner.well("POST", "order", **{**plain, "symbol": many[1 + number % 4]})
+            await owner.refused(-1013, "POST", "order", "Filter failure: EXCHANGE_MAX_NUM_ORDERS",
+                                **LIMIT)
+            other = Owner(client, x.add_account(spot={"BTC": "8999999", "USDT": "1000000"}))
+            await other.well("POST", "order", **{**LIMIT, "quantity": "0.9"})
+            await other.refused(-2010, "POST", "order", "Filter failure: MAX_POSITION",
+                                **{**LIMIT, "quantity": "0.2"})
+            await other.well("POST", "order", **{**LIMIT, "quantity": "0.2", "side": "SELL",
+                                                 "price": "70000"})
+        kinds = x.counters()["violations_by_kind"]
+        check(kinds == {"filter": 4}, "counted", kinds)
+
+
 async def limits():
     """What calls weigh, how placements are counted, and what comes of too much."""
     with standin(window_ms=ENDLESS_MS, strikes_max=2) as x:
@@ -297,4 +396,31 @@ async def limits():
         check(kinds == {"filter": 1, "banned": 1}, "going on after 429 is wrong", kinds)
 
 
-TESTS = [vectors, ways, refused_at_the_gate, shapes, filters, limits]
+async def too_many_orders():
+    """Who goes on placing after -1015 is banned, the whole address; and what failed has weight."""
+    with standin(strikes_max=2) as x:
+        async with Client(x) as client:
+            owner, other = (Owner(client, x.add_account(spot=RICH)) for _ in range(2))
+            x.order_limits(**{"1D": 1})
+            for each in (owner, other):
+                await each.well("POST", "order", **LIMIT)
+            for each, status in ((owner, 429), (other, 429), (owner, 429), (other, 429),
+                                 (owner, 429)):
+                found, value = await each.ask("POST", "order", **LIMIT)
+                check((found, value["code"]) == (status, -1015), "one account's own", value)
+            status, value = await other.ask("GET", "account")
+            check((status, value["code"]) == (418, -1003), "is banned", value)
+        kinds = x.counters()["violations_by_kind"]
+        check(kinds == {"banned": 1}, "counted", kinds)
+    with standin(window_ms=10 ** 12) as x:
+        async with Client(x) as client:
+            owner = Owner(client, x.add_account(spot=RICH))
+            x.fault("rest_error", method="POST", path="order")
+            check((await owner.ask("POST", "order", **LIMIT))[0] == 503, "not done")
+            check(owner.headers["X-MBX-USED-WEIGHT-1M"] == "1", "weighs", owner.headers)
+            await owner.well("POST", "order", **LIMIT)
+            check(owner.headers["X-MBX-USED-WEIGHT-1M"] == "1", "weighs nothing", owner.headers)
+
+
+TESTS = [vectors, ways, places, encodings, refused_at_the_gate, shapes, filters, counted_filters,
+         limits, too_many_orders]

@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 HMAC, ED25519, RSA = KINDS = ("HMAC", "ED25519", "RSA")
-# What a key may be used for; reading is what every call needs.
-READ, SPOT, FUTURES = PERMISSIONS = ("READ", "SPOT", "FUTURES")
+# What a key may be used for; reading is what every call needs. Nothing is withdrawn here, but it
+# is told of a key that might.
+READ, SPOT, FUTURES, WITHDRAW = ALL_PERMISSIONS = ("READ", "SPOT", "FUTURES", "WITHDRAW")
+PERMISSIONS = ALL_PERMISSIONS[:3]  # of a new key
 
 
 class BadKey(ValueError):
@@ -29,8 +31,8 @@ class Key:
     """One API key of an account: `secret` of an HMAC key, `public_key` (PEM) of the others."""
 
     def __init__(self, api_key, kind=HMAC, secret=None, public_key=None, permissions=PERMISSIONS):
-        if kind not in KINDS or set(permissions) - set(PERMISSIONS):
-            raise BadKey("kinds are %s, permissions %s" % (KINDS, PERMISSIONS))
+        if kind not in KINDS or set(permissions) - set(ALL_PERMISSIONS):
+            raise BadKey("kinds are %s, permissions %s" % (KINDS, ALL_PERMISSIONS))
         if not re.fullmatch(r"[A-Za-z0-9]{64}", api_key):
             raise BadKey("an API key is 64 letters and digits")
         self.api_key, self.kind = api_key, kind

@@ -10,7 +10,7 @@ from orders import NEVER_MS, NEW, PARTIALLY_FILLED, STOP_TYPES, Order
 from params import MISSING, SPOT_ID, SYMBOL, amount_of, choice_of, need, whole_of
 from rest import REQUIRED, instrument_of, limit_of, refuse
 from signed import TRADE, USER_DATA, Call, check_order_count
-from signing import SPOT
+from signing import SPOT, WITHDRAW
 from wire import SCALE, Refusal, text_of
 
 DAY_MS = 86400000
@@ -91,13 +91,19 @@ def shaped(ask):
     order.self_trade = values.get("selfTradePreventionMode", order.self_trade)
     if order.iceberg > order.quantity:
         raise Refusal(-2010, "IcebergQty exceeds QTY.")
-    SpotFilters(ask.side, instrument.rules, ask.venue.last_price(order.symbol)).check(order)
+    filters_of(ask, order).check(order)
     return order
+
+
+def filters_of(ask, order):
+    return SpotFilters(ask.side, ask.venue.rules_of(order.symbol),
+                       ask.venue.last_price(order.symbol))
 
 
 def place(ask):
     order = shaped(ask)
     check_order_count(ask)
+    filters_of(ask, order).position(order)
     if ask.side.has_open(order.client_id):
         wrong(-2010, "Duplicate order sent.", "duplicate")
     ask.side.count_order()
@@ -306,7 +312,8 @@ def account(ask):
             "takerCommission": side.takers * 10000 // SCALE,
             "buyerCommission": 0, "sellerCommission": 0,
             "commissionRates": rates_view(side.makers, side.takers),
-            "canTrade": can_trade, "canWithdraw": False, "canDeposit": True, "brokered": False,
+            "canTrade": can_trade, "canWithdraw": WITHDRAW in ask.key.permissions,
+            "canDeposit": True, "brokered": False,
             "requireSelfTradePrevention": False, "preventSor": False,
             "updateTime": side.update_ms, "accountType": "SPOT", "balances": balances,
             "permissions": ["SPOT"], "uid": 10 ** 8 + ask.account.number}

@@ -232,6 +232,14 @@ async def usdm_trades():
                                 **symbol)
             await owner.refused(-2019, "POST", "order", "Margin is insufficient.", side="BUY",
                                 type="MARKET", quantity="20", **symbol)
+            rich = Owner(client, x.add_account(usdm={"USDT": "10000000"}), "usdm")
+            await rich.well("POST", "leverage", leverage=125, **symbol)
+            x.script("usdm", pieces=[["60000.0", "0.8"]])
+            await rich.place(type="MARKET", quantity="0.8")
+            await rich.refused(-2027, "POST", "order", "Exceeded the maximum allowable position at "
+                               "current leverage.", side="BUY", type="MARKET", quantity="0.1",
+                               **symbol)
+            await rich.place(side="SELL", type="MARKET", quantity="0.1")
             ask = Decimal(x.truth("BTCUSDT", "usdm")["asks"][0][0])
             await owner.place("r", side="SELL", quantity="0.3", price=ask + 10, reduceOnly="true")
             await owner.refused(-4116, "POST", "order", "ClientOrderId is duplicated.",
@@ -370,6 +378,14 @@ async def faults():
             status, value = await owner.ask("POST", "order", symbol="BTCUSDT", side="BUY",
                                             type="MARKET", quantity="1")
             check((status, owner.headers["Retry-After"]) == (429, "3"), "429", value)
+            x.fault("rest_error", status=502, html=True, when="after", **only)
+            url = "%s/api/v3/order?%s" % (x.spot_rest_url, owner.signed_query(
+                {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "1",
+                 "newClientOrderId": "html"}))
+            async with client.session.post(url, headers={"X-MBX-APIKEY": owner.api_key}) as reply:
+                check((reply.status, reply.content_type) == (502, "text/html") and
+                      "X-MBX-USED-WEIGHT-1M" not in reply.headers, "of a proxy", reply)
+            check(x.order_truth("html")["executed"] == 1, "and done")
             check(x.counters()["violations"] == 0, "all by the exchange", x.counters())
 
 
@@ -410,6 +426,12 @@ async def states():
                                             newClientOrderId="late", **FAR)
             check((status, value["code"], x.order_truth("late")["executed"]) == (400, -1021, 0),
                   "too late for the engine", value)
+            rows = await owner.well("GET", "rateLimit/order")
+            check(rows[1]["count"] == 3, "and counted all the same", rows)
+            usdm = Owner(client, x.add_account(usdm=RICH), "usdm")
+            x.fault("rest_slow", "usdm", method="POST", path="order", seconds=2)
+            await usdm.refused(-5028, "POST", "order", symbol="BTCUSDT", side="BUY",
+                               type="MARKET", quantity="1", recvWindow=1500)
             x.fault("ban", seconds=60)
             status, value = await owner.ask("GET", "account")
             check(status == 418 and int(owner.headers["Retry-After"]) > 50, "banned", value)

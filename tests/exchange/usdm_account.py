@@ -9,6 +9,7 @@ from rest import REQUIRED, instrument_of, refuse
 from signed import TRADE, Call
 from signing import FUTURES
 from side_usdm import Position
+from user_events import MARGIN_TYPES
 from wire import SCALE, Refusal, product, text_of
 
 # (initial leverage, notional up to, maintenance margin in 10^-8 parts, cumulated)
@@ -151,8 +152,8 @@ def risks_v2(ask):
     side = ask.side
     return [{**risk_view(side, p), "leverage": str(side.leverage(p.symbol)),
              "maxNotionalValue": str(top_notional(side.leverage(p.symbol))),
-             "marginType": {"CROSSED": "cross", "ISOLATED": "isolated"}[
-                 side.margin_type(p.symbol)], "isAutoAddMargin": "false"}
+             "marginType": MARGIN_TYPES[side.margin_type(p.symbol)],
+             "isAutoAddMargin": "false"}
             for p in chosen_positions(ask, every_position(side))]
 
 

@@ -11,7 +11,7 @@ from orders import NEW, Order
 from params import SYMBOL, USDM_ID, amount_of, choice_of, forbid, need, whole_of
 from rest import REQUIRED, instrument_of, limit_of, refuse, word_of
 from signed import KEYED, TRADE, Call, check_order_count
-from wire import Refusal, product, text_of
+from wire import SCALE, Refusal, product, text_of
 
 WEEK_MS = 7 * 86400000
 GTD_MIN_MS = 600000
@@ -74,6 +74,17 @@ def check_position_side(side, order, values):
         raise Refusal(-2022, "ReduceOnly Order is rejected.")
 
 
+def check_size(side, order):
+    """No position may become larger than its leverage allows."""
+    if order.reduce_only or (side.is_hedged and side.closing(order)):
+        return
+    held = side.position(order.symbol, order.position_side).amount
+    becomes = abs(held + (order.quantity if order.is_buy else -order.quantity))
+    most = usdm_account.top_notional(side.leverage(order.symbol))
+    if becomes > abs(held) and product(becomes, side.mark(order.symbol)) > most * SCALE:
+        raise Refusal(-2027, "Exceeded the maximum allowable position at current leverage.")
+
+
 def place(ask):
     values, side = ask.values, ask.side
     check_shape(values, ask.venue.clock_ms())
@@ -91,6 +102,7 @@ def place(ask):
     order.good_till_ms = values.get("goodTillDate", 0) // 1000 * 1000
     check_position_side(side, order, values)
     UsdmFilters(side, instrument.rules, ask.venue.mark_price(order.symbol)).check(order)
+    check_size(side, order)
     check_order_count(ask)
     side.count_order()
     if side.has_open(order.client_id):

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from yarl import URL
 
 from client import check, hear
 
@@ -60,9 +61,9 @@ class Trader:
             query += "%stimestamp=%d" % ("&" if query else "", now_ms())
             query += "&signature=" + quote(self.sign(query.encode()), safe="")
         base = self.x.spot_rest_url if self.market == "spot" else self.x.usdm_rest_url
-        async with self.client.session.request(
-                method, "%s%s?%s" % (base, path, query), ssl=self.client.tls,
-                headers={"X-MBX-APIKEY": self.api_key}) as reply:
+        url = URL("%s%s?%s" % (base, path, query), encoded=True)
+        async with self.client.session.request(method, url, ssl=self.client.tls,
+                                               headers={"X-MBX-APIKEY": self.api_key}) as reply:
             return reply.status, json.loads(await reply.text())
 
     async def done(self, method, path, **more):

@@ -7,6 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 from orders import NEVER_MS
 from wire import text_of
 
+MARGIN_TYPES = {"CROSSED": "cross", "ISOLATED": "isolated"}  # as events and risks write them
+
 
 def execution_report(venue, account, what):
     """Spot: an order was taken, filled, canceled, expired or rejected."""
@@ -93,23 +95,23 @@ def order_trade_update(venue, account, what):
     return {"e": "ORDER_TRADE_UPDATE", "E": venue.clock_ms(), "T": what["time_ms"], "o": body}
 
 
-def position_view(venue, position):
+def position_view(venue, account, position):
     rules = venue.rules_of(position.symbol)
     return {"s": position.symbol, "pa": signed_text(position.amount, rules.quantity_decimals),
             "ep": text_of(position.entry, 8), "bep": text_of(position.entry, 8),
             "cr": signed_text(position.realized),
             "up": signed_text(position.profit(venue.mark_price(position.symbol))),
-            "mt": "cross", "iw": "0", "ps": position.side}
+            "mt": MARGIN_TYPES[account.usdm.margin_type(position.symbol)], "iw": "0",
+            "ps": position.side}
 
 
 def account_update(venue, account, what):
     """Futures: balances and positions that changed, absolute, and why."""
-    del account
     return {"e": "ACCOUNT_UPDATE", "E": venue.clock_ms(), "T": what["time_ms"], "a": {
         "m": what["reason"],
         "B": [{"a": asset, "wb": signed_text(wallet), "cw": signed_text(wallet),
                "bc": signed_text(delta)} for asset, (wallet, delta) in what["assets"].items()],
-        "P": [position_view(venue, p) for p in what["positions"]]}}
+        "P": [position_view(venue, account, p) for p in what["positions"]]}}
 
 
 def account_config(venue, account, what):

@@ -37,6 +37,7 @@ class Users:
         accounts.listen_keys.on_end = self.key_ended
         for venue in venues.values():
             venue.users = self
+        venues["spot"].weights.on_ban = self.address_banned
 
     def heard(self, account, kind, what):
         market, word = WORDED[kind]
@@ -61,6 +62,12 @@ class Users:
                 if reason == "expired":
                     connection.put(frame(encoded(event)))
                 connection.unlisten()
+
+    def address_banned(self):
+        """Its connections to the WebSocket API are ended, too."""
+        for connection in list(self.venues["spot"].hub.connections.values()):
+            if connection.root == "ws-api":
+                connection.banned()
 
     # Faults.
 

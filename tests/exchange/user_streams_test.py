@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import aiohttp
 
-from client import ENDLESS_MS, Client, check, end_of, hear
+from client import ENDLESS_MS, Client, ask, check, end_of, hear
 from standin import StandIn
 from user_client import Trader, call, event, now_ms
 
@@ -95,7 +95,7 @@ async def signatures():
     with standin() as x:
         async with Client(x) as client, client.open(API) as ws:
             trader = Trader(client, USDT="1000")
-            good = trader.signed(recvWindow=5000)
+            good = trader.signed(recvWindow=60000)
             body = "&".join("%s=%s" % (n, good[n]) for n in ("timestamp", "recvWindow", "apiKey"))
             for params, code in (
                     (dict(good, signature=trader.sign(body.encode())), -1022),
@@ -110,11 +110,15 @@ async def signatures():
                 answer = await call(ws, "userDataStream.subscribe.signature", params)
                 check(answer["error"]["code"] == code and answer["status"] in (400, 401),
                       "refused with %d" % code, params, answer)
+            for hidden, code in ((dict(good, returnRateLimits=False), -1022),
+                                 (dict(good, returnRateLimits="false"), -1100)):
+                answer = await call(ws, "userDataStream.subscribe.signature", hidden)
+                check(answer["error"]["code"] == code, "that is signed, too", hidden, answer)
             answer = await call(ws, "userDataStream.subscribe.signature",
                                 trader.signed(recvWindow=5000))
             check(answer["status"] == 200 and answer["rateLimits"][0]["count"] > 2, "taken", answer)
             kinds = x.counters()["violations_by_kind"]
-            check(kinds == {"signature": 1, "timestamp": 2, "parameter": 4, "key": 2}, "counted",
+            check(kinds == {"signature": 2, "timestamp": 2, "parameter": 5, "key": 2}, "counted",
                   kinds)
 
 
@@ -165,14 +169,21 @@ async def api_limits():
                     check(False, "refused")
             except aiohttp.WSServerHandshakeError as e:
                 check(e.status == 418, "refused", e)
+    with standin() as x:
+        async with Client(x) as client, client.open(API) as ws, client.open("/ws") as market:
+            x.fault("ban", seconds=60)
+            check((await client.get("time"))[0] == 418, "banned for what REST was asked")
+            check(await end_of(ws) == 1008, "the WebSocket API, too")
+            check((await ask(market, "LIST_SUBSCRIPTIONS"))["result"] == [], "the market goes on")
 
 
 async def api_life():
     """Pings are to be answered; a life and a shutdown end it."""
-    with standin(ping_ms=40, pong_ms=120) as x:
+    with standin(ping_ms=40, pong_ms=60000) as x:
         async with Client(x) as client, client.open(API) as ws:
             while x.count("pongs_heard") < 3:
                 await call(ws, "ping")
+            x.settings(pong_ms=120)
             async with client.open(API) as mute:
                 check(await end_of(mute) == 1008, "no pong, no connection")
     with standin(life_ms=200) as x:
@@ -264,12 +275,15 @@ async def futures_life():
                       "taken", said)
                 await trader.cancel("far")
                 check((await hear(ws))["o"]["X"] == "CANCELED", "canceled")
+                await trader.done("POST", "/fapi/v1/marginType", symbol="BTCUSDT",
+                                  marginType="ISOLATED")
                 await trader.order("taker", kind="MARKET", quantity="0.002")
                 said = (await hear(ws, lambda m: m.get("o", {}).get("X") == "FILLED"))["o"]
                 check(set(said) == UPDATE | {"n", "N"} and said["N"] == "USDT", "filled", said)
                 told = (await hear(money))["a"]
                 check(told["m"] == "ORDER" and told["B"][0]["a"] == "USDT", "why", told)
-                check(told["P"][0]["s"] == "BTCUSDT" and told["P"][0]["ps"] == "BOTH", "P", told)
+                check([told["P"][0][n] for n in ("s", "ps", "mt")] ==
+                      ["BTCUSDT", "BOTH", "isolated"], "P", told)
                 x.post("funding", account=trader.number, asset="USDT", amount="-0.25")
                 told = (await hear(money, lambda m: m["a"]["m"] == "FUNDING_FEE"))["a"]
                 check(told["P"] == [] and told["B"][0]["bc"] == "-0.25000000", "funding", told)

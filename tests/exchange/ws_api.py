@@ -20,7 +20,7 @@ from wire import Refusal, frame
 
 CONNECT_WEIGHT = 2
 ACTIVE_MAX, LIFETIME_MAX = 1000, 65535
-WHOLE, NUMBER, TEXT_ = "whole", "number", "text"
+WHOLE, NUMBER, TEXT_, TRUTH = "whole", "number", "text", "truth"
 
 
 class Repeated(ValueError):
@@ -55,7 +55,7 @@ def check_params(params, spec):
                        "malformed." % name)
             continue
         is_whole = isinstance(value, int) and not isinstance(value, bool)
-        is_right = is_whole if kind == WHOLE else \
+        is_right = is_whole if kind == WHOLE else isinstance(value, bool) if kind == TRUTH else \
             is_whole or isinstance(value, Decimals) if kind == NUMBER else \
             isinstance(value, str) and not isinstance(value, Decimals)
         if not is_right:
@@ -156,9 +156,9 @@ class ApiConnection(Connection):
             self.result(number, call, spec, params)
 
     def result(self, number, call, spec, params):
-        is_shown = params.pop("returnRateLimits", True) is not False
+        is_shown = params.get("returnRateLimits", True) is not False
         try:
-            check_params(params, spec)
+            check_params(params, {**spec, "returnRateLimits": (False, TRUTH)})
             self.answer(number, 200, is_shown, result=call(self, params))
         except Refusal as e:
             if e.violation:
@@ -177,6 +177,10 @@ class ApiConnection(Connection):
             "code": -1003, "msg": words, "data": {"serverTime": now, "retryAfter": until}})
         if verdict.status == 418:
             self.close(1008, "banned")
+
+    def banned(self):
+        """The address was banned by what it did elsewhere."""
+        self.later(asyncio.get_running_loop(), 0, self.close, 1008, "banned")
 
     def broken(self, fault, number, call, spec, params):
         """What a fault does instead of an answer."""
