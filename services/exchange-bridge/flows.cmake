@@ -9,7 +9,8 @@ foreach(noun flow follow)
   scrip_unit_test(bridge_${noun}_test ${CMAKE_SOURCE_DIR}/tests/unit/bridge_${noun}_test.c
                   LIBS bridge_core)
 endforeach()
-foreach(noun link serve)
+foreach(noun asks link serve)
   scrip_unit_test(bridge_${noun}_test ${CMAKE_SOURCE_DIR}/tests/unit/bridge_${noun}_test.c
                   LIBS bridge_flows)
 endforeach()
+target_link_options(bridge_asks_test PRIVATE -Wl,--wrap=loop_steady_us)

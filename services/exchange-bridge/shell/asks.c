@@ -11,8 +11,11 @@
 #include "base/map.h"
 #include "host/metrics.h"
 
-#define KEPT_US INT64_C(10000000) /* an answer is remembered */
-#define NONE    UINT32_MAX
+#define KEPT_US  INT64_C(10000000) /* an answer is remembered */
+#define BEAT_MS  100
+#define STILL_US INT64_C(1000000) /* without a beat: it stood still */
+#define WOKEN_US INT64_C(1000000) /* until all is read that waited meanwhile */
+#define NONE     UINT32_MAX
 
 struct ask {
     struct asks *asks;
@@ -21,8 +24,8 @@ struct ask {
     uint32_t peer, copies;
     uint8_t *packed; /* the answer; NULL = there is none yet */
     size_t length;
-    int64_t answered_us; /* steady */
-    uint32_t next;       /* answered ones, oldest first; free ones */
+    int64_t taken_us, answered_us; /* steady */
+    uint32_t next;                 /* answered ones, oldest first; free ones */
 };
 
 struct asks {
@@ -33,8 +36,21 @@ struct asks {
     struct map by_key;
     void *map_memory;
     struct bytes packed;
-    struct metric *m_taken, *m_refused, *m_full;
+    struct loop_timer *beat;
+    int64_t beat_us, woken_us; /* steady; the latest, and the end of the latest standstill */
+    struct metric *m_taken, *m_refused, *m_full, *m_late;
 };
+
+/* By a timer, and before whatever was heard first after a standstill. */
+static void
+on_beat(void *arg)
+{
+    struct asks *a = arg;
+    int64_t now_us = loop_steady_us(a->loop);
+    if (now_us - a->beat_us >= STILL_US)
+        a->woken_us = now_us;
+    a->beat_us = now_us;
+}
 
 struct asks *
 asks_open(struct loop *loop, uint32_t asks_max)
@@ -52,6 +68,11 @@ asks_open(struct loop *loop, uint32_t asks_max)
     a->m_refused = metric_counter("scrip_bridge_refused_total", "", "Of these, refused.");
     a->m_full =
         metric_counter("scrip_bridge_requests_full_total", "", "Requests there was no room for.");
+    a->m_late = metric_counter("scrip_bridge_requests_late_total", "",
+                               "Copies that were left, as this process had stood still.");
+    a->beat_us = loop_steady_us(loop);
+    a->woken_us = INT64_MIN / 2;
+    a->beat = loop_timer_new(loop, BEAT_MS, BEAT_MS, on_beat, a);
     return a;
 }
 
@@ -67,6 +88,7 @@ asks_close(struct asks **asks)
     struct asks *a = *asks;
     if (a == NULL)
         return;
+    loop_timer_end(&a->beat);
     for (uint32_t i = 0; i < a->by_key.max; i++)
         free(a->asks[i].packed);
     bytes_free(&a->packed);
@@ -102,6 +124,14 @@ refuse_full(struct asks *a, uint32_t peer, uint64_t corr)
     bus_put(a->bus, peer, MSG_refused, corr, &why);
 }
 
+/* Of the others a late one does no harm: a sync has its command id, what is read has its time. */
+static bool
+is_overwriting(enum msg_type type)
+{
+    return type == MSG_bridge_keys_put || type == MSG_bridge_keys_delete ||
+           type == MSG_bridge_bind || type == MSG_bridge_schedule_set;
+}
+
 struct ask *
 asks_take(struct asks *a, uint32_t peer, const struct msg *m)
 {
@@ -116,6 +146,11 @@ asks_take(struct asks *a, uint32_t peer, const struct msg *m)
         a->asks[i].copies++;
         return NULL;
     }
+    on_beat(a);
+    if (is_overwriting(m->type) && loop_steady_us(a->loop) - a->woken_us < WOKEN_US) {
+        metric_add(a->m_late, 1);
+        return NULL;
+    }
     sweep(a);
     if (a->free == NONE) {
         refuse_full(a, peer, m->corr);
@@ -124,7 +159,12 @@ asks_take(struct asks *a, uint32_t peer, const struct msg *m)
     i = a->free;
     struct ask *k = &a->asks[i];
     a->free = k->next;
-    *k = (struct ask){.asks = a, .key = key, .corr = m->corr, .peer = peer, .copies = 1};
+    *k = (struct ask){.asks = a,
+                      .key = key,
+                      .corr = m->corr,
+                      .peer = peer,
+                      .copies = 1,
+                      .taken_us = loop_steady_us(a->loop)};
     map_set(&a->by_key, key, i);
     metric_add(a->m_taken, 1);
     return k;
@@ -134,6 +174,24 @@ uint64_t
 ask_corr(const struct ask *k)
 {
     return k->corr;
+}
+
+bool
+ask_is_late(const struct ask *k)
+{
+    on_beat(k->asks);
+    return k->taken_us < k->asks->woken_us;
+}
+
+void
+ask_drop(struct ask *k)
+{
+    struct asks *a = k->asks;
+    CHECK(k->key != 0 && k->packed == NULL);
+    metric_add(a->m_late, k->copies);
+    map_remove(&a->by_key, k->key);
+    *k = (struct ask){.next = a->free};
+    a->free = (uint32_t)(k - a->asks);
 }
 
 void

@@ -57,6 +57,17 @@ fail_plain(struct key_ask *a, enum err e)
     fail(a, &(struct refused){.error = e});
 }
 
+/* True when it is not to be gone on with: see asks.h. */
+static bool
+left_late(struct key_ask *a)
+{
+    if (!ask_is_late(a->ask))
+        return false;
+    ask_drop(a->ask);
+    key_ask_free(a);
+    return true;
+}
+
 /* ---- What the exchange says of a key ---- */
 
 static void
@@ -163,6 +174,8 @@ on_trial(void *arg, const struct caller_reply *r)
 {
     struct key_ask *a = arg;
     struct shell *s = a->s;
+    if (left_late(a))
+        return;
     if (r->ruling.verdict != VERDICT_OK) {
         struct refused why = shell_refusal(r);
         if (r->ruling.verdict == VERDICT_KEY)
@@ -323,6 +336,8 @@ static void
 on_proved(void *arg, const struct caller_reply *r)
 {
     struct key_ask *a = arg;
+    if (left_late(a))
+        return;
     if (is_proof(r)) {
         view_note(a->s, a->is_for.trading_type, &a->view, r);
         keys_note_check(a->s->keys, a->number, &a->view);
