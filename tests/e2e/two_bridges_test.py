@@ -90,7 +90,7 @@ def free_ports():
 def doors(first, second):
     """Where the stack's parts find both."""
     more = {"SCRIP_BRIDGE_SERVE_ENDPOINT": endpoint(first),
-            "SCRIP_GATEWAY_BRIDGE_ENDPOINT": endpoint(first),
+            "SCRIP_GATEWAY_BRIDGE_ENDPOINTS": endpoint(first) + "," + endpoint(second),
             "SCRIP_LEDGER_BRIDGE_ENDPOINTS": endpoint(first) + "," + endpoint(second)}
     os.environ.update(more)
     try:

@@ -2,7 +2,8 @@
  * gateway_driver.c - drives the gateway's core by stories: requests in flight, rates, streams.
  *
  *   at ms=1500                                       the clock, in milliseconds
- *   start corr=1 to=ledger mutates=yes               a request is put in flight
+ *   start corr=1 to=ledger mutates=yes               a request is put in flight; to=bridge has a
+ *                                                    replica, bridge2
  *   answer corr=1 from=ledger epoch=3                an answer arrives; refused=LEDGER_BUSY
  *   heard from=ledger epoch=3                        something else arrives
  *   link to=ledger up=no                             its connection is gone (or up=yes: there)
@@ -38,7 +39,8 @@ struct stage {
     void *memory[3];
 };
 
-static const char *const servers[] = {"ledger", "market", "bridge"};
+static const char *const servers[] = {"ledger", "market", "bridge", "bridge2"};
+#define SERVERS (sizeof servers / sizeof servers[0])
 
 static void *
 gateway_open(void)
@@ -54,7 +56,7 @@ gateway_open(void)
     gw_init(&s->gw, &o, s->memory[0]);
     gw_add_server(&s->gw, ERR_LEDGER_UNAVAILABLE);
     gw_add_server(&s->gw, ERR_MARKET_UNAVAILABLE);
-    gw_add_server(&s->gw, ERR_BRIDGE_UNAVAILABLE);
+    gw_add_replica(&s->gw, gw_add_server(&s->gw, ERR_BRIDGE_UNAVAILABLE));
     limit_init(&s->limit, 2, s->memory[1]);
     stream_init(&s->stream, CONNS_MAX, SUBS_MAX, 3, s->memory[2]);
     s->market = gateway_market_open();
@@ -82,7 +84,7 @@ static uint32_t
 server_of(const char *line, const char *key)
 {
     const char *name = scenario_value(line, key);
-    for (uint32_t i = 0; name != NULL && i < 3; i++)
+    for (uint32_t i = 0; name != NULL && i < SERVERS; i++)
         if (strcmp(servers[i], name) == 0)
             return i;
     return 0;
@@ -113,7 +115,7 @@ calls_input(struct stage *s, const char *line, struct scenario_out *out)
     if (scenario_is(line, "start")) {
         const char *mutates = scenario_value(line, "mutates");
         bool is_change = mutates != NULL && strcmp(mutates, "yes") == 0;
-        uint32_t server = server_of(line, "to");
+        uint32_t server = gw_replica_from(&s->gw, s->now_us, server_of(line, "to"));
         enum err e =
             gw_start(&s->gw, s->now_us, server, corr, corr, is_change, (const uint8_t *)"x", 1);
         if (e == OK && !gw_is_linked(&s->gw, server))
@@ -123,8 +125,10 @@ calls_input(struct stage *s, const char *line, struct scenario_out *out)
         else
             scenario_say(out, "refused corr=%llu error=%s", (unsigned long long)corr, err_name(e));
     } else if (scenario_is(line, "answer")) {
-        const char *refused = scenario_value(line, "refused");
-        if (!gw_answer_settles(&s->gw, corr, refused == NULL ? OK : err_by_name(refused))) {
+        const char *name = scenario_value(line, "refused");
+        enum err refused = name == NULL ? OK : err_by_name(name);
+        if (gw_ask_next(&s->gw, s->now_us, server_of(line, "from"), corr, refused) ||
+            !gw_answer_settles(&s->gw, corr, refused)) {
             scenario_say(out, "unsettled corr=%llu", (unsigned long long)corr);
             return true;
         }

@@ -32,22 +32,35 @@ wait_for(const char *path, const char *by)
 }
 
 static void
-set_up(void)
+begin(char waiter[1024])
 {
-    char refresh[128], name[32], waiter[1024];
+    char refresh[128], name[32];
     snprintf(name, sizeof name, "keys.%d", (int)getpid());
     sign_in(name, token, refresh);
     snprintf(name, sizeof name, "waiter.%d", (int)getpid());
     sign_in(name, waiter, refresh);
     market_begin();
     market_serve("ledger");
-    market_serve("bridge");
-    market_say("answer bridge_schedule_get bridge_schedule trading_type=spot");
     market_say("answer account_get account_view account_id=1");
-    market_say("answer bridge_keys_get bridge_keys");
     wait_for("/api/paper-trading/account", waiter);
+}
+
+static void
+begin_with(const char *bridge)
+{
+    char waiter[1024];
+    begin(waiter);
+    market_serve(bridge);
+    market_say("answer bridge_schedule_get bridge_schedule trading_type=spot");
+    market_say("answer bridge_keys_get bridge_keys");
     wait_for(KEYS, waiter);
     market_say("forget bridge_keys_get");
+}
+
+static void
+set_up(void)
+{
+    begin_with("bridge");
 }
 
 static void
@@ -220,4 +233,85 @@ Test(gw_keys, other_changes_go_straight_to_the_ledger)
     market_say("answer settings_set refused error=CONFIRMATION_MISSING");
     expect(ask("PUT", SETTINGS, token, "{\"mode\":\"REAL\"}"), 400, "CONFIRMATION_MISSING");
     cr_assert_not_null(strstr(reply_body, "send confirm_real: true"));
+}
+
+/* ---- Two bridges are known, and one or none is there ---------------------------------------- */
+
+static void
+set_up_other(void)
+{
+    begin_with("bridge2");
+}
+
+TestSuite(gw_other_bridge, .init = set_up_other, .fini = tear_down);
+
+Test(gw_other_bridge, does_what_the_first_would)
+{
+    market_say("answer bridge_keys_put " MASKED);
+    market_say("answer bridge_bind " BOUND);
+    market_say("answer settings_set settings_view trading_type=spot mode=REAL environment=testnet");
+    int status = ask("PUT", KEYS, token, "{\"api_key\":\"a-key-wxyz\",\"api_secret\":\"s3cret\"}");
+    expect(status, 200, "\"api_key_tail\":\"wxyz\"");
+    expect_secret("s3cret");
+    expect(ask("PUT", SETTINGS, token, TO_REAL), 200, "\"mode\":\"REAL\"");
+}
+
+static void
+set_up_none(void)
+{
+    char waiter[1024];
+    begin(waiter);
+    while (ask("GET", KEYS, waiter, "") != 503)
+        ;
+    expect(503, 503, "BRIDGE_UNAVAILABLE");
+}
+
+TestSuite(gw_no_bridge, .init = set_up_none, .fini = tear_down);
+
+Test(gw_no_bridge, is_told_with_when_to_come_back)
+{
+    static const struct {
+        const char *method, *path, *body;
+    } requests[] = {
+        {"PUT", KEYS, "{\"api_key\":\"A-KEY\",\"api_secret\":\"S3CRET\"}"},
+        {"GET", KEYS "?check=true", ""},
+        {"DELETE", KEYS, ""},
+        {"POST", "/api/settings/sync-paper-balance/spot", ""},
+        {"GET", "/api/settings/sync-paper-balance/spot/schedule", ""},
+        {"PUT", "/api/settings/sync-paper-balance/spot/schedule", "{\"every_minutes\":5}"},
+        {"POST", "/api/paper-trading/orders/sync", ""},
+        {"GET", "/api/paper-trading/account?refresh=true", ""},
+        {"PUT", SETTINGS, TO_REAL},
+    };
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        int status = ask(requests[i].method, requests[i].path, token, requests[i].body);
+        expect(status, 503, "\"code\":\"BRIDGE_UNAVAILABLE\"");
+        cr_assert_not_null(strstr(reply, "Retry-After: 1\r\n"), "%s", reply);
+        expect(status, 503, "\"retry_after_seconds\":1,\"retry_suggested\":true");
+        cr_assert(strstr(reply, "S3CRET") == NULL && strstr(reply, "A-KEY") == NULL, "%s", reply);
+    }
+    /* What is wrong with a request is said before. */
+    expect(ask("PUT", KEYS, token, "{\"api_key\":\"k\"}"), 400, "\"field\":\"api_secret\"");
+    expect(ask("PUT", "/api/settings/trading/margin", token, TO_REAL), 400, "TRADING_TYPE_INVALID");
+}
+
+Test(gw_no_bridge, is_needed_for_paper)
+{
+    market_say("answer settings_set settings_view trading_type=spot mode=PAPER leverage=3");
+    market_say("answer account_get account_view account_id=1");
+    expect(ask("PUT", SETTINGS, token, "{\"mode\":\"PAPER\"}"), 200, "\"mode\":\"PAPER\"");
+    market_hear("asked settings_set", "mode=PAPER");
+    expect(ask("PUT", SETTINGS, token, "{\"mode\":\"PAPER\",\"leverage\":3}"), 200,
+           "\"leverage\":3");
+    expect(ask("PUT", SETTINGS, token, "{\"leverage\":3}"), 200, "\"leverage\":3");
+    expect(ask("GET", "/api/paper-trading/account", token, ""), 200, "\"account_id\"");
+}
+
+/* One that is there and can do nothing is no more needed. */
+Test(gw_keys, what_the_bridge_cannot_free_is_on_paper_all_the_same)
+{
+    market_say("answer settings_set settings_view trading_type=spot mode=PAPER");
+    market_say("answer bridge_bind refused error=KEYS_UNAVAILABLE");
+    expect(ask("PUT", SETTINGS, token, "{\"mode\":\"PAPER\"}"), 200, "\"mode\":\"PAPER\"");
+    market_hear("asked bridge_bind", "trading_type=spot");
 }

@@ -75,16 +75,17 @@ gateway_start(const char *folder, const char *conninfo)
     FILE *f = fopen(path, "w");
     if (f == NULL || pipe(log) != 0)
         fail("no settings");
-    fprintf(f,
-            "http_port = 0\nledger_endpoints = 0-63=ipc://%s/ledger\n"
-            "ledger_event_endpoints = 0-63=ipc://%s/events\nmarket_endpoint = ipc://%s/market\n"
-            "market_ask_endpoint = ipc://%s/ask\nbridge_endpoint = ipc://%s/bridge\n"
-            "redis = unix:%s/redis\ndatabase = %s\njwt_key_file = %s/keys\nhash_kib = 1024\n"
-            "call_timeout_ms = 2000\ncall_silent_ms = 500\nhttp_request_ms = 700\n"
-            "connections_max = %d\nlogin_lock_after = 3\nlogin_lock_max_s = 60\n"
-            "account_requests_burst = 30\naccount_requests_per_second = 5\n"
-            "stream_queue_bytes = 4096\n",
-            folder, folder, folder, folder, folder, folder, conninfo, folder, CONNECTIONS);
+    fprintf(
+        f,
+        "http_port = 0\nledger_endpoints = 0-63=ipc://%s/ledger\n"
+        "ledger_event_endpoints = 0-63=ipc://%s/events\nmarket_endpoint = ipc://%s/market\n"
+        "market_ask_endpoint = ipc://%s/ask\nbridge_endpoints = ipc://%s/bridge,ipc://%s/bridge2\n"
+        "redis = unix:%s/redis\ndatabase = %s\njwt_key_file = %s/keys\nhash_kib = 1024\n"
+        "call_timeout_ms = 2000\ncall_silent_ms = 500\nhttp_request_ms = 700\n"
+        "connections_max = %d\nlogin_lock_after = 3\nlogin_lock_max_s = 60\n"
+        "account_requests_burst = 30\naccount_requests_per_second = 5\n"
+        "stream_queue_bytes = 4096\n",
+        folder, folder, folder, folder, folder, folder, folder, conninfo, folder, CONNECTIONS);
     fclose(f);
     pid_t pid = fork();
     if (pid == 0) {

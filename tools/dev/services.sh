@@ -158,7 +158,7 @@ ledger_endpoints = 0-63=$sockets/ledger
 ledger_event_endpoints = 0-63=$sockets/ledger.pub
 market_endpoint = $sockets/market.pub
 market_ask_endpoint = $sockets/market
-bridge_endpoint = $sockets/bridge
+bridge_endpoints = $sockets/bridge
 redis = unix:$(socket_dir)/redis.sock
 database = $pg_conninfo
 jwt_key_file = $etc_dir/jwt-keys

@@ -7,11 +7,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "gateway/core/gateway.h"
-
 #include <string.h>
 
 #include "base/check.h"
+#include "gateway/core/gateway_priv.h"
 
 static size_t
 map_part(uint32_t max)
@@ -46,22 +45,6 @@ gw_init(struct gw *g, const struct gw_options *o, void *bytes)
     g->free_first = 0;
     g->sweep = GW_NONE;
     g->swept_us = -1;
-}
-
-uint32_t
-gw_add_server(struct gw *g, enum err away_error)
-{
-    CHECK(g->server_count < GW_SERVERS_MAX);
-    g->servers[g->server_count].away_error = away_error;
-    g->servers[g->server_count].timeout_us = g->timeout_us;
-    return g->server_count++;
-}
-
-void
-gw_set_timeout(struct gw *g, uint32_t server, int64_t timeout_us)
-{
-    CHECK(server < g->server_count && timeout_us > 0);
-    g->servers[server].timeout_us = timeout_us;
 }
 
 static void
@@ -180,36 +163,27 @@ call_free(struct gw *g, uint32_t i)
     g->free_first = i;
 }
 
-bool
-gw_is_away(const struct gw *g, int64_t now_us, uint32_t server)
-{
-    const struct gw_server *s = &g->servers[server];
-    if (s->is_down && now_us - s->down_us >= g->silent_us)
-        return true;
-    /* Once asked and not heard since, it stays away until something comes, in flight or not. */
-    return s->asked_us != 0 && now_us - s->asked_us >= g->silent_us;
-}
-
-bool
-gw_is_linked(const struct gw *g, uint32_t server)
-{
-    return !g->servers[server].is_down;
-}
-
-/* All in flight to a server is due now, as it was started; the queue stays in order of time. */
+/* A call is due now; the queue stays in order of time. */
 static void
-resend_hurry(struct gw *g, int64_t now_us, uint32_t server)
+call_hurry(struct gw *g, int64_t now_us, uint32_t i)
+{
+    resend_unlink(g, i);
+    uint32_t first = g->resends.first;
+    g->calls[i].resend_at_us = first != GW_NONE && g->calls[first].resend_at_us < now_us
+                                   ? g->calls[first].resend_at_us
+                                   : now_us;
+    resend_push_first(g, i);
+}
+
+/* All in flight to a server is due, and what waits for one of its group, as it was started. */
+static void
+server_hurry(struct gw *g, int64_t now_us, uint32_t server)
 {
     for (uint32_t i = g->deadlines.last; i != GW_NONE; i = g->calls[i].deadline_prev) {
-        struct gw_call *c = &g->calls[i];
-        if (c->server != server)
-            continue;
-        resend_unlink(g, i);
-        uint32_t first = g->resends.first;
-        c->resend_at_us = first != GW_NONE && g->calls[first].resend_at_us < now_us
-                              ? g->calls[first].resend_at_us
-                              : now_us;
-        resend_push_first(g, i);
+        uint32_t at = g->calls[i].server;
+        bool waits = g->servers[at].first == g->servers[server].first && g->servers[at].is_down;
+        if (at == server || waits)
+            call_hurry(g, now_us, i);
     }
 }
 
@@ -221,12 +195,12 @@ gw_link(struct gw *g, int64_t now_us, uint32_t server, bool is_up)
     if (s->is_down != is_up)
         return;
     s->is_down = !is_up;
-    if (is_up) {
+    if (is_up)
         s->asked_us = s->in_flight > 0 ? now_us : 0;
-        resend_hurry(g, now_us, server);
-    } else {
+    else
         s->down_us = now_us;
-    }
+    if (gw_replica_from(g, now_us, server) != server || is_up)
+        server_hurry(g, now_us, server);
 }
 
 /* `secret` of the call: whether it is one. */
@@ -257,6 +231,7 @@ call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const s
     c->was_resent = false;
     c->copies = c->was_sent;
     c->answers = 0;
+    c->turned_away = 0;
     c->resend_at_us = now_us + g->resend_us;
     c->deadline_us = now_us + g->timeout_us;
     c->give_up_us = now_us + s->timeout_us;
@@ -337,6 +312,24 @@ owes_nothing(struct gw_server *s)
 }
 
 bool
+gw_ask_next(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, enum err refused)
+{
+    bool is_cut_off = refused == ERR_BRIDGE_UNAVAILABLE || refused == ERR_KEYS_UNAVAILABLE;
+    uint32_t i = is_cut_off && corr != 0 ? map_get(&g->by_corr, corr) : MAP_NONE;
+    if (i == MAP_NONE || g->servers[g->calls[i].server].first != g->servers[server].first)
+        return false;
+    struct gw_call *c = &g->calls[i];
+    uint32_t bits = c->turned_away | replica_bit(g, server);
+    if (replica_without(g, now_us, server, bits) == GW_NONE)
+        return false;
+    c->turned_away = bits;
+    c->answers++;
+    if (c->server == server)
+        call_hurry(g, now_us, i);
+    return true;
+}
+
+bool
 gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, uint64_t corr,
           uint64_t *owner)
 {
@@ -347,13 +340,15 @@ gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, uint64_
     }
     gw_heard(g, now_us, server, epoch);
     uint32_t i = corr == 0 ? MAP_NONE : map_get(&g->by_corr, corr);
-    if (i == MAP_NONE || g->calls[i].server != server) {
+    /* The one that was asked first may be the one that answers. */
+    uint32_t asked = i == MAP_NONE ? GW_NONE : g->calls[i].server;
+    if (asked == GW_NONE || g->servers[asked].first != g->servers[server].first) {
         g->unknown++;
         return false;
     }
     *owner = g->calls[i].owner;
     call_free(g, i);
-    owes_nothing(&g->servers[server]);
+    owes_nothing(&g->servers[asked]);
     return true;
 }
 
@@ -424,11 +419,45 @@ hopeless_next(struct gw *g, int64_t now_us)
     return GW_NONE;
 }
 
+/* The one before stays silent until something comes from it. */
+static void
+call_move(struct gw *g, int64_t now_us, struct gw_call *c, uint32_t server)
+{
+    struct gw_server *from = &g->servers[c->server], *to = &g->servers[server];
+    from->in_flight--;
+    from->hopeless -= call_is_hopeless(c);
+    if (server_works(g, now_us, c->server))
+        owes_nothing(from);
+    c->server = server;
+    to->in_flight++;
+    to->hopeless += call_is_hopeless(c);
+    if (to->asked_us == 0)
+        to->asked_us = now_us;
+}
+
+/* To the next of its group, when its server does not work or has turned it away; when all have,
+ * they are asked again. */
+static void
+call_choose(struct gw *g, int64_t now_us, struct gw_call *c)
+{
+    bool is_turned_away = (c->turned_away & replica_bit(g, c->server)) != 0;
+    if (c->is_probe || (!is_turned_away && server_works(g, now_us, c->server)))
+        return;
+    uint32_t next = replica_without(g, now_us, c->server, c->turned_away);
+    if (next == GW_NONE) {
+        c->turned_away = 0;
+        next = gw_replica_from(g, now_us, c->server);
+    }
+    if (next != c->server)
+        call_move(g, now_us, c, next);
+}
+
 /* Whether it goes out now: not while there is no connection. */
 static bool
 call_resend(struct gw *g, int64_t now_us, uint32_t i)
 {
     struct gw_call *c = &g->calls[i];
+    call_choose(g, now_us, c);
     struct gw_server *s = &g->servers[c->server];
     resend_unlink(g, i);
     c->resend_at_us = now_us + g->resend_us;

@@ -20,6 +20,13 @@
  * refused before they are sent. What was sent and changes something is kept to its deadline: an
  * owner that is back by then knows the outcome, and nobody else does.
  * What is secret has one of a few places of its own, longer ones, and is wiped behind it.
+ *
+ * Replicas do the same for the same requests, so that one of a group is asked: the first that works
+ * from a given one on. A call whose replica is gone or silent, or can do nothing (gw_ask_next()),
+ * is sent to the next that works, as the same bytes with the same correlation id. The one before
+ * may have done it all the same, or do it later: what is sent to a group must be so that a second
+ * time changes nothing. The group is away when all of it is.
+ *
  * Answers of an older epoch than one already heard come from a deposed owner and are dropped.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -34,11 +41,12 @@
 #include "base/err.h"
 #include "base/map.h"
 
-#define GW_PACKED_MAX  1024
-#define GW_SECRET_MAX  8192
-#define GW_SECRETS     16
-#define GW_SERVERS_MAX 72 /* 64 ledger groups at most, market data, the bridge */
-#define GW_NONE        UINT32_MAX
+#define GW_PACKED_MAX   1024
+#define GW_SECRET_MAX   8192
+#define GW_SECRETS      16
+#define GW_SERVERS_MAX  81 /* 64 ledger groups at most, market data, bridges */
+#define GW_REPLICAS_MAX 16
+#define GW_NONE         UINT32_MAX
 
 struct gw_call {
     uint64_t corr;  /* 0 = free */
@@ -47,6 +55,7 @@ struct gw_call {
     bool mutates, is_probe;
     bool was_sent, was_resent;
     uint32_t copies, answers; /* sent, and refusals that came */
+    uint32_t turned_away;     /* bit n: by the n-th of its group, which could do nothing */
     int64_t resend_at_us;
     int64_t deadline_us; /* when it is looked at next */
     int64_t give_up_us;
@@ -59,6 +68,8 @@ struct gw_call {
 
 struct gw_server {
     enum err away_error;
+    uint32_t first;      /* of its group; the others have the numbers behind it */
+    uint32_t replicas;   /* of the first: how many they are, itself included */
     int64_t timeout_us;  /* of its calls */
     uint64_t epoch;      /* highest heard */
     int64_t asked_us;    /* since when it owes a sign of life; 0 = it owes none */
@@ -115,10 +126,15 @@ size_t gw_bytes(uint32_t calls_max);
 void gw_init(struct gw *g, const struct gw_options *o, void *bytes);
 /* Gives the server's number. `away_error` is what its callers hear while it is away. */
 uint32_t gw_add_server(struct gw *g, enum err away_error);
+/* One more of the group that was added last, whose first is `first`. */
+uint32_t gw_add_replica(struct gw *g, uint32_t first);
 /* For one that waits for others itself: its calls are given up after this, not the usual time; it
  * is rounded up to a whole number of those. */
 void gw_set_timeout(struct gw *g, uint32_t server, int64_t timeout_us);
 
+/* The one of its group to be asked: the first that works from this one on; where none does, this
+ * one. Who has no replicas is always this one. */
+uint32_t gw_replica_from(const struct gw *g, int64_t now_us, uint32_t server);
 /* Puts a request in flight; the caller sends it if gw_is_linked(), otherwise it waits. `corr` is
  * new and not 0. Refuses, in this order: the server's away error, GATEWAY_BUSY. CHECKs the packed
  * length. */
@@ -145,6 +161,9 @@ void gw_heard(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch);
  * is OK for other answers, and for refusals that name an order, which all copies would get.
  */
 bool gw_answer_settles(struct gw *g, uint64_t corr, enum err refused);
+/* Asked before that: whether this is the refusal of a replica that is itself cut off, and another
+ * one that works was not asked yet; it is then sent the call. */
+bool gw_ask_next(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, enum err refused);
 /* An answer. True and its owner when somebody waits for it; late, doubled and stale ones are
  * counted and dropped. */
 bool gw_answer(struct gw *g, int64_t now_us, uint32_t server, uint64_t epoch, uint64_t corr,
@@ -155,6 +174,7 @@ void gw_forget(struct gw *g, uint64_t corr);
  * server that has owed a sign of life for resend_us: the caller starts a probe, or will be told
  * again after resend_us. */
 struct gw_due gw_due(struct gw *g, int64_t now_us);
+/* It, and all of its group. */
 bool gw_is_away(const struct gw *g, int64_t now_us, uint32_t server);
 /* Proves the tables: counts, links and order. */
 void gw_check(const struct gw *g);

@@ -12,6 +12,7 @@
 #include "base/msg_stream.h"
 #include "gateway/shell/shell.h"
 #include "gateway/shell/ws.h"
+#include "host/endpoints.h"
 #include "host/log.h"
 #include "host/shards.h"
 
@@ -35,29 +36,64 @@ call_ledger_of(const struct shell *s, uint64_t account_id)
     return s->shard_server[shard_of_account(account_id)];
 }
 
-enum err
-call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr, uint64_t owner,
-          bool matters, const void *body)
+uint32_t
+call_bridge_of(const struct shell *s, uint64_t account_id)
 {
-    bool mutates = matters || msg_layout(type)->effect[0] == 'M';
+    if (s->bridge_count == 0)
+        return GW_NONE;
+    return s->bridge_first + (uint32_t)(map_mix(account_id) % s->bridge_count);
+}
+
+static bool
+is_bridge(const struct shell *s, uint32_t server)
+{
+    return server - s->bridge_first < s->bridge_count;
+}
+
+static enum err
+call_begin(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr, uint64_t owner,
+           bool mutates, const void *body)
+{
+    int64_t now_us = loop_steady_us(s->loop);
+    if (server == GW_NONE)
+        return ERR_BRIDGE_UNAVAILABLE;
+    server = gw_replica_from(&s->gw, now_us, server);
     bytes_clear(&s->packed);
     msg_pack_body(&s->packed, type, corr, body);
-    enum err e = gw_start(&s->gw, loop_steady_us(s->loop), server, corr, owner, mutates,
-                          s->packed.data, s->packed.length);
+    enum err e =
+        gw_start(&s->gw, now_us, server, corr, owner, mutates, s->packed.data, s->packed.length);
     if (e == OK && gw_is_linked(&s->gw, server))
         bus_put_packed(s->servers[server], 0, s->packed.data, s->packed.length);
     return e;
 }
 
 enum err
+call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr, uint64_t owner,
+          bool matters, const void *body)
+{
+    bool mutates = matters || msg_layout(type)->effect[0] == 'M';
+    return call_begin(s, server, type, corr, owner, mutates, body);
+}
+
+enum err
+call_send_lightly(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr,
+                  uint64_t owner, const void *body)
+{
+    return call_begin(s, server, type, corr, owner, false, body);
+}
+
+enum err
 call_send_secret(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr,
                  uint64_t owner, const void *body)
 {
+    int64_t now_us = loop_steady_us(s->loop);
     struct bytes packed = {0};
+    if (server == GW_NONE)
+        return ERR_BRIDGE_UNAVAILABLE;
+    server = gw_replica_from(&s->gw, now_us, server);
     bytes_reserve(&packed, GW_SECRET_MAX); /* it does not move */
     msg_pack_body(&packed, type, corr, body);
-    enum err e = gw_start_secret(&s->gw, loop_steady_us(s->loop), server, corr, owner, packed.data,
-                                 packed.length);
+    enum err e = gw_start_secret(&s->gw, now_us, server, corr, owner, packed.data, packed.length);
     if (e == OK && gw_is_linked(&s->gw, server))
         bus_put_secret(s->servers[server], 0, packed.data, packed.length);
     explicit_bzero(packed.data, packed.length);
@@ -118,7 +154,8 @@ on_answer(void *arg, const struct bus_in *in)
         return;
     }
     enum err refused = refusal_of_copy(in->msg);
-    if (!gw_answer_settles(&s->gw, in->msg->corr, refused)) {
+    if (gw_ask_next(&s->gw, loop_steady_us(s->loop), a->server, in->msg->corr, refused) ||
+        !gw_answer_settles(&s->gw, in->msg->corr, refused)) {
         gw_heard(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch);
         return;
     }
@@ -156,14 +193,13 @@ on_link(void *arg, bool is_up)
     const struct server_arg *a = arg;
     struct shell *s = a->shell;
     log_line(is_up ? LOG_INFO : LOG_WARN, is_up ? "service_linked" : "service_lost", "service=%s",
-             a->server == s->market_server   ? "marketdata"
-             : a->server == s->bridge_server ? "exchange-bridge"
-                                             : "ledger");
+             a->server == s->market_server ? "marketdata"
+             : is_bridge(s, a->server)     ? "exchange-bridge"
+                                           : "ledger");
     gw_link(&s->gw, loop_steady_us(s->loop), a->server, is_up);
     if (is_up && a->server == s->market_server)
         s->symbols_at_us = 0; /* it may know others now */
-    if (is_up)
-        call_tick(s); /* what waits for it leaves now */
+    call_tick(s);             /* what waits for it leaves now, or goes to another one */
 }
 
 static bool
@@ -242,6 +278,20 @@ ledgers_open(struct shell *s)
     return true;
 }
 
+static bool
+bridge_take(void *arg, const char *endpoint)
+{
+    struct shell *s = arg;
+    if (s->bridge_count == GW_REPLICAS_MAX)
+        return false;
+    uint32_t server = s->bridge_count == 0 ? gw_add_server(&s->gw, ERR_BRIDGE_UNAVAILABLE)
+                                           : gw_add_replica(&s->gw, s->bridge_first);
+    if (s->bridge_count++ == 0)
+        s->bridge_first = server;
+    gw_set_timeout(&s->gw, server, s->config->bridge_timeout_ms * 1000);
+    return server_open(s, server, endpoint);
+}
+
 enum err
 call_open(struct shell *s)
 {
@@ -250,8 +300,6 @@ call_open(struct shell *s)
     if (!ledgers_open(s))
         return ERR_CONFIG_BAD_VALUE;
     s->market_server = gw_add_server(&s->gw, ERR_MARKET_UNAVAILABLE);
-    s->bridge_server = gw_add_server(&s->gw, ERR_BRIDGE_UNAVAILABLE);
-    gw_set_timeout(&s->gw, s->bridge_server, s->config->bridge_timeout_ms * 1000);
     struct bus_options o = {.role = BUS_FOLLOW,
                             .endpoint = s->config->market_endpoint,
                             .name = s->host->name,
@@ -260,9 +308,12 @@ call_open(struct shell *s)
                             .arg = s,
                             .on_msg = on_market};
     if (!server_open(s, s->market_server, s->config->market_ask_endpoint) ||
-        !server_open(s, s->bridge_server, s->config->bridge_endpoint) ||
         (s->market = bus_open(s->loop, &o)) == NULL) {
         bad_setting("market_endpoint");
+        return ERR_CONFIG_BAD_VALUE;
+    }
+    if (!endpoints_read(s->config->bridge_endpoints, s, bridge_take)) {
+        bad_setting("bridge_endpoints");
         return ERR_CONFIG_BAD_VALUE;
     }
     bus_follow(s->market, "s.");
@@ -294,7 +345,7 @@ probe_send(struct shell *s, uint32_t server)
     bytes_clear(&s->packed);
     if (server == s->market_server)
         msg_pack_body(&s->packed, MSG_md_symbols_get, corr, &symbols);
-    else if (server == s->bridge_server)
+    else if (is_bridge(s, server))
         msg_pack_body(&s->packed, MSG_bridge_schedule_get, corr, &schedule);
     else
         msg_pack_body(&s->packed, MSG_account_get, corr, &account);

@@ -218,8 +218,8 @@ own_exchange_keys(struct shell *s, struct request *r, const struct http_request 
     if (is_read) {
         secret_split(&b);
         r->on_answer = on_stored;
-        e = call_send_secret(s, s->bridge_server, MSG_bridge_keys_put, r->corr, request_handle(r),
-                             &b.put);
+        e = call_send_secret(s, call_bridge_of(s, r->who.account_id), MSG_bridge_keys_put, r->corr,
+                             request_handle(r), &b.put);
     }
     OPENSSL_cleanse(&b, sizeof b);
     if (e != OK && is_read)

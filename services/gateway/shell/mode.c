@@ -5,10 +5,12 @@
  *             refused: settings_get; still on paper: bridge_bind, to be freed --> refused
  *
  *   PAPER:  settings_set --> bridge_bind, to be freed --> the answer
+ *             no bridge, or it refuses: the answer
  *
  * The order is so that one change leaves no account REAL without being bound. Two at once may; such
  * an account sends nothing, and the next change heals it. Every step may be done again, so that a
- * client that hears of no end sends the same again. What is refused leaves nothing bound.
+ * client that hears of no end sends the same again. What is refused leaves nothing bound. Paper
+ * needs no bridge: an account that stays bound there sends nothing, and the next change frees it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -66,7 +68,25 @@ bind_send(struct shell *s, struct request *r, bool is_real, request_answer *then
                                .trading_type = wish->trading_type,
                                .environment = is_real ? wish->environment : ENVIRONMENT_NONE,
                                .is_real = is_real};
-    mode_send(s, r, s->bridge_server, MSG_bridge_bind, corr_new(s), &bind, then);
+    uint32_t bridge = call_bridge_of(s, wish->account_id);
+    if (is_real) {
+        mode_send(s, r, bridge, MSG_bridge_bind, corr_new(s), &bind, then);
+        return;
+    }
+    r->on_answer = then;
+    enum err e =
+        call_send_lightly(s, bridge, MSG_bridge_bind, corr_new(s), request_handle(r), &bind);
+    if (e != OK)
+        then(s, r, NULL, e);
+}
+
+static void
+note_bound(const struct request *r, const struct msg *m, enum err e)
+{
+    if (m != NULL && m->type == MSG_refused)
+        e = m->refused.error;
+    log_corr(LOG_WARN, r->corr, "account_left_bound", "account=%llu error=%s",
+             (unsigned long long)r->mode->wish.account_id, err_name(e));
 }
 
 static void
@@ -83,9 +103,7 @@ static void
 on_taken_back(struct shell *s, struct request *r, const struct msg *m, enum err e)
 {
     if (m == NULL || m->type != MSG_bridge_bound)
-        log_corr(LOG_WARN, r->corr, "account_left_bound", "account=%llu error=%s",
-                 (unsigned long long)r->mode->wish.account_id,
-                 err_name(m == NULL ? e : ERR_INTERNAL));
+        note_bound(r, m, e);
     struct refused why = r->mode->why;
     answer_refused(s, r, &why);
 }
@@ -101,7 +119,7 @@ on_looked_at(struct shell *s, struct request *r, const struct msg *m, enum err e
         return;
     }
     if (m == NULL)
-        log_corr(LOG_WARN, r->corr, "account_left_bound", "error=%s", err_name(e));
+        note_bound(r, m, e);
     struct refused why = r->mode->why;
     answer_refused(s, r, &why);
 }
@@ -133,11 +151,12 @@ on_bound(struct shell *s, struct request *r, const struct msg *m, enum err e)
 
 /* ---- To PAPER ------------------------------------------------------------------------------ */
 
+/* Where there are no bridges nobody is bound. */
 static void
 on_freed(struct shell *s, struct request *r, const struct msg *m, enum err e)
 {
-    if (mode_failed(s, r, m, e, MSG_bridge_bound))
-        return;
+    if (s->bridge_count > 0 && (m == NULL || m->type != MSG_bridge_bound))
+        note_bound(r, m, e);
     struct settings_view view = r->mode->view;
     answer_body(s, r, 200, msg_layout(MSG_settings_view), &view);
 }

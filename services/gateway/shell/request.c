@@ -277,8 +277,8 @@ account_refresh(struct shell *s, struct request *r)
 {
     struct bridge_refresh refresh = {.account_id = r->who.account_id, .user_id = r->who.user_id};
     r->on_answer = on_refreshed;
-    enum err e = call_send(s, s->bridge_server, MSG_bridge_refresh, r->corr, request_handle(r),
-                           false, &refresh);
+    enum err e = call_send(s, call_bridge_of(s, refresh.account_id), MSG_bridge_refresh, r->corr,
+                           request_handle(r), false, &refresh);
     if (e != OK)
         answer_error(s, r, e);
 }
@@ -305,7 +305,7 @@ request_ask(struct shell *s, struct request *r, const struct http_request *h)
         r->client_order_id = *name;
     uint32_t server = route->to == TO_LEDGER   ? call_ledger_of(s, r->who.account_id)
                       : route->to == TO_MARKET ? s->market_server
-                                               : s->bridge_server;
+                                               : call_bridge_of(s, r->who.account_id);
     if (route->request == MSG_account_get && body.account_get.refresh) {
         account_refresh(s, r);
         return;

@@ -78,7 +78,8 @@ struct shell {
     struct bus *servers[GW_SERVERS_MAX]; /* by the core's server number */
     struct bus *events[GW_SERVERS_MAX];  /* of the ledger with the same number */
     uint32_t shard_server[SHARDS];
-    uint32_t ledger_count, market_server, bridge_server;
+    uint32_t ledger_count, market_server;
+    uint32_t bridge_first, bridge_count;
     struct bus *market;
     struct bytes packed;
     struct arena lists; /* of the request that is being read */
@@ -145,11 +146,31 @@ void error_write(struct bytes *out, const struct refused *why, uint64_t corr,
 MUST_USE enum err call_open(struct shell *s);
 void call_close(struct shell *s);
 uint32_t call_ledger_of(const struct shell *s, uint64_t account_id);
+/*
+ * The bridge that is asked for an account, while it works; otherwise the next one is. GW_NONE where
+ * there is none at all, and then call_send() refuses.
+ *
+ * A request may so be carried out by two bridges: by one that died or froze before its answer was
+ * here, and by the next. Both together leave what one alone would:
+ *   bridge_keys_put, _delete, bridge_bind, bridge_schedule_set   one statement each, which makes a
+ *                         row what was asked for, or makes it go, whatever was there before;
+ *   bridge_balance_sync   the correlation id, the same in each copy, is the ledger's command id:
+ *                         the balance that gets there first counts;
+ *   bridge_refresh        what the exchange has is told to the ledger, which leaves out what it
+ *                         knows and what is older than that;
+ *   bridge_keys_get, bridge_schedule_get   change nothing but when a key was looked at.
+ * One that froze, and goes on when something newer was asked for, leaves what it was sent before:
+ * see asks.h of the bridge.
+ */
+uint32_t call_bridge_of(const struct shell *s, uint64_t account_id);
 /* Sends a request's message. On refusal nothing was sent. What MUTATES, and what the caller says
  * `matters`, such as a cancel, which is journaled as what it causes, is not given up while its
  * outcome may still be told. */
 MUST_USE enum err call_send(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr,
                             uint64_t owner, bool matters, const void *body);
+/* The same of what MUTATES and need not be waited for: it is given up when its server is away. */
+MUST_USE enum err call_send_lightly(struct shell *s, uint32_t server, enum msg_type type,
+                                    uint64_t corr, uint64_t owner, const void *body);
 /* The same of a message with a secret; what was packed is wiped. */
 MUST_USE enum err call_send_secret(struct shell *s, uint32_t server, enum msg_type type,
                                    uint64_t corr, uint64_t owner, const void *body);
