@@ -1,7 +1,7 @@
 # What is done with an account at the exchange: orders, balances, rules, syncs, keys; and the door.
-add_library(bridge_flows STATIC shell/asks.c shell/key_asks.c shell/ledger_link.c shell/orders.c
-            shell/pending.c shell/refresh.c shell/rules.c shell/schedule.c shell/serve.c
-            shell/shell.c shell/streams.c shell/sync.c)
+add_library(bridge_flows STATIC shell/asks.c shell/key_asks.c shell/key_proof.c shell/ledger_link.c
+            shell/orders.c shell/pending.c shell/refresh.c shell/rules.c shell/schedule.c
+            shell/serve.c shell/shell.c shell/streams.c shell/sync.c)
 target_link_libraries(bridge_flows PUBLIC bridge_caller bridge_keys scrip_market
   PRIVATE PkgConfig::libcrypto)
 

@@ -80,6 +80,21 @@ class Story:
         self.exchange.deposit(self.keys[user].number, "USDT", "100")
         check(self.sync(user)["paper_balance_usdt"] == "1334.50000000", "as it is now")
 
+    def what_a_key_may(self):
+        """What the key may do is told, whatever its account may."""
+        user = self.user(spot={"USDT": "20"}, usdm={"USDT": "20"})
+        keys = self.keys[user]
+        for market, right in (("spot", "SPOT"), ("futures", "FUTURES")):
+            for permissions, word in ((["READ", right], None),
+                                      (["READ", right, "WITHDRAW"], "withdrawals are enabled"),
+                                      (["READ"], "trading is not enabled")):
+                self.exchange.change_key(keys.api_key, permissions=permissions)
+                stored = put_key(user, market, keys)["keys"][0]
+                check(stored["can_trade"] == (right in permissions) and
+                      stored["can_withdraw"] == ("WITHDRAW" in permissions) and
+                      (word or "") in stored.get("warning", "") and
+                      bool(word) == bool(stored.get("warning")), "as the key is", stored)
+
     def below_minimum(self):
         user = self.user(spot={"USDT": "9.99"}, usdm={"USDT": "0"})
         put_key(user, "spot", self.keys[user])
@@ -181,6 +196,7 @@ def story():
         s.without_keys()
         user = s.both_markets()
         s.locked_counts(user)
+        s.what_a_key_may()
         s.below_minimum()
         s.below_held()
         s.keys_that_stop_working()

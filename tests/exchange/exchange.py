@@ -115,7 +115,8 @@ class Exchange:
         handle = self.rests[unrouted].handle
         if unrouted == "spot":
             app.add_routes([web.get("/ws-api/v3", self.private_door("spot", "ws-api", enter_api)),
-                            web.route("*", "/api/v3/{name:.+}", handle)])
+                            web.route("*", "/api/v3/{name:.+}", handle),
+                            web.route("*", "/sapi/v1/{name:.+}", handle)])
         else:
             app.add_routes([web.get("/private/ws", private), web.get("/private/ws/{key}", private),
                             web.route("*", "/fapi/v1/{name:.+}", handle),

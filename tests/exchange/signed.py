@@ -139,7 +139,9 @@ class Signed:
 
 def name_of(path):
     """How faults call it: order, v3/account."""
-    return path.removeprefix("/api/v3/").removeprefix("/fapi/").removeprefix("v1/")
+    for root in ("/api/v3/", "/sapi/v1/", "/fapi/v1/", "/fapi/"):
+        path = path.removeprefix(root)
+    return path
 
 
 def check_order_count(ask):

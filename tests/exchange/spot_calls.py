@@ -10,7 +10,7 @@ from orders import NEVER_MS, NEW, PARTIALLY_FILLED, STOP_TYPES, Order
 from params import MISSING, SPOT_ID, SYMBOL, amount_of, choice_of, need, whole_of
 from rest import REQUIRED, instrument_of, limit_of, refuse
 from signed import TRADE, USER_DATA, Call, check_order_count
-from signing import SPOT, WITHDRAW
+from signing import FUTURES, READ, SPOT, WITHDRAW
 from wire import SCALE, Refusal, text_of
 
 DAY_MS = 86400000
@@ -319,6 +319,17 @@ def account(ask):
             "permissions": ["SPOT"], "uid": 10 ** 8 + ask.account.number}
 
 
+def key_rights(ask):
+    """Of the key; what its account may is another matter."""
+    may = ask.key.permissions
+    return {"ipRestrict": False, "createTime": 1600000000000, "enableReading": READ in may,
+            "enableWithdrawals": WITHDRAW in may, "enableInternalTransfer": False,
+            "enableMargin": False, "enableFutures": FUTURES in may,
+            "permitsUniversalTransfer": False, "enableVanillaOptions": False,
+            "enableFixApiTrade": False, "enableFixReadOnly": False,
+            "enableSpotAndMarginTrading": SPOT in may, "enablePortfolioMarginTrading": False}
+
+
 def commission(ask):
     instrument_of(ask.venue, ask.values)
     return {"symbol": ask.values["symbol"],
@@ -362,3 +373,4 @@ CALLS = {
     ("GET", "rateLimit/order"): Call(order_limits, {}, 40, USER_DATA),
 }
 SPOT_CALLS = {(method, "/api/v3/" + path): call for (method, path), call in CALLS.items()}
+SPOT_CALLS["GET", "/sapi/v1/account/apiRestrictions"] = Call(key_rights, {}, 1, USER_DATA)

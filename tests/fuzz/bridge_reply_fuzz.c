@@ -95,6 +95,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(key[0] != '\0' && strlen(key) < sizeof(key));
     if (reply_limits(text, size, &limits))
         CHECK(text[size - 1] == '}' || (unsigned char)text[size - 1] <= ' ');
+    struct reply_rights rights;
+    if (reply_rights(text, size, &rights))
+        CHECK(memmem(text, size, "enableWithdrawals", 17) != NULL);
     struct reply_open open[ROOMS];
     if (reply_open_orders(text, size, open, ROOMS, &count))
         CHECK(count <= ROOMS);

@@ -395,6 +395,7 @@ call_write(const struct call *c, char out[CALL_QUERY_BYTES])
     case CALL_NONE:
     case CALL_COUNT:
     case CALL_SPOT_TIME:
+    case CALL_SPOT_KEY_RIGHTS:
     case CALL_SPOT_OPEN_ORDERS:
     case CALL_USDM_TIME:
     case CALL_USDM_EXCHANGE_INFO:

@@ -68,6 +68,12 @@ struct reply_account {
 MUST_USE bool reply_account(enum trading_type market, const char *json, size_t length,
                             struct reply_account *out);
 
+/* What a key may do, whatever its account may: of GET apiRestrictions. */
+struct reply_rights {
+    bool can_withdraw, can_trade_spot, can_trade_futures;
+};
+MUST_USE bool reply_rights(const char *json, size_t length, struct reply_rights *out);
+
 /* One event of a user data stream. */
 enum stream_event_kind {
     STREAM_EVENT_NONE,     /* of no concern here */

@@ -116,6 +116,21 @@ spot_balances(struct slice list, struct reply_account *out)
     return it.is_whole;
 }
 
+bool
+reply_rights(const char *json, size_t length, struct reply_rights *out)
+{
+    struct slice withdraw, spot, futures;
+    const struct member members[] = {{"enableWithdrawals", &withdraw},
+                                     {"enableSpotAndMarginTrading", &spot},
+                                     {"enableFutures", &futures}};
+    *out = (struct reply_rights){0};
+    if (!text_members(json, length, MEMBERS(members)) || withdraw.kind != 'w' || spot.kind != 'w' ||
+        futures.kind != 'w')
+        return false;
+    *out = (struct reply_rights){read_true(withdraw), read_true(spot), read_true(futures)};
+    return true;
+}
+
 /* `amount` is how the wallet's balance is called: of account or of balance. */
 static bool
 usdm_balances(struct slice list, const char *amount, struct reply_account *out)

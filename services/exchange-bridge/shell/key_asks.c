@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exchange-bridge/shell/key_proof.h"
 #include "exchange-bridge/shell/rules.h"
 #include "host/log.h"
-
-#define ROOMS 4096u /* balances, positions of the account that proves a key */
 
 /* One request that waits for the exchange or the database. */
 struct key_ask {
@@ -68,34 +67,7 @@ left_late(struct key_ask *a)
     return true;
 }
 
-/* ---- What the exchange says of a key ---- */
-
-static void
-view_note(struct shell *s, enum trading_type type, struct exchange_key *view,
-          const struct caller_reply *r)
-{
-    struct reply_account account = {.balances_max = ROOMS, .positions_max = ROOMS};
-    bool is_refused = r->ruling.verdict == VERDICT_KEY;
-    view->checked_us = loop_now_us(s->loop);
-    view->is_valid = !is_refused;
-    view->warning = (text_t){0};
-    view->can_trade = view->can_withdraw = false;
-    account.balances = malloc(ROOMS * sizeof *account.balances);
-    account.positions = malloc(ROOMS * sizeof *account.positions);
-    CHECK(account.balances != NULL && account.positions != NULL);
-    if (is_refused) {
-        view->warning = text_of("the exchange refuses this key: %.80s", r->message.text);
-    } else if (reply_account(type, r->body, r->length, &account)) {
-        view->can_trade = account.can_trade;
-        view->can_withdraw = account.can_withdraw && type == TRADING_TYPE_spot;
-        if (view->can_withdraw)
-            view->warning = text_of("withdrawals are enabled: use a key that cannot withdraw");
-        else if (!view->can_trade)
-            view->warning = text_of("trading is not enabled: real orders will be refused");
-    }
-    free(account.balances);
-    free(account.positions);
-}
+/* ---- Answers ---- */
 
 /* Whether the answer proves anything: the key works, or it does not. */
 static bool
@@ -104,18 +76,13 @@ is_proof(const struct caller_reply *r)
     return r->ruling.verdict == VERDICT_OK || r->ruling.verdict == VERDICT_KEY;
 }
 
-static bool
-prove(struct key_ask *a, caller_done *done)
+static void
+fail_unproved(struct key_ask *a, const struct caller_reply *r)
 {
-    bool is_spot = a->is_for.trading_type == TRADING_TYPE_spot;
-    struct call c = {.name = is_spot ? CALL_SPOT_ACCOUNT : CALL_USDM_ACCOUNT};
-    struct caller_request q = {.environment = a->is_for.environment,
-                               .call = &c,
-                               .key = a->number,
-                               .trial = a->secret,
-                               .done = done,
-                               .arg = a};
-    return caller_send(a->s->caller, &q) != 0;
+    struct refused why = shell_refusal(r);
+    if (r->ruling.verdict == VERDICT_KEY)
+        why.error = ERR_CREDENTIALS_INVALID;
+    fail(a, &why);
 }
 
 static void
@@ -170,27 +137,27 @@ on_stored(void *arg, enum err e)
 }
 
 static void
-on_trial(void *arg, const struct caller_reply *r)
+on_trial(void *arg, const struct caller_reply *r, const struct exchange_key *view)
 {
     struct key_ask *a = arg;
-    struct shell *s = a->s;
     if (left_late(a))
         return;
-    if (r->ruling.verdict != VERDICT_OK) {
-        struct refused why = shell_refusal(r);
-        if (r->ruling.verdict == VERDICT_KEY)
-            why.error = ERR_CREDENTIALS_INVALID;
-        fail(a, &why);
-        return;
-    }
+    if (r->ruling.verdict != VERDICT_OK)
+        fail_unproved(a, r);
+    else
+        keys_put(a->s->keys, &a->is_for, a->secret, view, on_stored, a);
+}
+
+static bool
+try_it(struct key_ask *a)
+{
     size_t length = strlen(a->secret->api_key);
-    a->view = (struct exchange_key){.trading_type = a->is_for.trading_type,
-                                    .environment = a->is_for.environment,
-                                    .kind = a->secret->kind,
-                                    .stored_us = loop_now_us(s->loop)};
-    a->view.api_key_tail = code_of(a->secret->api_key + (length > 4 ? length - 4 : 0));
-    view_note(s, a->is_for.trading_type, &a->view, r);
-    keys_put(s->keys, &a->is_for, a->secret, &a->view, on_stored, a);
+    struct exchange_key view = {.trading_type = a->is_for.trading_type,
+                                .environment = a->is_for.environment,
+                                .kind = a->secret->kind,
+                                .stored_us = loop_now_us(a->s->loop)};
+    view.api_key_tail = code_of(a->secret->api_key + (length > 4 ? length - 4 : 0));
+    return key_prove(a->s, &view, 0, a->secret, on_trial, a);
 }
 
 void
@@ -205,7 +172,7 @@ key_ask_put(struct shell *s, struct ask *k, const struct bridge_keys_put *m)
         why.error = ERR_ENVIRONMENT_NOT_ALLOWED;
     else
         why.error = secret_read(a, m, &why.field);
-    if (why.error == OK && !prove(a, on_trial))
+    if (why.error == OK && !try_it(a))
         why.error = ERR_EXCHANGE_BUSY;
     if (why.error != OK)
         fail(a, &why);
@@ -215,7 +182,7 @@ key_ask_put(struct shell *s, struct ask *k, const struct bridge_keys_put *m)
 
 struct check {
     struct key_ask *all;
-    struct key_view key;
+    uint64_t number;
 };
 
 static void
@@ -226,17 +193,15 @@ check_done(struct key_ask *a)
 }
 
 static void
-on_checked(void *arg, const struct caller_reply *r)
+on_checked(void *arg, const struct caller_reply *r, const struct exchange_key *view)
 {
     struct check *c = arg;
     struct key_ask *a = c->all;
-    if (is_proof(r)) {
-        view_note(a->s, a->is_for.trading_type, &c->key.view, r);
-        keys_note_check(a->s->keys, c->key.number, &c->key.view);
-    } else {
-        log_line(LOG_WARN, "key_not_checked", "key=%" PRIu64 " error=%s", c->key.number,
+    if (is_proof(r))
+        keys_note_check(a->s->keys, c->number, view);
+    else
+        log_line(LOG_WARN, "key_not_checked", "key=%" PRIu64 " error=%s", c->number,
                  err_name(r->ruling.error));
-    }
     pending_free(c);
     check_done(a);
 }
@@ -245,16 +210,9 @@ static void
 check(struct key_ask *a, const struct key_view *key)
 {
     struct check *c = pending_new(&a->s->pending, sizeof *c);
-    *c = (struct check){a, *key};
-    bool is_spot = a->is_for.trading_type == TRADING_TYPE_spot;
-    struct call call = {.name = is_spot ? CALL_SPOT_ACCOUNT : CALL_USDM_ACCOUNT};
-    struct caller_request q = {.environment = key->is_for.environment,
-                               .call = &call,
-                               .key = key->number,
-                               .done = on_checked,
-                               .arg = c};
+    *c = (struct check){a, key->number};
     a->under_way++;
-    if (caller_send(a->s->caller, &q) == 0) {
+    if (!key_prove(a->s, &key->view, key->number, NULL, on_checked, c)) {
         pending_free(c);
         a->under_way--; /* the caller holds one more */
     }
@@ -333,21 +291,16 @@ on_bound(void *arg, enum err e)
 }
 
 static void
-on_proved(void *arg, const struct caller_reply *r)
+on_proved(void *arg, const struct caller_reply *r, const struct exchange_key *view)
 {
     struct key_ask *a = arg;
     if (left_late(a))
         return;
-    if (is_proof(r)) {
-        view_note(a->s, a->is_for.trading_type, &a->view, r);
-        keys_note_check(a->s->keys, a->number, &a->view);
-    }
+    if (is_proof(r))
+        keys_note_check(a->s->keys, a->number, view);
     if (r->ruling.verdict != VERDICT_OK) {
-        struct refused why = shell_refusal(r);
-        if (r->ruling.verdict == VERDICT_KEY)
-            why.error = ERR_CREDENTIALS_INVALID;
-        fail(a, &why);
-    } else if (!a->view.can_trade) {
+        fail_unproved(a, r);
+    } else if (!view->can_trade) {
         fail(a, &(struct refused){.error = ERR_CREDENTIALS_INVALID,
                                   .detail = text_of("trading is not enabled for this key")});
     } else {
@@ -383,7 +336,7 @@ key_ask_bind(struct shell *s, struct ask *k, const struct bridge_bind *m)
     if (e == OK) {
         a->number = key.number;
         a->view = key.view;
-        if (!prove(a, on_proved))
+        if (!key_prove(s, &key.view, key.number, NULL, on_proved, a))
             e = ERR_EXCHANGE_BUSY;
     }
     if (e != OK)
