@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Two bridges side by side: one database, one Redis, one exchange, and nothing done twice.
+"""Two bridges side by side: one database, one Redis, one exchange, and nothing done twice, nor left
+undone because one of them is dead or frozen.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -9,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 from decimal import Decimal
 
 from real import Exchanges, go_real, put_key
@@ -17,6 +19,9 @@ from zmtp import Follower, pack_frame
 
 ORDERS = "/api/paper-trading/orders"
 SYNC = "/api/settings/sync-paper-balance/spot"
+SETTINGS = "/api/settings/trading/spot"
+KEYS = "/api/settings/exchange-keys/spot"
+HISTORY = "/api/settings/paper-balance/spot/history"
 BALANCE_SYNC, BALANCE, REFUSED, EXCHANGE_LIMITED = 120, 121, 2, 724
 TIMES = "catch_up_seconds = 3600\n"  # nothing is found by looking now and then
 
@@ -121,12 +126,16 @@ class Story:
     def both(self, name):
         return [self.stack.metric(bridge, name) for bridge in ("bridge", self.second.name)]
 
-    def placements(self):
-        """How many the second bridge has sent."""
-        client = Client(self.stack.probe_port(self.second.name))
+    def calls_of(self, bridge, call):
+        """How many of a kind it has sent to the exchange."""
+        client = Client(self.stack.probe_port(bridge))
         text = client.raw("GET", "/metrics")[2].decode()
         client.close()
-        return sum(int(n) for n in re.findall(r'call="SPOT_ORDER_PLACE".*} (\d+)', text))
+        return sum(int(n) for n in re.findall(r'call="%s".*} (\d+)' % call, text))
+
+    def placements(self):
+        """How many the second bridge has sent."""
+        return self.calls_of(self.second.name, "SPOT_ORDER_PLACE")
 
     def place(self):
         best = Decimal(self.exchange.truth("BTCUSDT")["bids"][0][0])
@@ -166,7 +175,7 @@ class Story:
             self.cancel(self.place())
             if self.placements() > before:
                 return
-            self.user.call("PUT", "/api/settings/trading/spot", {"mode": "PAPER"})
+            self.user.call("PUT", SETTINGS, {"mode": "PAPER"})
             self.new_user()
             put_key(self.user, "spot", self.keys)
         check(False, "both bridges are given orders")
@@ -236,8 +245,122 @@ class Story:
         wait_for(lambda: self.at_the_second()[0] == BALANCE, "until it is over")
 
 
+    # ---- What the gateway asks of them ----
+
+    def is_asked(self, user):
+        """Which of both the gateway asks for this user: each [whether it does]."""
+        def accounts():
+            return [self.calls_of(name, "SPOT_ACCOUNT") for name in ("bridge", self.second.name)]
+        before = accounts()
+        user.call("GET", KEYS + "?check=true")
+        return [after > b for after, b in zip(accounts(), before)]
+
+    def whose_bridge_is(self, number):
+        """A user, with a key stored, for whom the gateway asks the first (0) or second (1)."""
+        for _ in range(24):
+            user = self.stack.user(balance="5000")
+            user.keys = self.exchange.add_account(spot={"USDT": "2000"})
+            put_key(user, "spot", user.keys)
+            if self.is_asked(user) == [number == 0, number == 1]:
+                return user
+        return check(False, "both bridges are asked by the gateway")
+
+    @staticmethod
+    def syncs(user):
+        return [c["new_balance"] for c in user.call("GET", HISTORY)["changes"]
+                if c["source"] == "sync"]
+
+    def all_is_done(self, user):
+        """Each request that is a bridge's to answer, once; at the end all is as at first."""
+        tail = user.keys.api_key[-4:]
+        check([k["api_key_tail"] for k in put_key(user, "spot", user.keys)["keys"]] == [tail],
+              "a key is stored")
+        check(user.call("GET", KEYS)["keys"][0]["api_key_tail"] == tail, "and shown")
+        before = self.syncs(user)
+        synced = user.call("POST", SYNC)["paper_balance_usdt"]
+        check(self.syncs(user) == [synced] + before, "the balance is set once", self.syncs(user))
+        for minutes in (60, 0):
+            user.call("PUT", SYNC + "/schedule", {"every_minutes": minutes})
+            check(user.call("GET", SYNC + "/schedule")["every_minutes"] == minutes, "scheduled")
+        check(go_real(user)["mode"] == "REAL", "real")
+        user.call("POST", ORDERS + "/sync")
+        there = user.call("GET", "/api/paper-trading/account?refresh=true")
+        check(any(b["wallet"] == "exchange_spot" for b in there["balances"]), "read", there)
+        check(user.call("PUT", SETTINGS, {"mode": "PAPER"})["mode"] == "PAPER", "paper again")
+        check(user.call("DELETE", KEYS + "?environment=testnet")["keys"] == [], "deleted")
+
+    def dead(self):
+        user = self.whose_bridge_is(1)
+        self.second.kill()
+        self.all_is_done(user)
+        self.second.start()
+
+    def frozen(self):
+        """What it was sent before it is too late for when it goes on."""
+        user, others = self.whose_bridge_is(0), self.whose_bridge_is(1)
+
+        def seen():  # what was sent to it was left, or the connection with it was new
+            return (self.stack.metric("bridge", "scrip_bridge_requests_late_total") +
+                    self.stack.log("gateway").count("event=service_linked"))
+        before = seen()
+        pid = self.stack.signal("bridge", signal.SIGSTOP)
+        try:
+            self.all_is_done(user)
+            self.all_is_done(others)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: seen() > before, "it goes on")
+        check(user.call("GET", KEYS)["keys"] == [], "what was deleted does not come back")
+        put_key(user, "spot", user.keys)
+        wait_for(lambda: self.is_asked(user) == [True, False], "it is asked again")
+        self.all_is_done(user)
+
+    def killed_in_the_middle(self):
+        user, answers = self.whose_bridge_is(1), []
+        before = self.syncs(user)
+        made = self.exchange.fault("rest_timeout", path="account", account=user.keys.number)
+        asking = threading.Thread(target=lambda: answers.append(user.ask("POST", SYNC)))
+        asking.start()
+        wait_for(lambda: self.exchange.fault_view(made["fault"])["done"], "the exchange is asked")
+        self.second.kill()
+        asking.join()
+        self.is_done_once(user, before, answers)
+        self.second.start()
+
+    def answer_lost(self):
+        """The first has the balance set and never hears of it; the next finds another balance."""
+        user, answers = self.whose_bridge_is(0), []
+        before = self.syncs(user)
+        waiting = "scrip_bridge_ledger_waiting"
+        asking = threading.Thread(target=lambda: answers.append(user.ask("POST", SYNC)))
+        bridge, ledger = self.stack.pid("bridge"), self.stack.signal("ledger", signal.SIGSTOP)
+        try:
+            waits = self.stack.metric("bridge", waiting)
+            asking.start()
+            wait_for(lambda: self.stack.metric("bridge", waiting) > waits, "the ledger is asked")
+            self.exchange.deposit(user.keys.number, "USDT", "1")
+            os.kill(bridge, signal.SIGSTOP)
+            os.kill(ledger, signal.SIGCONT)
+            asking.join()
+            wait_for(lambda: user.ask("GET", HISTORY)[0] == 200, "the ledger is found again")
+            self.is_done_once(user, before, answers)
+        finally:
+            os.kill(ledger, signal.SIGCONT)
+            os.kill(bridge, signal.SIGCONT)
+        ended = "event=balance_synced account=%d " % user.call("GET", "/api/user/me")["account_id"]
+        wait_for(lambda: ended in self.stack.log("bridge"), "the first one ends it, too")
+        self.is_done_once(user, before, answers)
+        wait_for(lambda: self.is_asked(user) == [True, False], "it is asked again")
+
+    def is_done_once(self, user, before, answers):
+        status, answer = answers[0]
+        check(status == 200, "it is done all the same", status, answer)
+        check(self.syncs(user) == [answer["paper_balance_usdt"]] + before, "and once, as told",
+              answer, self.syncs(user))
+
+
 def story():
-    """Two bridges: keys, streams, syncs and limits are of both, and each is done once"""
+    """Two bridges: what they are asked is done once, whether both live, or one is dead or frozen"""
     ports = free_ports()
     with Exchanges(TIMES, spot="BTCUSDT", usdm="BTCUSDT") as x, doors(*ports), \
             x.stack("testnet") as stack, Second(stack, ports[1]) as second:
@@ -247,6 +370,10 @@ def story():
         s.one_follows()
         s.killed()
         s.due_once()
+        s.dead()
+        s.frozen()
+        s.killed_in_the_middle()
+        s.answer_lost()
         s.one_is_told()
         x.live_is_untouched()
         x.no_violations("banned")
