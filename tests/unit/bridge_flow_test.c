@@ -175,6 +175,23 @@ Test(bridge_flow, nobody_knows_until_it_is_surely_absent)
     cr_assert_eq(out.report.exchange_state, EXCHANGE_STATE_NOT_PLACED);
 }
 
+/* What the exchange tells of orders comes from a copy of its own, which may lag. */
+Test(bridge_flow, a_single_absence_is_not_enough)
+{
+    begin(FLOW_PLACE);
+    hear(VERDICT_UNKNOWN, ERR_EXCHANGE_TIMEOUT, NULL);
+    clock_set(100 * SECOND);
+    flow_wake(&flow, &at, &out);
+    hear(VERDICT_ABSENT, OK, NULL);
+    cr_assert(!out.has_report && !out.is_over);
+    sleep_on();
+    cr_assert_eq(out.call.name, CALL_SPOT_ORDER_GET);
+    struct reply_order o = there(ORDER_STATUS_NEW, 0);
+    hear(VERDICT_OK, OK, &o);
+    cr_assert(out.is_over);
+    cr_assert_eq(out.report.exchange_state, EXCHANGE_STATE_PLACED);
+}
+
 Test(bridge_flow, a_clock_of_the_exchange_that_is_not_known_proves_nothing)
 {
     begin(FLOW_ASK);
