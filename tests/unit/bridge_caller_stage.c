@@ -18,10 +18,14 @@ keys_open_secret(const struct keys *k, uint64_t number, struct sign_key *out)
     (void)k;
     if (number == 0 || stage.is_store_away)
         return ERR_KEYS_UNAVAILABLE;
+    stage.opened++;
+    if (stage.key != NULL) {
+        *out = *stage.key;
+        return OK;
+    }
     *out = (struct sign_key){
         .kind = KEY_KIND_HMAC, .api_key = API_KEY, .secret_length = sizeof SECRET - 1};
     memcpy(out->secret, SECRET, sizeof SECRET - 1);
-    stage.opened++;
     return OK;
 }
 

@@ -26,6 +26,7 @@ struct caller_stage {
     const char *name; /* of the exchange; another one is another */
     /* Keys: one, as if it were stored. */
     bool is_store_away;
+    const struct sign_key *key; /* instead of the one of API_KEY and SECRET */
     int opened;
     /* What became of the calls, in that order. */
     struct {

@@ -5,6 +5,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <inttypes.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,6 +43,42 @@ Test(bridge_caller, a_key_that_is_not_stored_yet_may_be_tried)
     stage_caller("", (struct caller_options){0});
     ends(stage_ask((struct caller_request){.trial = &key}, CALL_SPOT_ACCOUNT), VERDICT_OK, OK);
     cr_assert_eq(stage.opened, 0);
+}
+
+static int opened_before, opened_most;
+
+static void
+on_turn(void *arg)
+{
+    (void)arg;
+    if (stage.opened - opened_before > opened_most)
+        opened_most = stage.opened - opened_before;
+    opened_before = stage.opened;
+}
+
+/* RSA takes milliseconds: whoever else waits, waits for one of them. */
+Test(bridge_caller, a_slow_key_signs_once_in_a_turn)
+{
+    static struct sign_key slow = {.api_key = API_KEY};
+    code_t field;
+    EVP_PKEY *pkey = EVP_RSA_gen(2048);
+    BIO *text = BIO_new(BIO_s_mem());
+    cr_assert_eq(PEM_write_bio_PKCS8PrivateKey(text, pkey, NULL, NULL, 0, NULL, NULL), 1);
+    slow.secret_length = (size_t)BIO_read(text, slow.secret, sizeof slow.secret);
+    BIO_free(text);
+    EVP_PKEY_free(pkey);
+    cr_assert_eq(sign_key_judge(&slow, &field), OK);
+    stage.key = &slow;
+    stage_caller("", (struct caller_options){0});
+    loop_on_turn(stage.net.loop, on_turn, NULL);
+    uint64_t dropped = 0;
+    for (int i = 0; i < 12; i++)
+        dropped = stage_send((struct caller_request){0}, CALL_SPOT_ORDER_CANCEL, i);
+    caller_drop(stage.caller, dropped);
+    stage_wait(11, "eleven slow ones");
+    for (int i = 0; i < 11; i++) /* the server knows no such key */
+        cr_assert_eq(stage.got[i].reply.code, -1022);
+    cr_assert_leq(opened_most, 2, "%d times; the first is only looked at, too", opened_most);
 }
 
 Test(bridge_caller, connections_are_used_again)

@@ -2,9 +2,9 @@
  * caller.c - a call's way: held until its exchange is healthy, asking for room, sent, judged, and
  * sent again or over.
  *
- *   HELD -> ASKING -> SENT -> (verdict) -> its end
- *     ^        ^        |
- *     +--------+--------+-> PAUSED
+ *   HELD -> ASKING -> (SIGNING, by a slow key) -> SENT -> (verdict) -> its end
+ *     ^        ^                                   |
+ *     +--------+-----------------------------------+-> PAUSED
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,9 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/scan.h"
 #include "exchange-bridge/core/flow.h"
-#include "exchange-bridge/core/reply.h"
 #include "exchange-bridge/shell/caller_priv.h"
 #include "host/log.h"
 
@@ -24,8 +22,6 @@
 #define BACKOFF_US      INT64_C(200000)
 #define BACKOFF_US_MAX  INT64_C(5000000)
 #define KEY_REFUSED_US  INT64_C(60000000)
-#define LIMITED_S       60 /* where the exchange does not say how long */
-#define FIREWALL_S      180
 #define OWN_PATIENCE_MS 10000
 
 /* ---- Slots ------------------------------------------------------------------------------- */
@@ -190,18 +186,11 @@ caller_slot_go(struct slot *s)
         caller_host_keep(s->host, s);
 }
 
-void
-caller_on_room(void *arg, bool is_granted, int64_t retry_after_ms)
+/* Room was granted: out with it, or held back after all. */
+static void
+leave(struct slot *s)
 {
-    struct slot *s = arg;
     struct caller *c = s->caller;
-    s->ask = 0;
-    if (!is_granted) {
-        bool is_full = c->in_flight >= c->in_flight_max;
-        caller_slot_over(s, VERDICT_LIMITED, is_full ? ERR_EXCHANGE_BUSY : ERR_EXCHANGE_LIMITED,
-                         retry_after_ms, "no room in the rate limit in time");
-        return;
-    }
     if (is_too_late(s) || !caller_host_takes(s->host, s)) {
         caller_slot_go(s);
         return;
@@ -213,6 +202,57 @@ caller_on_room(void *arg, bool is_granted, int64_t retry_after_ms)
         s->host->asked_us = s->left_us;
     c->in_flight++;
     hold(c);
+}
+
+/* One in each turn: whoever else is to be heard or sent waits for one slow signature at most. */
+static void
+on_sign(void *arg)
+{
+    struct caller *c = arg;
+    struct slot *s = c->signing;
+    c->signing = s->next;
+    if (c->signing == NULL)
+        c->signing_last = &c->signing;
+    else
+        loop_timer_again(c->sign, 0);
+    c->in_flight--;
+    if (s->is_dropped)
+        caller_slot_over(s, VERDICT_AGAIN, ERR_EXCHANGE_BUSY, 0, "");
+    else
+        leave(s);
+    hold(c);
+}
+
+/* It counts as under way: what waits here is bounded by what may be. */
+static void
+sign_later(struct slot *s)
+{
+    struct caller *c = s->caller;
+    s->state = SLOT_SIGNING;
+    s->next = NULL;
+    if (c->signing == NULL)
+        loop_timer_again(c->sign, 0);
+    *c->signing_last = s;
+    c->signing_last = &s->next;
+    c->in_flight++;
+    hold(c);
+}
+
+void
+caller_on_room(void *arg, bool is_granted, int64_t retry_after_ms)
+{
+    struct slot *s = arg;
+    struct caller *c = s->caller;
+    s->ask = 0;
+    if (!is_granted) {
+        bool is_full = c->in_flight >= c->in_flight_max;
+        caller_slot_over(s, VERDICT_LIMITED, is_full ? ERR_EXCHANGE_BUSY : ERR_EXCHANGE_LIMITED,
+                         retry_after_ms, "no room in the rate limit in time");
+    } else if (caller_slot_signs_slowly(s)) {
+        sign_later(s);
+    } else {
+        leave(s);
+    }
 }
 
 static void
@@ -236,65 +276,13 @@ on_timer(void *arg)
         break;
     case SLOT_FREE:
     case SLOT_ASKING:
+    case SLOT_SIGNING:
     case SLOT_SENT:
         break;
     }
 }
 
 /* ---- Answers ----------------------------------------------------------------------------- */
-
-static bool
-is_json(const char *text, size_t length)
-{
-    struct scan scan = {text, text + length};
-    struct slice value;
-    return scan_value(&scan, &value) && (value.kind == '{' || value.kind == '[') &&
-           scan_done(&scan);
-}
-
-/* What came back, as a verdict; the slot's `last` tells it. */
-static void
-judge(struct slot *s, const struct fetch_reply *r)
-{
-    char message[128] = "";
-    struct answer a = {.status = r->status,
-                       .was_sent = r->was_sent,
-                       .timed_out = r->timed_out,
-                       .message = message};
-    bool is_good = r->status >= 200 && r->status <= 299;
-    a.has_body = r->status > 0 && is_json(r->body, r->length);
-    if (a.has_body && !is_good && !reply_error(r->body, r->length, &a.code, message))
-        a.code = 0;
-    s->last.status = r->status;
-    s->last.code = a.code;
-    s->last.message = text_of("%s", r->status == 0 ? r->why : message);
-    s->last.ruling = verdict_of(s->call.name, &a);
-    s->last.retry_after_s = r->retry_after_s > 0 ? (uint32_t)r->retry_after_s : 0;
-}
-
-/* Counts of the exchange; how long everybody waits. */
-static void
-limits_learn(struct slot *s, const struct fetch_reply *r)
-{
-    struct budget *b = s->host->budget;
-    struct fetch_reply counted = *r;
-    bool is_of_account = s->last.code == -1015; /* too many orders: others may go on */
-    if (is_of_account)
-        counted.status = 200;
-    budget_learn(b, &counted);
-    caller_lane_learn(s, r);
-    if (s->last.ruling.verdict != VERDICT_LIMITED)
-        return;
-    if (is_of_account)
-        caller_lane_fill(s, r->retry_after_s);
-    else if (r->status != 429 && r->status != 418)
-        budget_ban(b, r->retry_after_s > 0 ? r->retry_after_s
-                      : r->status == 403   ? FIREWALL_S
-                                           : LIMITED_S);
-    int64_t wait_us = caller_host_banned_us(s->host);
-    if (wait_us > s->last.retry_after_s * INT64_C(1000000))
-        s->last.retry_after_s = (uint32_t)((wait_us + 999999) / 1000000);
-}
 
 /* Full jitter: anything up to a bound that doubles. */
 static int64_t
@@ -379,8 +367,8 @@ caller_on_fetch(void *arg, const struct fetch_reply *r)
     struct caller *c = s->caller;
     s->request = 0;
     c->in_flight--;
-    judge(s, r);
-    limits_learn(s, r);
+    caller_slot_judge(s, r);
+    caller_slot_learn(s, r);
     if (!r->timed_out || s->timeout_ms >= c->timeout_ms) /* else our own patience was short */
         caller_host_heard(s->host, r);
     if (!goes_on(s))
@@ -496,6 +484,7 @@ withdraw(struct slot *s)
         budget_drop(s->host->budget, s->ask);
         break;
     case SLOT_FREE:
+    case SLOT_SIGNING:
     case SLOT_SENT:
     case SLOT_PAUSED:
     case SLOT_OVER:
@@ -509,7 +498,7 @@ caller_drop(struct caller *c, uint64_t call)
     struct slot *s = &c->slots[call % c->slots_count];
     if (call == 0 || s->number != call)
         return;
-    if (s->state == SLOT_SENT) {
+    if (s->state == SLOT_SENT || s->state == SLOT_SIGNING) {
         s->is_dropped = true;
         return;
     }
@@ -559,6 +548,9 @@ caller_open(const struct caller_options *o)
         c->slots[i - 1].next = c->free;
         c->free = &c->slots[i - 1];
     }
+    c->signing_last = &c->signing;
+    c->sign = loop_timer_new(o->loop, 0, 0, on_sign, c);
+    loop_timer_stop(c->sign);
     uint32_t rooms = c->in_flight_max + GRANTS_AT_ONCE * CALLER_HOSTS + CALLER_OWN_SLOTS;
     c->fetch = fetch_open(&(struct fetch_options){.loop = o->loop,
                                                   .ca_file = o->ca_file,
@@ -587,6 +579,7 @@ caller_close(struct caller **caller)
         free(s->trial);
         loop_timer_end(&s->timer);
     }
+    loop_timer_end(&c->sign);
     caller_lanes_close(c);
     for (uint32_t i = 0; i < CALLER_HOSTS; i++)
         caller_host_close(&c->hosts[i]);

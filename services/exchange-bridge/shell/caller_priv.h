@@ -1,6 +1,6 @@
 /*
  * caller_priv.h - what caller.c (a call's way), caller_host.c (an exchange's clock, limits and
- * health) and caller_send.c (its bytes, signed) share.
+ * health), caller_send.c (its bytes, signed) and caller_answer.c (what came back) share.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,8 +24,9 @@ enum orders_window { ORDERS_10S, ORDERS_1M, ORDERS_1D, ORDERS_WINDOWS };
 
 enum slot_state {
     SLOT_FREE,
-    SLOT_HELD,   /* until its host is healthy and the clock is known */
-    SLOT_ASKING, /* for room in the limits */
+    SLOT_HELD,    /* until its host is healthy and the clock is known */
+    SLOT_ASKING,  /* for room in the limits */
+    SLOT_SIGNING, /* a slow key: until it is its turn */
     SLOT_SENT,
     SLOT_PAUSED, /* before it is sent again */
     SLOT_OVER,   /* its end is told in the next turn */
@@ -35,6 +36,7 @@ enum slot_state {
 struct lane {
     uint64_t number; /* of keys.h; 0 = the place is free */
     struct caller_host_state *host;
+    enum key_kind kind; /* NONE until it was looked at */
     uint32_t users;
     int64_t used_us;
     bool has_limits;
@@ -44,7 +46,7 @@ struct lane {
 
 struct slot {
     struct caller *caller;
-    struct slot *next; /* of the free ones, or of those that are held */
+    struct slot *next; /* of the free ones, of those that are held, or that wait to be signed */
     struct caller_host_state *host;
     struct lane *lane; /* NULL without a stored key */
     enum slot_state state;
@@ -93,7 +95,9 @@ struct caller {
     uint32_t waiting_max, in_flight_max;
     int64_t timeout_ms, recv_window_ms, patience_ms;
     struct slot *slots, *free;
-    uint32_t slots_count, used, in_flight;
+    struct slot *signing, **signing_last; /* by slow keys */
+    struct loop_timer *sign;
+    uint32_t slots_count, used, in_flight; /* in flight: sent, or waiting to be signed */
     uint64_t last_number, random;
     struct lane lanes[CALLER_LANES];
     struct map lane_of;
@@ -142,7 +146,15 @@ void caller_lane_learn(struct slot *s, const struct fetch_reply *r);
 /* The exchange says that the account has placed too much. */
 void caller_lane_fill(struct slot *s, int64_t retry_after_s);
 void caller_lanes_close(struct caller *c);
+/* Whether its signature keeps the loop for long: RSA takes 0.8 ms with 2048 bit, 6 ms with 4096. */
+bool caller_slot_signs_slowly(const struct slot *s);
 /* Signs it and sends it; false when it is over instead. */
 bool caller_slot_send(struct slot *s);
+
+/* ---- caller_answer.c ---- */
+/* What came back, as a verdict; the slot's `last` tells it. */
+void caller_slot_judge(struct slot *s, const struct fetch_reply *r);
+/* Counts of the exchange; how long everybody waits. */
+void caller_slot_learn(struct slot *s, const struct fetch_reply *r);
 
 #endif

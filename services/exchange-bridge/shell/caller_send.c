@@ -178,6 +178,26 @@ key_open(const struct slot *s, struct sign_key *out)
     return s->trial != NULL || keys_open_secret(s->caller->keys, s->key, out) == OK;
 }
 
+/* A lane's key stays what it is: looked at once. */
+static enum key_kind
+kind_of(const struct slot *s)
+{
+    struct sign_key key;
+    if (s->trial != NULL)
+        return s->trial->kind;
+    if (s->lane != NULL && s->lane->kind == KEY_KIND_NONE && key_open(s, &key)) {
+        s->lane->kind = key.kind;
+        sign_wipe(&key);
+    }
+    return s->lane == NULL ? KEY_KIND_NONE : s->lane->kind;
+}
+
+bool
+caller_slot_signs_slowly(const struct slot *s)
+{
+    return s->facts->security == CALL_SIGNED && kind_of(s) == KEY_KIND_RSA;
+}
+
 /* An answer to a placement is worth being waited for; a read's is not when nobody does any more. */
 static int64_t
 timeout_of(const struct slot *s)

@@ -28,11 +28,10 @@ static void
 end(struct key_proof *p)
 {
     struct exchange_key *view = &p->view;
-    if (p->account.ruling.verdict != VERDICT_OK)
-        ; /* what is wrong with it is said already */
-    else if (view->can_withdraw)
+    bool works = p->account.ruling.verdict == VERDICT_OK;
+    if (works && view->can_withdraw)
         view->warning = text_of("withdrawals are enabled: use a key that cannot withdraw");
-    else if (!view->can_trade)
+    else if (works && !view->can_trade)
         view->warning = text_of("trading is not enabled: real orders will be refused");
     p->done(p->arg, &p->account, view);
     pending_free(p);
