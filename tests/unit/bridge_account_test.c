@@ -91,16 +91,6 @@ Test(account, a_futures_account)
     cr_assert_eq(account.time_us, 1700000000005 * MS);
 }
 
-Test(account, a_futures_balance)
-{
-    cr_assert(read_account(USDM,
-                           "[{\"accountAlias\":\"x\",\"asset\":\"USDT\",\"balance\":\"122.6\","
-                           "\"crossWalletBalance\":\"23.7\",\"updateTime\":1700000000000},"
-                           "{\"asset\":\"BNB\",\"balance\":\"0.0\"}]"));
-    cr_assert(account.balances_count == 1 && account.positions_count == 0 && !account.can_trade);
-    cr_assert_eq(balances[0].free.v, decimal("122.6"));
-}
-
 Test(account, accounts_that_are_none)
 {
     static const char *const SPOTS[] = {

@@ -233,13 +233,11 @@ Test(call, queries_and_cancels_name_the_order_as_well_as_they_can)
 
 Test(call, reads_ask_for_what_they_need)
 {
-    struct call c = {.name = CALL_SPOT_TRADES, .symbol = code_of("ETHUSDT"), .limit = 1000};
-    c.start_ms = 1700000000000;
-    cr_assert_str_eq(written(&c), "symbol=ETHUSDT&startTime=1700000000000&limit=1000");
-    c.from_id = 12;
-    cr_assert_str_eq(written(&c), "symbol=ETHUSDT&fromId=12&limit=1000");
-    c.name = CALL_USDM_ORDER_TRADES;
+    struct call c = {.name = CALL_SPOT_ORDER_TRADES, .symbol = code_of("ETHUSDT"), .limit = 1000};
     c.exchange_order_id = 77;
+    cr_assert_str_eq(written(&c), "symbol=ETHUSDT&orderId=77&limit=1000");
+    c.name = CALL_USDM_ORDER_TRADES;
+    c.from_id = 12;
     cr_assert_str_eq(written(&c), "symbol=ETHUSDT&orderId=77&fromId=12&limit=1000");
     c = (struct call){.name = CALL_SPOT_ACCOUNT};
     cr_assert_str_eq(written(&c), "omitZeroBalances=true");
@@ -251,7 +249,7 @@ Test(call, reads_ask_for_what_they_need)
     cr_assert_str_eq(written(&c), "");
     c.symbol = code_of("BTCUSDT");
     cr_assert_str_eq(written(&c), "symbol=BTCUSDT");
-    for (enum call_name name = CALL_USDM_LISTEN_KEY_CREATE; name <= CALL_USDM_LISTEN_KEY_DELETE;
+    for (enum call_name name = CALL_USDM_LISTEN_KEY_CREATE; name <= CALL_USDM_LISTEN_KEY_RENEW;
          name++) {
         c.name = name;
         cr_assert_str_eq(written(&c), "");

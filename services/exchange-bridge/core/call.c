@@ -344,13 +344,10 @@ write_order(struct writer *w, const struct call *c)
 }
 
 static void
-write_trades(struct writer *w, const struct call *c, bool of_order)
+write_trades(struct writer *w, const struct call *c)
 {
     put_text(w, "symbol", c->symbol.text);
-    if (of_order)
-        put_number(w, "orderId", c->exchange_order_id);
-    else if (c->from_id == 0) /* a time and an id do not go together */
-        put_number_if(w, "startTime", (uint64_t)(c->start_ms > 0 ? c->start_ms : 0));
+    put_number(w, "orderId", c->exchange_order_id);
     put_number_if(w, "fromId", c->from_id);
     put_number_if(w, "limit", c->limit);
 }
@@ -373,13 +370,9 @@ call_write(const struct call *c, char out[CALL_QUERY_BYTES])
     case CALL_USDM_ORDER_CANCEL:
         write_order(&w, c);
         break;
-    case CALL_SPOT_TRADES:
-    case CALL_USDM_TRADES:
-        write_trades(&w, c, false);
-        break;
     case CALL_SPOT_ORDER_TRADES:
     case CALL_USDM_ORDER_TRADES:
-        write_trades(&w, c, true);
+        write_trades(&w, c);
         break;
     case CALL_SPOT_SYMBOL_OPEN_ORDERS:
     case CALL_USDM_SYMBOL_OPEN_ORDERS:
@@ -400,11 +393,9 @@ call_write(const struct call *c, char out[CALL_QUERY_BYTES])
     case CALL_USDM_TIME:
     case CALL_USDM_EXCHANGE_INFO:
     case CALL_USDM_ACCOUNT:
-    case CALL_USDM_BALANCE:
     case CALL_USDM_OPEN_ORDERS:
     case CALL_USDM_LISTEN_KEY_CREATE:
     case CALL_USDM_LISTEN_KEY_RENEW:
-    case CALL_USDM_LISTEN_KEY_DELETE:
         break;
     }
     out[w.length] = '\0';

@@ -53,7 +53,6 @@ struct call {
     cid_t client_id;   /* of the order at the exchange */
     uint64_t exchange_order_id;
     uint64_t from_id; /* trades from this id */
-    int64_t start_ms; /* trades: without an order */
     uint32_t limit;
 };
 

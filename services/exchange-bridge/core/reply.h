@@ -62,9 +62,9 @@ struct reply_account {
     struct exchange_position *positions; /* by our names */
     uint32_t left_out;                   /* whose name or amount is larger than anything here */
 };
-/* GET /api/v3/account, /fapi/v2/account and v3, /fapi/v2/balance and v3 (which tell no can_trade):
- * `max` rooms are given, what does not fit makes it false. `time_us` is when it last changed, 0
- * where that is not told. Positions of both sides of one symbol are added. */
+/* GET /api/v3/account, /fapi/v2/account and v3 (which tells no can_trade): `max` rooms are given,
+ * what does not fit makes it false. `time_us` is when it last changed, 0 where that is not told.
+ * Positions of both sides of one symbol are added. */
 MUST_USE bool reply_account(enum trading_type market, const char *json, size_t length,
                             struct reply_account *out);
 

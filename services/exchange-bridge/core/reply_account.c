@@ -131,12 +131,12 @@ reply_rights(const char *json, size_t length, struct reply_rights *out)
     return true;
 }
 
-/* `amount` is how the wallet's balance is called: of account or of balance. */
 static bool
-usdm_balances(struct slice list, const char *amount, struct reply_account *out)
+usdm_balances(struct slice list, struct reply_account *out)
 {
     struct slice item, asset, balance, time;
-    const struct member members[] = {{"asset", &asset}, {amount, &balance}, {"updateTime", &time}};
+    const struct member members[] = {
+        {"asset", &asset}, {"walletBalance", &balance}, {"updateTime", &time}};
     struct items it;
     if (!items_begin(&it, list))
         return false;
@@ -168,22 +168,17 @@ usdm_positions(struct slice list, struct reply_account *out)
 bool
 reply_account(enum trading_type market, const char *json, size_t length, struct reply_account *out)
 {
-    struct scan s = {json, json + length};
-    struct slice all, trade, withdraw, time, balances, assets, positions;
+    struct slice trade, withdraw, time, balances, assets, positions;
     const struct member members[] = {{"canTrade", &trade},  {"canWithdraw", &withdraw},
                                      {"updateTime", &time}, {"balances", &balances},
                                      {"assets", &assets},   {"positions", &positions}};
     bool spot = market == TRADING_TYPE_spot;
     account_clear(out);
-    if (!scan_value(&s, &all) || !scan_done(&s))
-        return false;
-    if (!spot && all.kind == '[')
-        return usdm_balances(all, "balance", out);
-    if (!members_read(all, MEMBERS(members)) || !newer_time(time, &out->time_us))
+    if (!text_members(json, length, MEMBERS(members)) || !newer_time(time, &out->time_us))
         return false;
     out->can_trade = read_true(trade);
     out->can_withdraw = spot && read_true(withdraw);
     if (spot)
         return spot_balances(balances, out);
-    return usdm_balances(assets, "walletBalance", out) && usdm_positions(positions, out);
+    return usdm_balances(assets, out) && usdm_positions(positions, out);
 }
