@@ -57,7 +57,7 @@ struct streams {
     struct stream_event event;
     struct exchange_balance balances[BALANCES_MAX];
     struct exchange_position positions[POSITIONS_MAX];
-    struct metric *m_live, *m_connects, *m_events, *m_orders, *m_unreadable;
+    struct metric *m_left_out, *m_live, *m_connects, *m_events, *m_orders, *m_unreadable;
 };
 
 static void step(struct follower *f, enum follow_in in);
@@ -401,6 +401,7 @@ bindings_walk(struct streams *t)
 {
     struct shell *s = t->s;
     struct guard_binding b;
+    int64_t left_out = 0;
     for (uint32_t i = 0; i < t->used; i++)
         t->followers[i].is_bound = false;
     for (uint32_t at = keys_next_binding(s->keys, 0, &b); at != UINT32_MAX;
@@ -412,7 +413,9 @@ bindings_walk(struct streams *t)
         struct follower *f = find(t, &b, key.number);
         if (f != NULL)
             f->is_bound = true;
+        left_out += f == NULL;
     }
+    metric_set(t->m_left_out, left_out);
 }
 
 /* A follower's place is free once nothing that knows it is under way. */
@@ -455,6 +458,8 @@ streams_open(struct shell *s)
     t->s = s;
     t->followers = calloc(FOLLOWERS_MAX, sizeof *t->followers);
     CHECK(t->followers != NULL);
+    t->m_left_out = metric_gauge("scrip_bridge_user_streams_left_out", "",
+                                 "Bound accounts that there is no room to follow for.");
     t->m_live = metric_gauge("scrip_bridge_user_streams", "", "User data streams that are live.");
     t->m_connects =
         metric_counter("scrip_bridge_user_stream_connects_total", "", "Connections begun.");
