@@ -19,8 +19,9 @@ from stack import ROOT, Stack, check
 sys.path.insert(0, os.path.join(ROOT, "tests", "exchange"))
 from standin import StandIn, StandInError  # noqa: E402, F401
 
-# Short times: a story waits for what the bridge waits for.
-QUICK = "timeout_ms = 1000\npatience_ms = 3000\n"
+# Short times: a story waits for what the bridge waits for. Not so short that a slow machine, which
+# answers late, is taken for an exchange that is silent.
+QUICK = "timeout_ms = 3000\npatience_ms = 3000\n"
 
 
 class Exchanges:
@@ -50,14 +51,18 @@ class Exchanges:
                       "usdm_%s_ws_url = %s/private" % (name, x.usdm_stream_url)]
         return "\n".join(lines) + "\n"
 
+    def settings(self, **settings):
+        """Of a stack whose bridge knows these two exchanges and no other."""
+        bridge = QUICK + self.addresses() + self.more + settings.get("bridge", "")
+        return dict(settings, bridge=bridge)
+
     @contextlib.contextmanager
     def stack(self, mode, **settings):
-        """A stack in that TRADING_MODE whose bridge knows these two exchanges and no other."""
+        """A stack in that TRADING_MODE."""
         before = os.environ.get("TRADING_MODE")
         os.environ["TRADING_MODE"] = mode
-        settings["bridge"] = QUICK + self.addresses() + self.more + settings.get("bridge", "")
         try:
-            with Stack(settings=settings) as stack:
+            with Stack(settings=self.settings(**settings)) as stack:
                 yield stack
         finally:
             if before is None:

@@ -234,6 +234,23 @@ Test(bridge_keys, a_deployment_has_a_name_for_ever)
     cr_assert_str_eq(keys_deployment(two), name);
 }
 
+Test(bridge_keys, an_order_of_before_a_restore_has_the_name_of_then)
+{
+    char now[8];
+    people();
+    snprintf(now, sizeof now, "%s", keys_deployment(one));
+    database_ask("INSERT INTO bridge.deployment_before (until_us, id) VALUES (2000, 'bbbbbb'), "
+                 "(1000, 'aaaaaa')");
+    cr_assert_eq(put(one, alice, "api-key-of-alice", "secret of alice"), OK); /* read anew */
+    cr_expect_str_eq(keys_deployment(one), now);
+    cr_expect_str_eq(keys_deployment_at(one, 1), "aaaaaa");
+    cr_expect_str_eq(keys_deployment_at(one, 1000), "aaaaaa");
+    cr_expect_str_eq(keys_deployment_at(one, 1001), "bbbbbb");
+    cr_expect_str_eq(keys_deployment_at(one, 2000), "bbbbbb");
+    cr_expect_str_eq(keys_deployment_at(one, 2001), now);
+    cr_expect_str_eq(keys_deployment_at(one, 0), now, "of one that was heard of just now");
+}
+
 Test(bridge_keys, without_a_master_key_nothing_is_stored)
 {
     people();

@@ -69,7 +69,8 @@ Test(store_times, no_record_is_before_the_newest_whatever_the_clock_does)
                                          .payload = (const uint8_t *)""};
     cr_assert(store_append(store, &other, 1, NULL, on_other, NULL));
     store_fake_step(store, STORE_DONE);
-    cr_expect_eq(journal_time_us(journal, 4000000), 5000000, "what the store had counts");
+    cr_expect_eq(journal_time_us(journal, 4000000), 5000001, "what the store had was before");
+    cr_expect_eq(journal_time_us(journal, 5000000), 5000001);
     cr_expect_eq(journal_time_us(journal, 6000000), 6000000);
     append(0, 6000000);
     cr_expect_eq(journal_time_us(journal, 5500000), 6000000, "and what was appended to any shard");

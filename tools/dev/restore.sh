@@ -63,15 +63,25 @@ restore_failed() {
 }
 
 # Ids of orders after the moment are given anew, and at an exchange an order is known by deployment
-# and id: a new one must not be taken for one that is there.
+# and id: a new one must not be taken for one that is there. Those that the journal has keep the
+# name they were sent by, so that what became of them can still be asked.
 restore_deployment() {
-    local admin="host=$pg_socket dbname=scrip user=postgres" old new
-    [ "$(pg_sql "$admin" "SELECT to_regclass('bridge.deployment') IS NOT NULL")" = t ] || return 0
+    local admin="host=$pg_socket dbname=scrip user=postgres" old new has
+    has=$(pg_sql "$admin" "SELECT to_regclass('bridge.deployment'),
+        to_regclass('bridge.deployment_before')")
+    [ "$has" != '|' ] || return 0
     old=$(pg_sql "$admin" "SELECT id FROM bridge.deployment")
     new=$(openssl rand -hex 3)
-    pg_sql "$admin" "UPDATE bridge.deployment SET id = '$new'"
-    step "real orders are named scrip-$new-... from now on; what is left at an exchange of those"
-    say "       named scrip-$old-... is cancelled there: docs/operations.md"
+    if [ "${has#*|}" != '' ]; then
+        pg_sql "$admin" "INSERT INTO bridge.deployment_before (id, until_us)
+            SELECT id, ledger.newest_us() FROM bridge.deployment
+            ON CONFLICT (until_us) DO NOTHING;
+            UPDATE bridge.deployment SET id = '$new'"
+    else # of a version that asks for all orders by the id of now
+        pg_sql "$admin" "UPDATE bridge.deployment SET id = '$new'"
+    fi
+    step "real orders are named scrip-$new-... from now on; of before scrip-$old-..."
+    say "       What else has that name at an exchange is not known here: docs/operations.md"
 }
 
 # pg_start would write the settings anew.

@@ -76,8 +76,8 @@ static void
 query(struct flow *f, const struct flow_clock *clock, struct flow_out *out)
 {
     f->was_late = is_late(f, clock);
-    /* By the exchange's own number where the ledger knows it: that outlives a restored database,
-     * after which client ids are made otherwise. */
+    /* By the exchange's own number where the ledger knows it: that outlives whatever becomes of
+     * names. */
     begin(f, FLOW_ASKING, CALL_SPOT_ORDER_GET, CALL_USDM_ORDER_GET, out)->exchange_order_id =
         f->order.exchange_order_id;
 }

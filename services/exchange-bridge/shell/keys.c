@@ -22,7 +22,9 @@ static const char sql_keys[] =
     " FROM bridge.exchange_key ORDER BY number";
 static const char sql_bindings[] = "SELECT account_id, trading_type, user_id, environment"
                                    " FROM bridge.account_binding ORDER BY account_id, trading_type";
-static const char sql_deployment[] = "SELECT id FROM bridge.deployment";
+static const char sql_deployments[] =
+    "SELECT id, until_us FROM bridge.deployment_before UNION ALL"
+    " SELECT id, NULL FROM bridge.deployment ORDER BY until_us NULLS LAST";
 
 /* ---- Reading the table --------------------------------------------------------------------- */
 
@@ -43,11 +45,11 @@ on_bindings(void *arg, enum pg_outcome outcome, const PGresult *result)
 }
 
 static void
-on_deployment(void *arg, enum pg_outcome outcome, const PGresult *result)
+on_deployments(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
     struct keys *k = arg;
     if (outcome == PG_ROWS)
-        key_table_take_deployment(&k->fresh, result);
+        key_table_take_deployments(&k->fresh, result);
 }
 
 static void
@@ -132,9 +134,10 @@ keys_load(struct keys *k)
         return; /* on_up reads */
     k->load_again = false;
     key_table_free(&k->fresh);
-    bool sent = pg_send_prepared(k->pg, "keys", 0, NULL, NULL, NULL, false, on_keys, k) &&
-                pg_send_prepared(k->pg, "bindings", 0, NULL, NULL, NULL, false, on_bindings, k) &&
-                pg_send_prepared(k->pg, "deployment", 0, NULL, NULL, NULL, false, on_deployment, k);
+    bool sent =
+        pg_send_prepared(k->pg, "keys", 0, NULL, NULL, NULL, false, on_keys, k) &&
+        pg_send_prepared(k->pg, "bindings", 0, NULL, NULL, NULL, false, on_bindings, k) &&
+        pg_send_prepared(k->pg, "deployments", 0, NULL, NULL, NULL, false, on_deployments, k);
     sent = pg_sync(k->pg, on_loaded, k) && sent;
     k->loading = sent;
     k->loads_begun += sent;
@@ -258,6 +261,16 @@ keys_deployment(const struct keys *k)
     return k->table.deployment;
 }
 
+const char *
+keys_deployment_at(const struct keys *k, int64_t created_us)
+{
+    const struct key_table *t = &k->table;
+    for (uint32_t i = 0; created_us != 0 && i < t->before_count; i++)
+        if (created_us <= t->before[i].until_us)
+            return t->before[i].id;
+    return t->deployment;
+}
+
 /* ---- Whose stream -------------------------------------------------------------------------- */
 
 struct own_question {
@@ -343,7 +356,7 @@ keys_open(const struct keys_options *o)
                                                   .on_notify = on_notify});
     pg_prepare(k->pg, "keys", sql_keys, 0, NULL);
     pg_prepare(k->pg, "bindings", sql_bindings, 0, NULL);
-    pg_prepare(k->pg, "deployment", sql_deployment, 0, NULL);
+    pg_prepare(k->pg, "deployments", sql_deployments, 0, NULL);
     pg_prepare(k->pg, "own", "SELECT bridge.try_own($1)", 1, NULL);
     pg_prepare(k->pg, "disown", "SELECT bridge.disown($1)", 1, NULL);
     change_prepare(k);

@@ -43,6 +43,9 @@ uint32_t keys_next_binding(const struct keys *k, uint32_t from, struct guard_bin
 MUST_USE enum err keys_open_secret(const struct keys *k, uint64_t number, struct sign_key *out);
 /* 6 characters, the same for the deployment's life; "" until they are read. */
 const char *keys_deployment(const struct keys *k);
+/* The same as it was when an order of the ledger was created: those from before a restore have
+ * their names at the exchange from the id of then. 0: now. */
+const char *keys_deployment_at(const struct keys *k, int64_t created_us);
 
 /* ---- Changes: what is asked for is so, in memory too, when done tells OK; it may be asked again.
  * ERR_KEYS_UNAVAILABLE when the database is away: it may have been done, or not. ---- */

@@ -25,6 +25,12 @@ struct key_row {
     enum key_owner owner;
 };
 
+/* Of orders that were created up to then. */
+struct deployment_before {
+    int64_t until_us;
+    char id[7];
+};
+
 struct key_table {
     struct key_row *rows;
     struct guard_binding *bindings;
@@ -33,13 +39,15 @@ struct key_table {
     void *map_memory;
     uint64_t digest; /* of which keys and bindings there are */
     char deployment[7];
+    struct deployment_before *before; /* by rising time */
+    uint32_t before_count;
 };
 
 void key_table_free(struct key_table *t);
 /* The three results of keys_load(), in its order. */
 void key_table_take_keys(struct key_table *t, const PGresult *r);
 void key_table_take_bindings(struct key_table *t, const PGresult *r);
-void key_table_take_deployment(struct key_table *t, const PGresult *r);
+void key_table_take_deployments(struct key_table *t, const PGresult *r);
 /* Once all of it is there. */
 void key_table_index(struct key_table *t);
 /* NULL when there is none. */

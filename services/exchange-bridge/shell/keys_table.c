@@ -27,6 +27,7 @@ key_table_free(struct key_table *t)
         free(t->rows[i].sealed);
     free(t->rows);
     free(t->bindings);
+    free(t->before);
     free(t->map_memory);
     *t = (struct key_table){0};
 }
@@ -115,11 +116,22 @@ key_table_take_bindings(struct key_table *t, const PGresult *r)
                                    .environment = (enum environment)number_at(r, i, 3)};
 }
 
+/* The last one is the id of now, and has no time. */
 void
-key_table_take_deployment(struct key_table *t, const PGresult *r)
+key_table_take_deployments(struct key_table *t, const PGresult *r)
 {
-    if (PQntuples(r) == 1 && PQgetlength(r, 0, 0) == sizeof t->deployment - 1)
-        memcpy(t->deployment, PQgetvalue(r, 0, 0), sizeof t->deployment);
+    int count = PQntuples(r);
+    t->before = calloc((size_t)count + 1, sizeof *t->before);
+    CHECK(t->before != NULL);
+    for (int i = 0; i < count; i++) {
+        bool is_now = i == count - 1;
+        char *to = is_now ? t->deployment : t->before[i].id;
+        if (PQgetlength(r, i, 0) != sizeof t->deployment - 1 || PQgetisnull(r, i, 1) != is_now)
+            return; /* without an id of now nothing is done */
+        memcpy(to, PQgetvalue(r, i, 0), sizeof t->deployment);
+        t->before[i].until_us = (int64_t)number_at(r, i, 1);
+        t->before_count = (uint32_t)i;
+    }
 }
 
 void

@@ -199,7 +199,7 @@ work_new(struct orders *o, const struct bridge_place *m)
     if (i >= o->used)
         o->used = i + 1;
     *w = (struct work){.orders = o, .order_id = m->order.order_id, .m = *m, .is_over = true};
-    flow_init(&w->flow, m, keys_deployment(o->s->keys));
+    flow_init(&w->flow, m, keys_deployment_at(o->s->keys, m->order.created_us));
     map_set(&o->by_id, w->order_id, i);
     o->count++;
     return w;
@@ -443,6 +443,10 @@ orders_take(struct orders *o, enum flow_wish wish, const struct bridge_place *m)
             report_no_cancel(o, m, why.error);
         return;
     }
+    /* Under the name of a deployment of before nothing is sent any more. */
+    if (keys_deployment_at(o->s->keys, m->order.created_us) != keys_deployment(o->s->keys) &&
+        wish == FLOW_PLACE)
+        wish = FLOW_ASK;
     const struct work *w = work_find(o, m->order.order_id);
     bool is_new = w == NULL || (w->is_over && !w->flow.was_placed);
     if (wish == FLOW_PLACE && is_new && loop_now_us(o->s->loop) <= m->order.send_by_us)

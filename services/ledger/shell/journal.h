@@ -60,8 +60,9 @@ uint64_t journal_applied(const struct journal *j, uint16_t shard);
 uint64_t journal_committed(const struct journal *j, uint16_t shard);
 void journal_head_hash(const struct journal *j, uint16_t shard, uint8_t out[HASH_BYTES]);
 /* The time for what is applied and appended now: the clock's, but never before the newest record of
- * any shard, whoever wrote it. While the clock is behind that, time goes on at half its pace, so
- * that what waits for a time to pass does not wait for the clock to catch up. */
+ * any shard, and after the newest one that others wrote. While the clock is behind that, time goes
+ * on at half its pace, so that what waits for a time to pass does not wait for the clock to catch
+ * up. */
 int64_t journal_time_us(const struct journal *j, int64_t now_us);
 /* Time of the newest record of any shard; 0 = there is none. */
 int64_t journal_newest_us(const struct journal *j);

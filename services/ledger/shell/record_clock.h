@@ -1,5 +1,6 @@
 /*
- * record_clock.h - the time of records: the clock's, but never before the newest record.
+ * record_clock.h - the time of records: the clock's, but never before the newest record, and after
+ * what was there when this process began: what it writes is told from that by its time.
  *
  * While the clock is behind that, after it was set back or after a ledger with a clock ahead, time
  * goes on at half its pace: what waits for a time to pass does not wait for the clock to catch up.
@@ -33,8 +34,8 @@ record_clock_now(const struct record_clock *c, int64_t stored_us, int64_t now_us
     int64_t newest_us = c->newest_us;
     if (newest_us > 0)
         newest_us += (c->steady_us - c->written_us) / 2;
-    if (stored_us > newest_us)
-        newest_us = stored_us;
+    if (stored_us > 0 && stored_us >= newest_us)
+        newest_us = stored_us + 1;
     return now_us > newest_us ? now_us : newest_us;
 }
 
