@@ -173,6 +173,47 @@ Test(verdict, each_row_has_its_case)
     }
 }
 
+/* Whether the exchange says for certain that it was not executed. */
+static bool
+has_surely_failed(enum call_name call, const struct answer *a)
+{
+    const struct call_facts *facts = call_facts(call);
+    if (facts->market != TRADING_TYPE_futures || a->status != 503)
+        return false;
+    if (strcmp(a->message, "Service Unavailable.") == 0 ||
+        strncmp(a->message, "Request throttled", 17) == 0)
+        return a->code != -1006 && a->code != -1007;
+    return facts->class_ == CALL_CANCELS && a->code == -1001 &&
+           strncmp(a->message, "Internal error", 14) == 0;
+}
+
+/* What one market or one call says for certain, another may say where nobody knows. */
+Test(verdict, a_failing_server_may_have_executed_an_order)
+{
+    static const enum call_name CALLS[] = {PLACE, UPLACE, CANCEL, CALL_USDM_ORDER_CANCEL};
+    static const char *const TEXTS[] = {
+        "", "Service Unavailable.",
+        "Internal error; unable to process your request. Please try again.",
+        "Request throttled by system-level protection. Reduce-only/close-position orders are "
+        "exempt.",
+        "Unknown error, please check your request or try again later."};
+    static const int64_t CODES[] = {0, -1000, -1001, -1006, -1007};
+    for (size_t c = 0; c < 4; c++)
+        for (int status = 500; status <= 505; status++)
+            for (size_t i = 0; i < 5; i++)
+                for (size_t t = 0; t < 5; t++) {
+                    struct answer a = {.status = status,
+                                       .was_sent = true,
+                                       .has_body = i > 0 || t > 0,
+                                       .code = CODES[i],
+                                       .message = TEXTS[t]};
+                    enum verdict expected =
+                        has_surely_failed(CALLS[c], &a) ? VERDICT_AGAIN : VERDICT_UNKNOWN;
+                    cr_assert_eq(verdict_of(CALLS[c], &a).verdict, expected, "%s %d %lld %s",
+                                 call_facts(CALLS[c])->name, status, (long long)a.code, TEXTS[t]);
+                }
+}
+
 /* ---- What the reference says, code by code ------------------------------------------------ */
 
 struct saying {
