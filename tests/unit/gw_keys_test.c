@@ -235,6 +235,15 @@ Test(gw_keys, other_changes_go_straight_to_the_ledger)
     cr_assert_not_null(strstr(reply_body, "send confirm_real: true"));
 }
 
+/* Nothing of it is an order's: the answer says what to do all the same. */
+Test(gw_keys, what_is_not_answered_may_be_sent_again)
+{
+    int status = ask("PUT", SETTINGS, token, "{\"leverage\":3}");
+    expect(status, 504,
+           "\"detail\":\"it may be done already; sending the same again does no harm\"");
+    cr_assert_null(strstr(reply_body, "client_order_id"));
+}
+
 /* ---- Two bridges are known, and one or none is there ---------------------------------------- */
 
 static void

@@ -171,6 +171,19 @@ answer_body(struct shell *s, struct request *r, int status, const struct msg_lay
     s->text = text;
 }
 
+/* The sentence of OUTCOME_UNKNOWN is about orders. Whatever has no client order id sets something,
+ * or ends it, and may be done twice. */
+static struct refused
+refusal_of(const struct request *r, const struct refused *why)
+{
+    struct refused w = *why;
+    bool is_of_user = r->route != NULL && r->route->who != WHO_PUBLIC;
+    if (w.error == ERR_OUTCOME_UNKNOWN && is_of_user && r->client_order_id.text[0] == 0 &&
+        w.detail.text[0] == 0)
+        w.detail = text_of("it may be done already; sending the same again does no harm");
+    return w;
+}
+
 void
 answer_refused(struct shell *s, struct request *r, const struct refused *why)
 {
@@ -179,7 +192,8 @@ answer_refused(struct shell *s, struct request *r, const struct refused *why)
     bool may_retry = status == 503 || status == 429;
     s->text = (struct bytes){0};
     bytes_clear(&text);
-    refusal_write(&text, why, r->corr, &r->client_order_id);
+    const struct refused told = refusal_of(r, why);
+    refusal_write(&text, &told, r->corr, &r->client_order_id);
     if (status >= 500)
         log_corr(status == 500 ? LOG_WARN : LOG_DEBUG, r->corr, "request_failed",
                  "error=%s path=%s", err_name(why->error), r->route == NULL ? "" : r->route->path);
