@@ -71,15 +71,16 @@ line_take(struct key_set *s, const char *line, size_t length)
             return "an id is there twice";
     if (s->count == KEYS_MAX)
         return "there are more than 16 keys";
+    bool is_right = true;
     for (size_t i = 0; i < KEY_BYTES; i++) {
         int high = hex_digit(colon[1 + 2 * i]), low = hex_digit(colon[2 + 2 * i]);
-        if (high < 0 || low < 0)
-            return "a key has not 64 hex digits";
-        key.bytes[i] = (uint8_t)(high << 4 | low);
+        is_right = is_right && high >= 0 && low >= 0;
+        key.bytes[i] = is_right ? (uint8_t)(high << 4 | low) : 0;
     }
-    s->keys[s->count++] = key;
+    if (is_right)
+        s->keys[s->count++] = key;
     OPENSSL_cleanse(&key, sizeof key);
-    return NULL;
+    return is_right ? NULL : "a key has not 64 hex digits";
 }
 
 /* Lines, or words of one line as an environment variable may have them; # begins a remark. */
