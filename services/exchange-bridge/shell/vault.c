@@ -75,7 +75,7 @@ line_take(struct key_set *s, const char *line, size_t length)
     for (size_t i = 0; i < KEY_BYTES; i++) {
         int high = hex_digit(colon[1 + 2 * i]), low = hex_digit(colon[2 + 2 * i]);
         is_right = is_right && high >= 0 && low >= 0;
-        key.bytes[i] = is_right ? (uint8_t)(high << 4 | low) : 0;
+        key.bytes[i] = (uint8_t)(is_right ? high << 4 | low : 0);
     }
     if (is_right)
         s->keys[s->count++] = key;
