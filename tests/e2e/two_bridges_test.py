@@ -24,6 +24,7 @@ KEYS = "/api/settings/exchange-keys/spot"
 HISTORY = "/api/settings/paper-balance/spot/history"
 BALANCE_SYNC, BALANCE, REFUSED, EXCHANGE_LIMITED = 120, 121, 2, 724
 TIMES = "catch_up_seconds = 3600\n"  # nothing is found by looking now and then
+PATIENT = "call_silent_ms = 5000\n"  # who is frozen is lost before; who is only slow is not
 
 
 class Asker(Follower):
@@ -270,6 +271,11 @@ class Story:
         return [c["new_balance"] for c in user.call("GET", HISTORY)["changes"]
                 if c["source"] == "sync"]
 
+    def stored(self, user):
+        return int(self.stack.sql("SELECT count(*) FROM bridge.exchange_key WHERE user_id = %d" %
+                                  user.call("GET", "/api/user/me")["user_id"],
+                                  user="scrip_bridge")[0][0])
+
     def all_is_done(self, user):
         """Each request that is a bridge's to answer, once; at the end all is as at first."""
         tail = user.keys.api_key[-4:]
@@ -310,10 +316,12 @@ class Story:
         finally:
             os.kill(pid, signal.SIGCONT)
         wait_for(lambda: seen() > before, "it goes on")
-        check(user.call("GET", KEYS)["keys"] == [], "what was deleted does not come back")
+        check(self.stored(user) == 0, "what was deleted does not come back")
+        wait_for(lambda: user.call("GET", KEYS)["keys"] == [], "and is seen by it, too", 5)
         put_key(user, "spot", user.keys)
         wait_for(lambda: self.is_asked(user) == [True, False], "it is asked again")
         self.all_is_done(user)
+        check(self.stored(user) == 0, "nor later")
 
     def killed_in_the_middle(self):
         user, answers = self.whose_bridge_is(1), []
@@ -363,7 +371,7 @@ def story():
     """Two bridges: what they are asked is done once, whether both live, or one is dead or frozen"""
     ports = free_ports()
     with Exchanges(TIMES, spot="BTCUSDT", usdm="BTCUSDT") as x, doors(*ports), \
-            x.stack("testnet") as stack, Second(stack, ports[1]) as second:
+            x.stack("testnet", gateway=PATIENT) as stack, Second(stack, ports[1]) as second:
         s = Story(x, stack, second)
         s.keys_of_both()
         s.whose_orders_go_to_the_second()
