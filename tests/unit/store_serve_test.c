@@ -72,6 +72,25 @@ expect_books_balanced(void)
                      "0");
 }
 
+/* A question that waits at the door is taken the moment it opens. */
+Test(store_serve, what_stands_in_the_tables_is_known_from_the_first_moment_on)
+{
+    pid_t ledger = world_ledger("ledger-a");
+    open_account(7);
+    struct order resting = place(world_limit_order(7, "one", SIDE_BUY, BTC / 100, WORLD_PRICE / 2));
+    cr_assert_eq(world_end(ledger, SIGTERM), 0);
+    setenv("PGOPTIONS", "-c post_auth_delay=1", 1); /* each connection takes a second */
+    ledger = world_ledger("ledger-a");
+    unsetenv("PGOPTIONS");
+    struct msg list = {.type = MSG_order_list};
+    list.order_list = (struct order_list){.account_id = 7, .limit = 1};
+    const struct msg *a = world_ask_once(&list);
+    cr_assert_eq(a->type, MSG_order_page, "refused: %s",
+                 a->type == MSG_refused ? err_name(a->refused.error) : "");
+    cr_expect_eq(a->order_page.orders[0].order_id, resting.order_id);
+    cr_assert_eq(world_end(ledger, SIGTERM), 0);
+}
+
 Test(store_serve, an_order_is_filled_listed_and_still_there_after_a_restart)
 {
     pid_t ledger = world_ledger("ledger-a");

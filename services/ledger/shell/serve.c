@@ -16,6 +16,7 @@
 
 #define LEASE_MS          25      /* a standby asks so often */
 #define OPENING_US        1000000 /* requests wait so long for matchers and prices */
+#define TABLES_US         5000000 /* and so long for the connection that reads the tables */
 #define RETURN_MS         1500    /* after an outage of the database the owner comes first */
 #define GAP_US            1000000 /* between two turns: the clock was set, or the process stood */
 #define STALL_US          2000000 /* a commit that takes longer makes the ledger unavailable */
@@ -228,12 +229,13 @@ serve_when_linked(struct serve *s, int64_t steady_us)
         s->ledger.policy.trading_mode == LEDGER_TRADES_PAPER || bridges_are_there(s->bridges);
     bool is_whole = links_working(s->links) == links_count(s->links) &&
                     market_is_loaded(s->market) && has_bridge;
-    if (!is_whole && steady_us - s->opened_us < OPENING_US)
+    int64_t waited_us = steady_us - s->opened_us;
+    if ((!is_whole && waited_us < OPENING_US) || (!query_is_up(s->query) && waited_us < TABLES_US))
         return;
     take_pause(s, false);
     s->phase = PHASE_SERVING;
     log_line(LOG_INFO, "serving", "epoch=%" PRIu64 " endpoint=%s opening_ms=%lld", s->epoch,
-             s->config->serve_endpoint, (long long)(steady_us - s->opened_us) / 1000);
+             s->config->serve_endpoint, (long long)waited_us / 1000);
 }
 
 /* ---- Proof -------------------------------------------------------------------------------- */
@@ -478,7 +480,7 @@ serve_not_ready(void *state)
     case PHASE_RESTORING:
         return restore_step(s->restore);
     case PHASE_OPENING:
-        return "waiting for the matchers, the bridges and the market's prices";
+        return "waiting for the matchers, the bridges, the market's prices and the tables";
     case PHASE_DRAINING:
         return "draining";
     case PHASE_SERVING:
