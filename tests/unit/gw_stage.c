@@ -110,6 +110,24 @@ gateway_start(const char *folder, const char *conninfo)
     return pid;
 }
 
+/* Has the gateway wait for an answer of its database, which must not matter when it ends. */
+static PGconn *
+answers_hold(const char *conninfo)
+{
+    PGconn *c = PQconnectdb(conninfo);
+    run(c, "BEGIN");
+    run(c, "LOCK TABLE gateway.sessions");
+    for (bool waits = false; !waits;) {
+        PGresult *r = PQexec(c, "SELECT pg_sleep(0.01), count(*) FROM pg_locks WHERE NOT granted"
+                                " AND relation = 'gateway.sessions'::regclass");
+        if (PQresultStatus(r) != PGRES_TUPLES_OK)
+            fail(PQerrorMessage(c));
+        waits = strcmp(PQgetvalue(r, 0, 1), "0") != 0;
+        PQclear(r);
+    }
+    return c;
+}
+
 /* Criterion's main, with the gateway around it. */
 int
 main(int argc, char **argv)
@@ -137,8 +155,10 @@ main(int argc, char **argv)
         status = criterion_run_all_tests(tests) ? 0 : 1;
     criterion_finalize(tests);
 
+    PGconn *held = answers_hold(conninfo);
     kill(pid, SIGTERM);
     waitpid(pid, &ended, 0);
+    PQfinish(held);
     if (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0) {
         fprintf(stderr, "gw_http_test: the gateway ended with status %d\n", ended);
         status = 1;

@@ -31,13 +31,16 @@ struct users {
     bool ended_known, ended_asked; /* all of the past since the connection is up; a question out */
     char refresh_days[NUMBER_TEXT], lock_after[NUMBER_TEXT], lock_max_s[NUMBER_TEXT];
     char token_seconds[NUMBER_TEXT];
+    struct question *questions;
 };
 
 /* One question under way. */
 struct question {
+    struct users *u;
     users_answer *answer;
     void *arg;
-    enum err no_row; /* what it means that there is no row; OK = none is expected */
+    enum err no_row;             /* what it means that there is no row; OK = none is expected */
+    struct question *next, **at; /* `at` points to what points here */
 };
 
 static const char sql_add[] =
@@ -148,6 +151,27 @@ text_column(const PGresult *result, const char *name, char *out, size_t size)
     snprintf(out, size, "%s", text == NULL ? "" : text);
 }
 
+static struct question *
+question_new(struct users *u, users_answer *answer, void *arg, enum err no_row)
+{
+    struct question *q = calloc(1, sizeof *q);
+    CHECK(q != NULL);
+    *q = (struct question){u, answer, arg, no_row, u->questions, &u->questions};
+    if (q->next != NULL)
+        q->next->at = &q->next;
+    u->questions = q;
+    return q;
+}
+
+static void
+question_free(struct question *q)
+{
+    *q->at = q->next;
+    if (q->next != NULL)
+        q->next->at = q->at;
+    free(q);
+}
+
 static void
 on_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
@@ -173,7 +197,7 @@ on_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
     }
     if (q->answer != NULL)
         q->answer(q->arg, e, e == OK ? &row : NULL);
-    free(q);
+    question_free(q);
 }
 
 static bool
@@ -182,11 +206,9 @@ ask(struct users *u, const char *statement, int count, const char *const *values
 {
     if (!pg_is_up(u->pg))
         return false;
-    struct question *q = calloc(1, sizeof *q);
-    CHECK(q != NULL);
-    *q = (struct question){answer, arg, no_row};
+    struct question *q = question_new(u, answer, arg, no_row);
     if (!pg_send_prepared(u->pg, statement, count, values, NULL, NULL, false, on_answer, q)) {
-        free(q);
+        question_free(q);
         return false;
     }
     /* The statement is its own transaction: its answer tells all there is to know. */
@@ -204,16 +226,10 @@ on_sweep(void *arg)
 
 /* ---- Sessions that ended ----------------------------------------------------------------- */
 
-struct ended_question {
-    struct users *u;
-    users_answer *answer;
-    void *arg;
-};
-
 static void
 on_ended(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
-    struct ended_question *q = arg;
+    struct question *q = arg;
     struct users *u = q->u;
     u->ended_asked = false;
     if (outcome == PG_ROWS) {
@@ -223,7 +239,7 @@ on_ended(void *arg, enum pg_outcome outcome, const PGresult *result)
     }
     if (q->answer != NULL)
         q->answer(q->arg, outcome == PG_ROWS ? OK : ERR_USERS_UNAVAILABLE, NULL);
-    free(q);
+    question_free(q);
 }
 
 /* All that still matters when nothing is known, the last minute afterwards. */
@@ -232,12 +248,10 @@ users_ended(struct users *u, users_answer *answer, void *arg)
 {
     if (!pg_is_up(u->pg))
         return false;
-    struct ended_question *q = calloc(1, sizeof *q);
-    CHECK(q != NULL);
-    *q = (struct ended_question){u, answer, arg};
+    struct question *q = question_new(u, answer, arg, OK);
     const char *values[] = {u->ended_known ? ENDED_S : u->token_seconds};
     if (!pg_send_prepared(u->pg, "ended", 1, values, NULL, NULL, false, on_ended, q)) {
-        free(q);
+        question_free(q);
         return false;
     }
     bool sent = pg_sync(u->pg, NULL, NULL);
@@ -299,7 +313,9 @@ users_close(struct users **u)
         return;
     loop_timer_end(&old->sweep);
     loop_timer_end(&old->ended);
-    pg_close(&old->pg);
+    pg_close(&old->pg); /* and nothing is answered any more */
+    while (old->questions != NULL)
+        question_free(old->questions);
     free(old);
     *u = NULL;
 }
