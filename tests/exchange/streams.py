@@ -196,7 +196,7 @@ class Connection:
             return
         self.end(why)
         sock = self.transport.get_extra_info("socket")
-        if sock is not None:
+        if sock is not None and sock.fileno() >= 0:  # the client may just have gone by itself
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 

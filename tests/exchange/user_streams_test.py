@@ -2,10 +2,14 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import socket
+from types import SimpleNamespace
+
 import aiohttp
 
 from client import ENDLESS_MS, Client, ask, check, end_of, hear
 from standin import StandIn
+from streams import Connection
 from user_client import Trader, call, event, now_ms
 
 API = "/ws-api/v3"
@@ -328,5 +332,19 @@ async def listen_keys():
             check(x.counters()["violations_by_kind"] == {"listen_key": 1}, "counted", x.counters())
 
 
-TESTS = [spot_life, subscriptions, signatures, api_requests, api_limits, api_life, user_faults,
-         futures_life, listen_keys]
+async def gone_already():
+    """A connection whose client has just left may still be cut."""
+    with socket.socket() as closed:
+        pass
+    aborted = []
+    transport = SimpleNamespace(get_extra_info=lambda name: closed,
+                                abort=lambda: aborted.append(True))
+    venue = SimpleNamespace(name="spot", hub=None, counters=None)
+    connection = Connection(venue, "spot", False, SimpleNamespace(inbound_max={"spot": 5}),
+                            transport)
+    connection.cut("a fault")
+    check(connection.is_over and aborted == [True], "it is over", connection.why)
+
+
+TESTS = [gone_already, spot_life, subscriptions, signatures, api_requests, api_limits, api_life,
+         user_faults, futures_life, listen_keys]
