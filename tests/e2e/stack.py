@@ -6,6 +6,7 @@ condition holds or its deadline tells why it did not.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import fcntl
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from client import Client, HttpError, StreamClosed, flat  # noqa: E402, F401, to
 
 SERVICES = ("marketdata", "matcher", "ledger", "bridge", "gateway")
 POLL_S = 0.02
+PORTS_FIRST, PORTS_EACH, PORTS_BLOCKS = 20000, 10, 1200
 PARTS = ("postgres", "redis") + SERVICES
 # What no log of a healthy run contains.
 BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|CHECK failed"
@@ -51,6 +53,29 @@ def wait_for(condition, what, seconds=60.0):
         time.sleep(POLL_S)
 
 
+kept_ports = []  # locks, until this process ends
+
+
+def free_ports():
+    """The first of ten ports that are ours. What will listen there starts one by one, so until then
+    they look free to everybody: a lock keeps stories that run side by side apart."""
+    folder = os.path.join(tempfile.gettempdir(), "scrip-ports-%d" % os.getuid())
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    first = PORTS_FIRST + os.getpid() % PORTS_BLOCKS * PORTS_EACH
+    while True:
+        first = int(subprocess.check_output([os.path.join(ROOT, "tools", "dev", "ports"),
+                                             str(first), str(PORTS_EACH), str(PORTS_EACH)]))
+        lock = open(os.path.join(folder, str(first)), "w", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            first += PORTS_EACH
+            continue
+        kept_ports.append(lock)
+        return first
+
+
 class Stack:
     """One running Scrip. Use as a context manager."""
 
@@ -58,7 +83,7 @@ class Stack:
         self.dir = tempfile.mkdtemp(prefix="scrip-e2e-", dir=os.environ.get("SCRIP_E2E_DIR"))
         # PostgreSQL may run as another user, who must be able to pass through.
         os.chmod(self.dir, 0o711)
-        base = self.free_ports()
+        base = free_ports()
         self.url_port = base + 9
         # `market` writes a recording: recording.write.
         self.market = [market(os.path.join(self.dir, "market.txt"))] if market else None
@@ -78,13 +103,6 @@ class Stack:
         self.users_made = 0
         self.is_proved = True  # a story that damages its journal for good says False
         self.extras = {}  # name of a further process: its probe's port
-
-    @staticmethod
-    def free_ports():
-        # A block of its own for each process, so that stories may run side by side.
-        first = 20000 + os.getpid() % 1200 * 10
-        ports = os.path.join(ROOT, "tools", "dev", "ports")
-        return int(subprocess.check_output([ports, str(first), "10", "10"]))
 
     def __enter__(self):
         try:

@@ -8,13 +8,12 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 from decimal import Decimal
 
 from real import Exchanges, go_real, put_key
-from stack import Client, check, tell, wait_for
+from stack import Client, check, free_ports, tell, wait_for
 from zmtp import Follower, pack_frame
 
 ORDERS = "/api/paper-trading/orders"
@@ -85,13 +84,6 @@ def endpoint(port):
     return "tcp://127.0.0.1:%d" % port
 
 
-def free_ports():
-    with socket.socket() as one, socket.socket() as two:
-        for s in (one, two):
-            s.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
-
-
 @contextlib.contextmanager
 def doors(first, second):
     """Where the stack's parts find both."""
@@ -154,7 +146,7 @@ class Story:
     def follows(self, *wanted):
         """Which of both follow the stream; at the exchange it is one."""
         wait_for(lambda: self.both("scrip_bridge_user_streams") == list(wanted),
-                 "one of them follows", 20)
+                 "one of them follows")
         stream = "user@%d" % self.keys.number
         there = [c for c in self.exchange.connections() if stream in c["streams"]]
         check(len(there) == 1, "one connection follows the account", there)
@@ -166,7 +158,7 @@ class Story:
         check(kind == REFUSED, "nobody has a key yet", kind)
         put_key(self.user, "spot", self.keys)
         wait_for(lambda: self.at_the_second()[0] == BALANCE,
-                 "stored through one, used by the other at once", 1)
+                 "stored through one, used by the other at once")
 
     def whose_orders_go_to_the_second(self):
         """Each account has its bridge, while that works: a user of the other one's."""
@@ -198,7 +190,7 @@ class Story:
         self.exchange.fill(client_id, quantity="0.004")
         self.exchange.fill(client_id)
         wait_for(lambda: self.user.get_order(first["order_id"])["status"] == "FILLED",
-                 "the other one finds what nobody heard", 20)
+                 "the other one finds what nobody heard")
         got = self.user.get_order(first["order_id"])
         check([f["quantity"] for f in got["fills"]] == ["0.00400000", "0.00600000"],
               "fill by fill", got)
@@ -234,7 +226,7 @@ class Story:
                   "each once", turn, before)
 
     def one_is_told(self):
-        self.exchange.fault("ban", seconds=5)
+        self.exchange.fault("ban", seconds=15)
         before = self.exchange.calls()[("GET", "/api/v3/account")]
         status, answer = self.user.ask("POST", SYNC)
         check(status == 503 and answer["error"]["code"] == "EXCHANGE_LIMITED", "told", answer)
@@ -369,7 +361,8 @@ class Story:
 
 def story():
     """Two bridges: what they are asked is done once, whether both live, or one is dead or frozen"""
-    ports = free_ports()
+    first = free_ports()
+    ports = first, first + 1
     with Exchanges(TIMES, spot="BTCUSDT", usdm="BTCUSDT") as x, doors(*ports), \
             x.stack("testnet", gateway=PATIENT) as stack, Second(stack, ports[1]) as second:
         s = Story(x, stack, second)
