@@ -21,6 +21,7 @@ DIFF_LEVELS = 10    # of a step
 IDS = 24            # update ids of a step
 QUOTES = (0, 1, 1, 2, 2, 2, 3, 5)  # between the steps' ends, beside the one at the end
 TRADES = (0, 0, 0, 0, 0, 0, 0, 1, 1, 2)  # a step, on average; bursts come on top
+TURN_MAX_MS = 1000
 BURST_OF = 60       # one round in so many is followed by two more at once
 SLOTS = 10
 TRADES_MAX = 4000
@@ -210,8 +211,8 @@ class Flood:
 
     def advance(self, now_ms):
         """One slot every 10 ms; now and then a slot has three steps at once."""
-        if not self.due_ms:
-            self.due_ms = now_ms
+        # What a slow machine does not get done in time is left out, or turns would grow for ever.
+        self.due_ms = max(self.due_ms, now_ms - TURN_MAX_MS) if self.due_ms else now_ms
         while now_ms >= self.due_ms:
             self.due_ms += 100 // SLOTS
             rounds = 3 if self.dice.randrange(BURST_OF) == 0 else 1
