@@ -78,6 +78,7 @@ def nothing_is_acknowledged(stack, load):
     status, answer = user.ask("POST", "/api/paper-trading/orders",
                               user.order("BUY", "MARKET", quantity="0.001"))
     check(status in (503, 504), "an order is answered with 503 or 504", status, answer)
+    load.stand_still()
     count = load.count()
     status, answer = user.ask("GET", "/api/market/depth", query={"symbol": "BTCUSDT"})
     check(status == 200, "market data goes on", status, answer)
@@ -99,11 +100,15 @@ def log_cannot_grow(stack, load):
     start, for which there is no room either until the disk is freed."""
     stack.move_log()
     load.progress()
+    # As long as somebody else might read the log no file of it is used again: a load that is slower
+    # than checkpoints would else always find one.
+    stack.sql("SELECT pg_create_physical_replication_slot('reader', true)", user="postgres")
     stack.log_disk.fill()
     wait_for(lambda: "PANIC" in stack.log("postgres"), "a commit finds no room for its log")
     nothing_is_acknowledged(stack, load)
     stack.log_disk.free()
     stack.wait_ready(seconds=120)
+    stack.sql("SELECT pg_drop_replication_slot('reader')", user="postgres")
     load.progress()
 
 

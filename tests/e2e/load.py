@@ -22,7 +22,7 @@ class Trader(threading.Thread):
         self.ended = threading.Event()
         self.acknowledged = {}  # client order id: (body, the answer's order)
         self.canceled = set()   # order ids
-        self.troubles = {}      # status or "none": how often a request was not acknowledged
+        self.troubles = {}      # status and code: how often a request was not acknowledged
         self.unexpected = []
 
     def insist(self, method, path, body=None, fine=(200, 201)):
@@ -34,7 +34,9 @@ class Trader(threading.Thread):
                 status, answer = error.status or "none", None
             if status in fine:
                 return answer
-            self.troubles[status] = self.troubles.get(status, 0) + 1
+            code = ((answer or {}).get("error") or {}).get("code", "")
+            why = ("%s %s" % (status, code)).rstrip()
+            self.troubles[why] = self.troubles.get(why, 0) + 1
             if status != "none" and status < 500 and status != 429:
                 self.unexpected.append((method, path, body, status, answer))
                 return None
@@ -102,11 +104,18 @@ class Load:
         wait_for(lambda: all(len(t.acknowledged) >= n for t, n in wanted.items()),
                  "orders are acknowledged again", seconds)
 
+    def stand_still(self):
+        """Where nothing is acknowledged: waits until every trader is refused. All that was
+        acknowledged before is counted then."""
+        before = {t: sum(t.troubles.values()) for t in self.traders}
+        wait_for(lambda: all(sum(t.troubles.values()) > n for t, n in before.items()),
+                 "every trader is refused")
+
     def troubles(self):
         found = {}
         for trader in self.traders:
-            for status, count in trader.troubles.items():
-                found[status] = found.get(status, 0) + count
+            for why, count in trader.troubles.items():
+                found[why] = found.get(why, 0) + count
         return found
 
     def check_nothing_lost(self):

@@ -31,6 +31,7 @@ def postgres_away(stack, load, pids):
     check(status == 503 and headers.get("Retry-After"), "503 with Retry-After", status, headers)
     status, answer = user.ask("GET", "/api/market/depth", query={"symbol": "BTCUSDT"})
     check(status == 200, "market data goes on", status, answer)
+    load.stand_still()
     before = load.count()
     over.wait()
     check(load.count() == before, "nothing is acknowledged without the database", load.count())
