@@ -60,6 +60,7 @@ REST_FAULTS = {
     "503 Service Unavailable": {"kind": "rest_error", "status": 503,
                                 "words": "Service Unavailable."},
     "500 unknown, done": {"kind": "rest_error", "status": 500, "when": "after"},
+    "502 of a proxy, done": {"kind": "rest_error", "status": 502, "html": True, "when": "after"},
     "-1007, not done": {"kind": "rest_error", "status": 504, "code": -1007},
     "-1007, done": {"kind": "rest_error", "status": 504, "code": -1007, "when": "after"},
     "-1006, done": {"kind": "rest_error", "status": 500, "code": -1006, "when": "after"},
@@ -390,16 +391,19 @@ class Run:
     # Stuck orders.
 
     def get_stuck(self):
-        """An order whose answer is lost and about which every question fails."""
+        """An order whose answer is lost; every question about it fails, and no stream tells."""
         self.trader = RealUser(self.matrix.stack, self.x, self.cell.market, **MONEY)
         self.arm("query", "503 unknown, not done", count=1000000)
         self.arm("place", self.cell.fault)
+        self.faults.append(self.x.fault("stale", self.cell.market,
+                                        stream="user@%d@*" % self.trader.number)["fault"])
         body = self.body(self.cell.kind)
 
         def unknown():
             self.trader.ask("POST", ORDERS, body)
             found = self.trader.orders().get(body["client_order_id"])
-            return found if found and found["exchange_state"] == "UNKNOWN" else None
+            # A bridge that is killed before it gave up waiting has said nothing of it.
+            return found if found and found["exchange_state"] in ("SENDING", "UNKNOWN") else None
         return until(unknown, "the outcome of %s is unknown" % self.wished[-1])
 
     def let_go(self):
