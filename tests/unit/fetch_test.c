@@ -244,7 +244,7 @@ Test(fetch, a_name_that_is_not_known_holds_nobody_up)
     int64_t began_us = loop_measure_us();
     cr_assert_neq(fetch_send(fetch, &r), 0u);
     net_wait(&stage, all_are_there, "not found, or not in time");
-    cr_assert_lt(loop_measure_us() - began_us, 2000000);
+    cr_assert_lt(loop_measure_us() - began_us, 4500000); /* a resolver alone waits 5 s */
     cr_assert_eq(got.reply.status, 0);
     cr_assert_not(got.reply.was_sent);
     cr_assert_neq(fetch_send(fetch, &r), 0u); /* and is dropped by the end */
