@@ -51,8 +51,7 @@ def after_a_restart(stack, user):
     body = user.order("BUY", "LIMIT", quantity="0.01", price="40000", client_order_id="retry-3")
     first = flat(user.call("POST", ORDERS, body))
     stack.kill("ledger", "gateway", "matcher")
-    stack.wait_ready()
-    user.close()
+    stack.wait_serving(user)
     again = flat(user.call("POST", ORDERS, body))
     check(again["order_id"] == first["order_id"], "the order from before the crash", first, again)
 
@@ -66,7 +65,7 @@ def while_the_ledger_is_gone(stack, user):
         status, answer = user.ask(method, path, sent)
         check(status == 503, "the ledger is away", method, status, answer)
         check(answer["error"]["code"] == "LEDGER_UNAVAILABLE", "by its name", answer)
-    check(time.monotonic() - begun < 4, "it did not take the whole time-out", begun)
+    check(time.monotonic() - begun < 8, "neither took the whole time-out", begun)
     stack.start("ledger")
     wait_for(lambda: user.ask("GET", ORDERS)[0] == 200, "the ledger is back")
     status, answer = user.ask("GET", ORDERS + "/by-client-id/retry-4")
@@ -75,7 +74,14 @@ def while_the_ledger_is_gone(stack, user):
 
 def refused_and_taken(stack):
     """Asked twice while the ledger sleeps, the first copy finds no funds and the second does: the
-    client hears of the order that came of it, not of the refusal."""
+    client hears of the order that came of it, not of the refusal. When the ledger slept too long
+    for that, nobody knows: once more."""
+    while not heard_of_it(stack):
+        pass
+
+
+def heard_of_it(stack):
+    """Whether there was an answer; then it is the right one."""
     user = stack.user(balance="10")
     body = user.order("BUY", "MARKET", quantity="0.01", client_order_id="retry-5")
     resent = stack.metric("gateway", "scrip_gateway_calls_resent_total")
@@ -101,8 +107,9 @@ def refused_and_taken(stack):
     funds.join()
     status, answer = next(a for a in answers if a[0] not in (200,) or "order" in a[1])
     there = user.orders()
-    check((status in (200, 201)) == (len(there) == 1), "what was answered is what is there", status,
-          answer, there)
+    check(status == 504 or (status in (200, 201)) == (len(there) == 1),
+          "what was answered is what is there", status, answer, there)
+    return status != 504
 
 
 def story():

@@ -206,7 +206,8 @@ def story():
             masters = rotate(stack)
             refused_to_others(stack)
             for user in users:
-                user.call("GET", KEYS + "spot", query={"check": "true"})
+                wait_for(lambda u=user: u.ask("GET", KEYS + "spot", query={"check": "true"})[0] ==
+                         200, "the new bridge reads its keys")
             abort(stack)
             for user in users:
                 user.close()  # its connection ended with the gateway

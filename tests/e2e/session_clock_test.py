@@ -54,7 +54,7 @@ def told_everywhere(stack, user):
     path = "/api/paper-trading/orders/%s" % order["order_id"]
     check(user.call("GET", path + "/why")["order"]["market_us"] == at_us, "why says so")
     stack.kill("ledger")
-    stack.wait_ready("ledger", "gateway")
+    stack.wait_serving(user)
     check(user.get_order(order["order_id"])["market_us"] == at_us, "it is kept")
     day = datetime.fromtimestamp(at_us / 1e6, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     words = " ".join(ctl(stack, "order", str(order["order_id"])).split())

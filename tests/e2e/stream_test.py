@@ -50,8 +50,7 @@ def resume(stack, user, stream, last):
     again.close()
     # After a crash of everything that holds events, the client still learns where it stands.
     stack.kill("ledger", "gateway")
-    stack.wait_ready()
-    user.close()
+    stack.wait_serving(user)
     later = user.stream(after=now)
     order = user.place("BUY", "LIMIT", quantity="0.01", price="40000")
     check(later.wait(lambda e: order["order_id"] in
@@ -85,7 +84,7 @@ def strangers(stack, user):
         check(answer["error"]["code"], "junk is answered with an error", junk[:20], answer)
     try:
         stream.socket.send("y" * 200000)
-        wait_for(lambda: stream.receive(1) and False, "the end", 10)
+        wait_for(lambda: stream.receive(1) and False, "the end")
     except (StreamClosed, OSError):
         pass
 
