@@ -114,7 +114,7 @@ def refusals(market, user):
 
 def expiry(user, stream):
     def soon_us():
-        return int(time.time() * SECOND_US) + SECOND_US // 2
+        return int(time.time() * SECOND_US) + 4 * SECOND_US
 
     order = user.place("BUY", "LIMIT", quantity="0.1", price=49000, time_in_force="GTD",
                        expire_us=soon_us())

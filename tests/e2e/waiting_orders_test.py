@@ -65,7 +65,7 @@ def an_iceberg(user):
 
 def an_expiry(user):
     order = user.place("SELL", "LIMIT", quantity="0.1", price="60000", time_in_force="GTD",
-                       expire_us=int(time.time() * MILLION) + MILLION)
+                       expire_us=int(time.time() * MILLION) + 4 * MILLION)
     done = becomes(user, order, "EXPIRED")
     check(done["end_reason"] == "GTD_REACHED", "its time was over", done)
 
