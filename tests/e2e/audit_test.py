@@ -20,7 +20,7 @@ from stack import HttpError, Stack, check, tell, wait_for
 ORDERS = "/api/audit/orders/%s"
 ACCOUNTS = "/api/audit/accounts/%s"
 # Enough for any machine and short enough to wait for.
-SETTINGS = {"gateway": "audit_seconds = 8\naudit_running_max = 2\naudit_bytes_max = 131072\n"}
+SETTINGS = {"gateway": "audit_seconds = 20\naudit_running_max = 2\naudit_bytes_max = 131072\n"}
 # Runs scripctl; while there is a gate, only once that was opened.
 WRAPPER = """#!/bin/sh
 [ ! -p '{gate}' ] || /bin/cat '{gate}'
@@ -236,7 +236,7 @@ def bounds(stack, gate, auditor, path):
         late = Asker(stack, auditor, path)
         status, answer = late.result()
         check(status == 503 and answer["error"]["code"] == "AUDIT_UNAVAILABLE" and
-              "longer than 8 s" in answer["error"]["detail"], "it has a limit", status, answer)
+              "longer than 20 s" in answer["error"]["detail"], "it has a limit", status, answer)
         gate.until(0)
     wait_for(lambda: stack.metric("gateway", "scrip_gateway_audits_running") == 0, "none runs")
     auditor.call("GET", path)

@@ -130,9 +130,10 @@ def weight_is_shared(stack, x):
     """What was spent stands where the services of the stack look."""
     with socket.socket(socket.AF_UNIX) as redis:
         redis.connect(os.path.join(stack.dir, "run", "redis.sock"))
-        redis.sendall(b"KEYS scrip:budget:*\r\n")
-        check(b"scrip:budget:127.0.0.1:%d" % x.ports["spot"] in redis.recv(65536),
-              "the weight is counted in Redis")
+        redis.sendall(b"KEYS scrip:budget:*\r\nQUIT\r\n")
+        said = redis.makefile("rb").read()
+    check(b"scrip:budget:127.0.0.1:%d" % x.ports["spot"] in said, "the weight is counted in Redis",
+          said)
 
 
 def of_futures(stack, x, since, until):

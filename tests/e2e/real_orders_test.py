@@ -59,7 +59,7 @@ class Story:
     def settled(self, order_id, status, market="spot", executed=None):
         """Waits until it is so here; then it is as at the exchange."""
         got = wait_for(lambda: self.is_now(order_id, status, executed),
-                       "order %s is %s here" % (order_id, status), 20)
+                       "order %s is %s here" % (order_id, status))
         there = self.truth(order_id, market)["orders"][0]
         check(there["status"] == status and there["executed"] == got["executed_quantity"],
               "as it is there", there, got)
@@ -227,7 +227,7 @@ class Story:
         """A bridge that is told to end waits for the answer to what it has sent."""
         mute = self.exchange.fault("stale", stream="user@%d@*" % self.keys.number)
         slow = self.exchange.fault("rest_slow", path="order", method="POST", when="after",
-                                   seconds=0.7)
+                                   seconds=1.5)
         before, answers = self.sent(), []
         body = self.user.order("BUY", "LIMIT", quantity="0.01", price=self.price("0.9"))
         client = self.stack.client()
@@ -324,7 +324,7 @@ class Story:
         honest = {1: me["account_id"], 2: me["user_id"], 3: 1}
         order = {1: 900001, 3: me["account_id"], 4: "BTCUSDT", 5: 1, 6: 1, 8: 1, 11: 1000000,
                  18: 2, 37: 1, 41: 1 << 60}
-        soon = int(time.time() * 1000000) + 5000000
+        soon = int(time.time() * 1000000) + 60000000
         cases = [
             {**honest, 1: other["account_id"], 2: other["user_id"], 4: dict(order)},
             {**honest, 2: other["user_id"], 4: dict(order)},
@@ -344,6 +344,26 @@ class Story:
         peer.close()
         check(self.x.orders_sent(self.exchange) == before, "and nothing was sent")
         check(not self.exchange.order_truth(self.client_id(900001))["received"], "of it")
+
+    def repeated(self):
+        """A placement that a bridge is given again, as by a ledger that forgot, is a question."""
+        # Until then at least it may be sent; afterwards nothing may.
+        send_by_us = int(time.time() * 1000000) + 5000000
+        order = self.placed("BUY", "LIMIT", quantity="0.01", price=self.price("0.9"))
+        me = self.user.call("GET", "/api/user/me")
+        asked = self.exchange.calls().get(("GET", "/api/v3/order"), 0)
+        peer = Peer(os.path.join(os.path.realpath(os.path.join(self.stack.dir, "run")), "bridge"))
+        for _ in range(2):
+            peer.send(pack_frame([(132, 0, {1: me["account_id"], 2: me["user_id"], 3: 1, 4: {
+                1: int(order["order_id"]), 3: me["account_id"], 4: "BTCUSDT", 5: 1, 6: 1, 8: 1,
+                11: 1000000, 18: 2, 37: 1, 41: send_by_us}})]))
+        wait_for(lambda: self.exchange.calls().get(("GET", "/api/v3/order"), 0) > asked,
+                 "it is asked what became of it")
+        peer.close()
+        check(self.truth(order["order_id"])["received"] == 1, "and nothing is placed",
+              self.truth(order["order_id"]))
+        self.user.cancel(order["order_id"])
+        self.settled(order["order_id"], "CANCELED")
 
     # ---- Kills ----
 
@@ -377,8 +397,8 @@ class Story:
             thread.start()
         try:
             for name in ("bridge", "ledger", "gateway", "bridge"):
-                at = len(known)
-                wait_for(lambda at=at: len(known) > at + 10, "orders are placed")
+                at = self.placed_of(known)
+                wait_for(lambda at=at: self.placed_of(known) > at + 10, "orders are placed")
                 self.stack.kill(name)
                 self.stack.wait_serving(self.user)
         finally:
@@ -386,6 +406,10 @@ class Story:
             for thread in threads:
                 thread.join()
         self.reconciled(known)
+
+    @staticmethod
+    def placed_of(known):
+        return sum(status == 201 for status, _ in list(known.values()))
 
     def reconciled(self, known):
         """Every order here is as it is there, and there is none there that is not here."""
@@ -540,6 +564,7 @@ def story():
         s.a_thousand_balances()
         s.paper_stays_here()
         s.forged()
+        s.repeated()
         s.kills()
         s.unresolved()
         s.not_placed()

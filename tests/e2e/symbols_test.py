@@ -126,10 +126,10 @@ def is_filled(user, symbol):
 
 def wait_traded(user, symbol, since):
     """Ledger and matcher take it, Redis and the gateway show it."""
-    wait_for(lambda: is_filled(user, symbol), symbol + " is traded", 15)
+    wait_for(lambda: is_filled(user, symbol), symbol + " is traded")
     traded_s = time.monotonic() - since
     wait_for(lambda: user.ask("GET", "/api/market/ticker?symbol=" + symbol)[0] == 200,
-             symbol + " has a ticker", 15)
+             symbol + " has a ticker")
     return traded_s
 
 
@@ -141,7 +141,7 @@ def added(stack, user, counter):
     said = change(stack, "add", NEW)
     check(said["is_kept"] and not said["is_removed"], "it is kept", said)
     seconds = wait_traded(user, NEW, began)
-    wait_for(lambda: counter.heard.get(NEW, 0) > 100, "its stream is followed", 15)
+    wait_for(lambda: counter.heard.get(NEW, 0) > 100, "its stream is followed")
     stream = user.stream(follow=False)
     try:
         stream.ask(op="subscribe", channel="ticks", symbols=[NEW])
@@ -158,9 +158,9 @@ def removed(stack, user):
     said = change(stack, "remove", NEW)
     check(said["is_removed"] and said["is_kept"], "it is removed", said)
     wait_for(lambda: code_of(user, "BUY", "LIMIT", NEW, quantity="1", price="50") ==
-             "SYMBOL_HALTED", "the ledger takes no more orders in it", 15)
+             "SYMBOL_HALTED", "the ledger takes no more orders in it")
     wait_for(lambda: user.ask("GET", "/api/market/ticker?symbol=" + NEW)[0] != 200,
-             "its ticker is gone", 15)
+             "its ticker is gone")
     check(user.get_order(resting["order_id"])["status"] == "NEW", "it still rests")
     check(user.cancel(resting["order_id"])["status"] == "CANCELED", "it is cancelled")
     status, said = ctl(stack, "remove", NEW)
@@ -206,7 +206,7 @@ def story():
         user = stack.user(balance="100000")
         counter = Counter(stack)
         counter.start()
-        wait_for(lambda: all(counter.heard.get(s, 0) > 10 for s in GIVEN), "all streams", 30)
+        wait_for(lambda: all(counter.heard.get(s, 0) > 10 for s in GIVEN), "all streams")
         with Load(stack) as load:
             load.progress(400)
             seconds = added(stack, user, counter)
@@ -234,8 +234,8 @@ def story():
         stack.kill("marketdata")
         stack.wait_ready("marketdata")
         wait_for(lambda: code_of(user, *odd[0], **odd[1]) == "FILTER_PRICE",
-                 "the ledger judges by the new rules", 15)
-        wait_for(lambda: is_filled(user, NEW), NEW + " is traded after a restart", 30)
+                 "the ledger judges by the new rules")
+        wait_for(lambda: is_filled(user, NEW), NEW + " is traded after a restart")
         check(code_of(user, "BUY", "MARKET", OTHER, quantity=LOT[OTHER]) == "SYMBOL_HALTED",
               "what was removed stays removed")
         # A symbol counts from its first event on, which one of them may have yet to come.
