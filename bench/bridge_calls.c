@@ -378,6 +378,8 @@ rate(char **words)
     late_ms = number_of(words[5]);
     stage_open(words[0], words[1], host, 32, on_rate_time);
     loop_run(stage.loop);
+    caller_close(&stage.caller); /* what is kept for it goes back to those who are not done */
+    redis_link_close(&stage.redis);
     printf("{\"rows\": [");
     for (uint32_t i = 0; i < rows_count; i++)
         printf("%s[%d, %d, %" PRId64 ", %" PRId64 ", %" PRIu64 ", %d, %" PRId64 ", \"%s\", %u]",

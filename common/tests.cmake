@@ -7,6 +7,8 @@ target_include_directories(scrip_random_msg PUBLIC ${unit})
 target_link_libraries(scrip_random_msg PUBLIC scrip_base)
 
 scrip_unit_test(base_test ${unit}/base_test.c LIBS scrip_base)
+scrip_unit_test(allowance_sim_test ${unit}/allowance_sim_test.c ${unit}/allowance_redis.c
+  LIBS scrip_base)
 scrip_unit_test(money_test ${unit}/money_test.c LIBS scrip_random_msg)
 scrip_unit_test(map_test ${unit}/map_test.c LIBS scrip_random_msg)
 scrip_unit_test(msg_test ${unit}/msg_test.c LIBS scrip_base)

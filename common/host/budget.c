@@ -19,9 +19,9 @@
 #include "host/metrics.h"
 
 #define TICK_MS 20
-/* Half of what clocks and networks may differ by; less for short windows. */
-#define EDGE_US_MAX INT64_C(1000000)
-#define EDGE_PARTS  20
+/* Windows are looked at so often, whether there is something to tell Redis. */
+#define BEAT_PARTS  16
+#define BEAT_MS_MAX 1000
 /* Without a Retry-After: what Binance's shortest waits are. */
 #define TOO_MANY_S 60
 #define BANNED_S   120
@@ -145,6 +145,8 @@ decide(struct budget *b, struct ask *const *asks, uint32_t count)
         (void)budget_take_shared(b, asks, count); /* else the link is busy: at the next tick */
         return false;
     }
+    if (budget_is_starting(b))
+        return false;
     if (budget_take_alone(b, asks[0]))
         ask_answer(b, asks[0], true, 0);
     return true;
@@ -160,41 +162,81 @@ pump(struct budget *b)
     bool goes_on = true;
     while (goes_on && b->call == NULL) {
         uint32_t count = collect(b, asks, BUDGET_BATCH);
-        goes_on = count > 0 && !b->is_held &&
-                  !(budget_is_starting(b) && !redis_link_is_up(b->redis)) && decide(b, asks, count);
+        goes_on = count > 0 && !b->is_held && decide(b, asks, count);
     }
     b->is_pumping = false;
-    const struct window *w = budget_window(&b->own, loop_now_us(b->loop) / b->own.window_us);
+    const struct allowance_window *w =
+        budget_window(b, &b->own, loop_now_us(b->loop) / b->own.count.window_us);
     metric_set(b->used, w == NULL ? 0 : w->known);
     if (b->waiting == 0)
         loop_timer_stop(b->tick);
 }
 
-/* Whether a window that was spent in is one of now; an answer may take long. */
+/* An answer may take long. */
 static bool
 is_of_now(const struct budget *b, const struct budget_span *s)
 {
-    int64_t now = loop_now_us(b->loop) / s->limit->window_us;
-    return now == s->windows[0] || now == s->windows[s->count - 1];
+    struct allowance_span counted = {.count = s->count};
+    for (uint32_t n = 0; n < s->count; n++)
+        counted.windows[n] = s->tells[n].index;
+    return allowance_is_counted(&s->limit->count, &counted, loop_now_us(b->loop));
+}
+
+/* Until when it need not be asked for again, where it found no room; what is kept for others may
+ * be given back any moment. */
+static int64_t
+refused_until_us(struct budget *b, const struct ask *k, const struct budget_part *need,
+                 int64_t window)
+{
+    const struct budget_limit *l = need->limit;
+    const struct allowance_window *w = budget_window(b, need->limit, window);
+    int64_t until_us = budget_no_room_until_us(b, need->limit, window, need->amount, k->priority);
+    bool is_used = need->amount > 0 && l->count.limit > 0 && w != NULL;
+    if (until_us > 0 || !is_used)
+        return until_us;
+    bool is_kept = (uint64_t)w->known + w->kept + w->own + need->amount > l->count.limit;
+    bool is_closed = allowance_is_closed(&b->allowance, &l->count, window, loop_now_us(b->loop));
+    return is_kept || is_closed ? loop_now_us(b->loop) + TICK_MS * 1000 : 0;
+}
+
+/* Whether all that was counted for it is of now; where it found no room it is blocked. */
+static bool
+is_settled(struct budget *b, const struct take_call *call, const struct ask *k, bool is_granted)
+{
+    bool is_late = false;
+    for (uint32_t i = 0; i < k->needs_count; i++)
+        for (uint32_t n = 0; n < call->spans_count; n++) {
+            const struct budget_span *s = &call->spans[n];
+            int64_t until_us = 0;
+            if (s->limit != k->needs[i].limit)
+                continue;
+            is_late |= !is_of_now(b, s);
+            for (uint32_t t = 0; !is_granted && t < s->count; t++) {
+                int64_t at_us = refused_until_us(b, k, &k->needs[i], s->tells[t].index);
+                until_us = at_us > until_us ? at_us : until_us;
+            }
+            if (until_us > loop_now_us(b->loop))
+                budget_block(b, k->needs[i].limit, k->priority, until_us);
+        }
+    return is_granted && !is_late;
+}
+
+/* What is held back here is for cancels, whether Redis is there or not. */
+static bool
+is_held_back(struct budget *b, const struct ask *k)
+{
+    int64_t until_us[BUDGET_NEEDS];
+    bool is_kept = k->priority == BUDGET_CANCEL && loop_now_us(b->loop) >= b->banned_until_us;
+    for (uint32_t i = 0; i < k->needs_count; i++)
+        is_kept &= k->needs[i].amount == 0 || !allowance_is_long(&k->needs[i].limit->count);
+    return is_kept && budget_take_own(b, k, until_us);
 }
 
 /* One that was asked for: granted, or blocked where it found no room, or to be asked again. */
 static void
 settle(struct budget *b, const struct take_call *call, struct ask *k, bool is_granted)
 {
-    bool is_late = false;
-    for (uint32_t i = 0; i < k->needs_count; i++)
-        for (uint32_t n = 0; n < call->spans_count; n++) {
-            const struct budget_span *s = &call->spans[n];
-            if (s->limit != k->needs[i].limit)
-                continue;
-            is_late |= !is_of_now(b, s);
-            int64_t until_us =
-                is_granted ? 0 : budget_no_room_until_us(b, s, k->needs[i].amount, k->priority);
-            if (until_us > loop_now_us(b->loop))
-                budget_block(b, k->needs[i].limit, k->priority, until_us);
-        }
-    if (is_granted && !is_late)
+    if ((!is_granted && is_held_back(b, k)) || is_settled(b, call, k, is_granted))
         ask_answer(b, k, true, 0);
 }
 
@@ -221,6 +263,29 @@ on_tick(void *arg)
         loop_timer_again(b->tick, TICK_MS);
 }
 
+/* What is spare is given back, what is to come is kept, though nobody asks. */
+static void
+on_beat(void *arg)
+{
+    struct budget *b = arg;
+    bool was_alone = b->was_alone;
+    (void)budget_is_alone(b);
+    for (struct budget_limit *l = &b->own; l != NULL; l = l->next)
+        budget_tell(b, l);
+    if (was_alone && !b->was_alone)
+        pump(b);
+}
+
+static void
+beat_set(struct budget *b)
+{
+    int64_t ms = BEAT_MS_MAX;
+    for (const struct budget_limit *l = &b->own; l != NULL; l = l->next)
+        if (l->count.window_us / 1000 / BEAT_PARTS < ms)
+            ms = l->count.window_us / 1000 / BEAT_PARTS;
+    loop_timer_again(b->beat, ms < TICK_MS ? TICK_MS : ms);
+}
+
 void
 budget_hold(struct budget *b, bool is_held)
 {
@@ -239,10 +304,10 @@ never_fits_us(const struct budget *b, const struct ask *k)
     int64_t left_us = 0;
     for (uint32_t i = 0; i < k->needs_count; i++) {
         const struct budget_limit *l = k->needs[i].limit;
-        bool is_unlimited = i > 0 && l->limit == 0;
+        bool is_unlimited = i > 0 && l->count.limit == 0;
         if (is_unlimited || k->needs[i].amount <= budget_most(b, l, k->priority))
             continue;
-        int64_t us = l->window_us - loop_now_us(b->loop) % l->window_us;
+        int64_t us = l->count.window_us - loop_now_us(b->loop) % l->count.window_us;
         left_us = us > left_us ? us : left_us;
     }
     return left_us;
@@ -265,7 +330,7 @@ budget_ask_all(struct budget *b, uint32_t weight, const struct budget_part *part
     struct ask *k = b->free;
     CHECK(parts_count <= BUDGET_PARTS_MAX);
     if (k == NULL || b->is_closing)
-        return refuse_at_once(b, priority, b->own.window_us, answer, arg);
+        return refuse_at_once(b, priority, b->own.count.window_us, answer, arg);
     struct ask *next = k->next;
     *k = (struct ask){.next = next,
                       .priority = priority,
@@ -280,6 +345,10 @@ budget_ask_all(struct budget *b, uint32_t weight, const struct budget_part *part
     if (never_us > 0)
         return refuse_at_once(b, priority, never_us, answer, arg);
     b->free = next;
+    b->allowance.is_trading |= priority <= BUDGET_ORDER;
+    for (uint32_t i = 0; i < k->needs_count; i++)
+        if (k->needs[i].amount > 0)
+            k->needs[i].limit->asked_us = loop_steady_us(b->loop);
     uint64_t number = k->number = number_next(b, k);
     if (b->waiting == 0)
         loop_timer_again(b->tick, TICK_MS);
@@ -306,55 +375,55 @@ budget_drop(struct budget *b, uint64_t ask)
 /* ---- What the exchange says -------------------------------------------------------------- */
 
 /* The window of the exchange's count: by its own clock, where it tells it. */
-static struct window *
+static struct allowance_window *
 window_told(struct budget *b, struct budget_limit *l, int64_t date_us)
 {
-    struct budget_span s;
-    int64_t here = loop_now_us(b->loop) / l->window_us;
-    int64_t there = date_us / l->window_us;
-    if (date_us > 0 && l->window_us >= 2000000 && there - here <= 1 && here - there <= 1)
-        return budget_window(l, there);
+    struct allowance_span s;
+    int64_t here = loop_now_us(b->loop) / l->count.window_us;
+    int64_t there = date_us / l->count.window_us;
+    if (date_us > 0 && l->count.window_us >= 2000000 && there - here <= 1 && here - there <= 1)
+        return budget_window(b, l, there);
     /* At an edge it may be that of the window before. */
     budget_span_fill(b, l, &s);
-    return s.count == 1 ? budget_window(l, s.windows[0]) : NULL;
+    return s.count == 1 ? budget_window(b, l, s.windows[0]) : NULL;
+}
+
+static void
+known_raise(struct budget *b, struct budget_limit *l, struct allowance_window *w, int64_t count)
+{
+    if (w == NULL || count <= w->known)
+        return;
+    w->known = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+    w->is_to_tell = true;
+    budget_tell(b, l);
 }
 
 void
 budget_limit_learn(struct budget *b, struct budget_limit *l, int64_t count, int64_t date_us)
 {
-    struct window *w = count >= 0 ? window_told(b, l, date_us) : NULL;
-    if (w == NULL || count <= w->known)
-        return;
-    w->known = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
-    budget_tell(b, l, w);
+    if (count >= 0)
+        known_raise(b, l, window_told(b, l, date_us), count);
 }
 
 void
 budget_limit_fill(struct budget *b, struct budget_limit *l)
 {
-    struct budget_span s;
+    struct allowance_span s;
     budget_span_fill(b, l, &s);
-    for (uint32_t i = 0; i < s.count; i++) {
-        struct window *w = budget_window(l, s.windows[i]);
-        if (w != NULL && w->known < l->limit) {
-            w->known = l->limit;
-            budget_tell(b, l, w);
-        }
-    }
+    for (uint32_t i = 0; i < s.count; i++)
+        known_raise(b, l, budget_window(b, l, s.windows[i]), l->count.limit);
 }
 
 void
 budget_ban(struct budget *b, int64_t wait_s)
 {
-    struct budget_span s;
     int64_t until_us = loop_now_us(b->loop) + (wait_s > 0 ? wait_s : 1) * 1000000;
     if (until_us > b->banned_until_us)
         b->banned_until_us = until_us;
+    if (until_us > b->own_ban_until_us)
+        b->own_ban_until_us = until_us;
     metric_add(b->bans, 1);
-    budget_span_fill(b, &b->own, &s);
-    struct window *w = budget_window(&b->own, s.windows[s.count - 1]);
-    if (w != NULL)
-        budget_tell(b, &b->own, w);
+    budget_tell_ban(b);
     pump(b);
 }
 
@@ -376,9 +445,9 @@ budget_learn(struct budget *b, const struct fetch_reply *r)
 void
 budget_limit_set(struct budget *b, struct budget_limit *l, uint32_t limit)
 {
-    if (limit == l->limit)
+    if (limit == l->count.limit)
         return;
-    l->limit = limit;
+    l->count.limit = limit;
     l->blocked_until_us = 0;
     pump(b);
 }
@@ -393,10 +462,10 @@ budget_set_limit(struct budget *b, uint32_t limit)
 uint32_t
 budget_left(const struct budget *b)
 {
-    int64_t index = loop_now_us(b->loop) / b->own.window_us;
-    const struct window *w = &b->own.windows[(uint64_t)index % BUDGET_WINDOWS];
+    int64_t index = loop_now_us(b->loop) / b->own.count.window_us;
+    const struct allowance_window *w = &b->own.count.windows[(uint64_t)index % ALLOWANCE_WINDOWS];
     uint32_t used = w->index == index ? w->known : 0;
-    return used < b->own.limit ? b->own.limit - used : 0;
+    return used < b->own.count.limit ? b->own.count.limit - used : 0;
 }
 
 int64_t
@@ -425,7 +494,7 @@ metrics_open(struct budget *b)
         b->refused[p] =
             metric_counter("scrip_budget_refused_total", labels, "Requests that may not be sent.");
     }
-    metric_set(b->limits, b->own.limit);
+    metric_set(b->limits, b->own.count.limit);
 }
 
 void
@@ -444,11 +513,7 @@ static void
 limit_init(struct budget_limit *l, uint32_t limit, int64_t window_ms)
 {
     CHECK(window_ms > 0 && l->name != NULL);
-    l->limit = limit;
-    l->window_us = window_ms * 1000;
-    l->edge_us = l->window_us / EDGE_PARTS;
-    if (l->edge_us > EDGE_US_MAX)
-        l->edge_us = EDGE_US_MAX;
+    allowance_limit_init(&l->count, limit, window_ms * 1000);
 }
 
 struct budget_limit *
@@ -459,6 +524,7 @@ budget_limit_open(struct budget *b, const char *name, uint32_t limit, int64_t wi
     limit_init(l, limit, window_ms);
     l->next = b->own.next;
     b->own.next = l;
+    beat_set(b);
     return l;
 }
 
@@ -486,7 +552,10 @@ budget_open(const struct budget_options *o)
     b->redis = o->redis;
     b->own.name = strdup(o->host);
     limit_init(&b->own, o->limit, o->window_ms);
-    b->alone_percent = o->alone_percent;
+    b->own.count.is_weight = true;
+    b->allowance = (struct allowance){.percent = o->alone_percent,
+                                      .is_by_itself = o->redis == NULL,
+                                      .opened_us = loop_now_us(o->loop)};
     b->frees_reserve = o->frees_reserve;
     b->opened_us = loop_steady_us(o->loop);
     b->queue_max = o->queue_max;
@@ -500,6 +569,8 @@ budget_open(const struct budget_options *o)
         b->last[p] = &b->first[p];
     b->tick = loop_timer_new(o->loop, TICK_MS, 0, on_tick, b);
     loop_timer_stop(b->tick);
+    b->beat = loop_timer_new(o->loop, BEAT_MS_MAX, BEAT_MS_MAX, on_beat, b);
+    beat_set(b);
     metrics_open(b);
     return b;
 }
@@ -512,14 +583,16 @@ budget_close(struct budget **budget)
         return;
     *budget = NULL;
     b->is_pumping = b->is_closing = true; /* nobody is granted anything any more */
-    if (b->call != NULL)
-        b->call->budget = NULL;
+    budget_leave(b);
+    budget_calls_forget(b);
+    b->call = NULL;
     for (int p = 0; p < BUDGET_PRIORITIES; p++)
         while (b->first[p] != NULL)
-            ask_answer(b, b->first[p], false, b->own.window_us);
+            ask_answer(b, b->first[p], false, b->own.count.window_us);
     for (struct budget_limit *l = b->own.next; l != NULL; l = b->own.next)
         budget_limit_close(b, &l);
     loop_timer_end(&b->tick);
+    loop_timer_end(&b->beat);
     free(b->own.name);
     free(b->asks);
     free(b);

@@ -7,8 +7,10 @@
  * knows in which one the exchange will count a request: it is counted in both. 429 and 418 stop
  * every process until their time is over.
  *
- * A process that cannot reach Redis keeps to `alone_percent` of what was left by itself, and goes
- * on so until the window ends in which Redis came back: others may still be spending their shares.
+ * A process that cannot reach Redis spends its allowance of a window: `alone_percent` of the limit,
+ * which Redis has kept free for it, or which no Redis can have given to others. In the window in
+ * which Redis was lost that is a little of the weight, for cancels; of a Redis that came back empty
+ * nothing is granted in that window. base/allowance.h tells why no window goes over its limit then.
  *
  * Who asks waits in order of priority; each priority may use the limit up to its own percentage
  * (100, 95, 80, 70), so that reads leave room for orders and orders for cancels. What is kept free
@@ -42,7 +44,7 @@ struct budget_options {
     const char *host;         /* names the limit in Redis: "api.binance.com"; copied */
     uint32_t limit;           /* weight a window */
     int64_t window_ms;        /* aligned to the epoch */
-    uint32_t alone_percent;   /* of the limit, while Redis is away */
+    uint32_t alone_percent;   /* of the limit, while Redis is away; of all processes 100 at most */
     uint32_t queue_max;       /* that wait at most */
     bool frees_reserve;       /* what lower priorities leave free shrinks until the window ends */
 };

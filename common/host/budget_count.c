@@ -1,6 +1,6 @@
 /*
- * budget_count.c - what is spent in each window of a limit, how much may be, and the share of a
- * process that is alone.
+ * budget_count.c - how much of a limit each priority may use, and the way of a budget with Redis:
+ * met, lost, tried in vain. What is counted and kept, window by window, is base/allowance.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -29,7 +29,8 @@ percent_of(enum budget_priority p)
 uint32_t
 budget_most(const struct budget *b, const struct budget_limit *l, enum budget_priority p)
 {
-    return b->frees_reserve ? l->limit : (uint32_t)((uint64_t)l->limit * percent_of(p) / 100);
+    return b->frees_reserve ? l->count.limit
+                            : (uint32_t)((uint64_t)l->count.limit * percent_of(p) / 100);
 }
 
 uint32_t
@@ -38,14 +39,21 @@ budget_ceiling(const struct budget *b, const struct budget_limit *l, enum budget
 {
     if (!b->frees_reserve)
         return budget_most(b, l, p);
-    int64_t window_ms = l->window_us / 1000;
-    int64_t left_ms = window_ms - (loop_now_us(b->loop) - window * l->window_us) / 1000;
+    int64_t window_ms = l->count.window_us / 1000;
+    int64_t left_ms = window_ms - (loop_now_us(b->loop) - window * l->count.window_us) / 1000;
     if (left_ms < 0)
         left_ms = 0;
     if (left_ms > window_ms)
         left_ms = window_ms;
-    int64_t reserve = (int64_t)l->limit * (100 - percent_of(p));
-    return l->limit - (uint32_t)(reserve * left_ms / window_ms / 100);
+    int64_t reserve = (int64_t)l->count.limit * (100 - percent_of(p));
+    return l->count.limit - (uint32_t)(reserve * left_ms / window_ms / 100);
+}
+
+/* When a window is counted in no more. */
+static int64_t
+window_over_us(const struct budget_limit *l, int64_t index)
+{
+    return (index + 1) * l->count.window_us + l->count.edge_us;
 }
 
 /* When a ceiling has risen to `need`, which the limit itself allows. */
@@ -54,57 +62,41 @@ risen_us(const struct budget *b, const struct budget_limit *l, enum budget_prior
          int64_t window, uint32_t need)
 {
     if (!b->frees_reserve)
-        return budget_window_over_us(l, window);
-    int64_t window_ms = l->window_us / 1000;
-    int64_t reserve = (int64_t)l->limit * (100 - percent_of(p));
+        return window_over_us(l, window);
+    int64_t window_ms = l->count.window_us / 1000;
+    int64_t reserve = (int64_t)l->count.limit * (100 - percent_of(p));
     int64_t left_ms =
-        reserve == 0 ? window_ms : ((int64_t)l->limit - need + 1) * 100 * window_ms / reserve;
-    int64_t at_us = (window + 1) * l->window_us - (left_ms - 1) * 1000;
+        reserve == 0 ? window_ms : ((int64_t)l->count.limit - need + 1) * 100 * window_ms / reserve;
+    int64_t at_us = (window + 1) * l->count.window_us - (left_ms - 1) * 1000;
     int64_t soon_us = loop_now_us(b->loop) + 1000;
     return at_us > soon_us ? at_us : soon_us;
 }
 
 void
-budget_span_fill(const struct budget *b, struct budget_limit *l, struct budget_span *out)
+budget_span_fill(const struct budget *b, const struct budget_limit *l, struct allowance_span *out)
 {
-    int64_t now_us = loop_now_us(b->loop);
-    out->limit = l;
-    out->windows[0] = (now_us - l->edge_us) / l->window_us;
-    out->windows[1] = (now_us + l->edge_us) / l->window_us;
-    out->count = out->windows[0] == out->windows[1] ? 1 : 2;
+    allowance_span(&l->count, loop_now_us(b->loop), out);
 }
 
-struct window *
-budget_window(struct budget_limit *l, int64_t index)
+struct allowance_window *
+budget_window(struct budget *b, struct budget_limit *l, int64_t index)
 {
-    struct window *w = &l->windows[(uint64_t)index % BUDGET_WINDOWS];
-    if (w->index < index)
-        *w = (struct window){.index = index};
-    return w->index == index ? w : NULL;
+    return allowance_window(&b->allowance, &l->count, index);
 }
 
 int64_t
-budget_window_over_us(const struct budget_limit *l, int64_t index)
-{
-    return (index + 1) * l->window_us + l->edge_us;
-}
-
-int64_t
-budget_no_room_until_us(const struct budget *b, const struct budget_span *s, uint32_t amount,
+budget_no_room_until_us(struct budget *b, struct budget_limit *l, int64_t window, uint32_t amount,
                         enum budget_priority p)
 {
-    int64_t until_us = 0;
-    for (uint32_t i = 0; amount > 0 && s->limit->limit > 0 && i < s->count; i++) {
-        const struct window *w = budget_window(s->limit, s->windows[i]);
-        uint64_t need = (uint64_t)(w == NULL ? s->limit->limit : w->known) + amount;
-        int64_t at_us = 0;
-        if (need > budget_most(b, s->limit, p))
-            at_us = budget_window_over_us(s->limit, s->windows[i]);
-        else if (need > budget_ceiling(b, s->limit, p, s->windows[i]))
-            at_us = risen_us(b, s->limit, p, s->windows[i], (uint32_t)need);
-        until_us = at_us > until_us ? at_us : until_us;
-    }
-    return until_us;
+    const struct allowance_window *w = budget_window(b, l, window);
+    uint64_t need = (uint64_t)(w == NULL ? l->count.limit : w->known) + amount;
+    if (amount == 0 || l->count.limit == 0)
+        return 0;
+    if (need > budget_most(b, l, p))
+        return window_over_us(l, window);
+    if (need > budget_ceiling(b, l, p, window))
+        return risen_us(b, l, p, window, (uint32_t)need);
+    return 0;
 }
 
 void
@@ -115,135 +107,128 @@ budget_block(struct budget *b, struct budget_limit *l, enum budget_priority p, i
     l->blocked_until_us = until_us;
 }
 
-/* ---- Alone ------------------------------------------------------------------------------- */
+/* ---- Redis ------------------------------------------------------------------------------- */
 
 bool
 budget_is_starting(const struct budget *b)
 {
-    return b->redis != NULL && b->ups == 0 && !b->was_alone &&
-           loop_steady_us(b->loop) - b->opened_us < START_WAIT_US;
-}
-
-static void
-alone_begin(struct budget *b)
-{
-    for (struct budget_limit *l = &b->own; l != NULL; l = l->next) {
-        struct budget_span s;
-        budget_span_fill(b, l, &s);
-        for (uint32_t i = 0; i < s.count; i++) {
-            struct window *w = budget_window(l, s.windows[i]);
-            if (w != NULL)
-                w->base = w->known;
-        }
-    }
-    b->was_alone = true;
-    log_line(LOG_WARN, "budget_alone", "host=%s percent=%u", b->own.name, b->alone_percent);
-}
-
-static void
-alone_end(struct budget *b)
-{
-    b->was_alone = false;
-    log_line(LOG_INFO, "budget_shared", "host=%s", b->own.name);
-}
-
-/* Until the windows of now are over: others may be spending their shares of them. */
-static void
-alone_for_now(struct budget *b, bool tells)
-{
-    for (struct budget_limit *l = &b->own; l != NULL; l = l->next) {
-        struct budget_span s;
-        budget_span_fill(b, l, &s);
-        if (l == &b->own)
-            b->alone_until_us = budget_window_over_us(l, s.windows[s.count - 1]);
-        for (uint32_t i = 0; tells && i < s.count; i++) {
-            struct window *w = budget_window(l, s.windows[i]);
-            if (w != NULL)
-                budget_tell(b, l, w);
-        }
-    }
+    return b->redis != NULL && *b->state == '\0' && !b->was_alone &&
+           (b->is_newborn || loop_steady_us(b->loop) - b->opened_us < START_WAIT_US);
 }
 
 void
-budget_be_alone(struct budget *b)
+budget_part(struct budget *b)
 {
-    if (!b->was_alone)
-        alone_begin(b);
-    alone_for_now(b, false);
+    if (!b->allowance.is_met)
+        return;
+    allowance_part(&b->allowance);
+    for (struct budget_limit *l = &b->own; l != NULL; l = l->next)
+        allowance_lose(&b->allowance, &l->count, loop_now_us(b->loop));
+}
+
+void
+budget_fail(struct budget *b, int64_t begun_us)
+{
+    if (!allowance_fail(&b->allowance, begun_us))
+        return;
+    for (struct budget_limit *l = &b->own; l != NULL; l = l->next)
+        allowance_miss(&b->allowance, &l->count, begun_us, loop_now_us(b->loop));
+}
+
+bool
+budget_meet(struct budget *b, int64_t born_us, int64_t guessed_us)
+{
+    bool is_met = allowance_meet(&b->allowance, born_us, guessed_us, loop_now_us(b->loop));
+    for (struct budget_limit *l = &b->own; is_met && l != NULL; l = l->next)
+        allowance_renew(&b->allowance, &l->count);
+    return is_met;
+}
+
+static void
+look(struct budget *b)
+{
+    bool is_up = redis_link_is_up(b->redis);
+    uint32_t ups = redis_link_ups(b->redis);
+    if (!is_up || ups != b->ups) {
+        budget_part(b);
+        b->is_newborn = false;
+    }
+    if (redis_link_failed_us(b->redis) > b->allowance.failed_us)
+        budget_fail(b, redis_link_failed_us(b->redis));
+    if (is_up && ups != b->ups) {
+        b->ups = ups;
+        b->knows_script = false;
+        b->meet_at_us = 0;
+    }
+    if (is_up && !b->allowance.is_met)
+        budget_greet(b);
 }
 
 bool
 budget_is_alone(struct budget *b)
 {
-    bool is_up = b->redis != NULL && redis_link_is_up(b->redis);
-    uint32_t ups = b->redis == NULL ? 0 : redis_link_ups(b->redis);
-    bool was_lost = b->was_alone || (ups != b->ups && b->ups != 0);
-    if (!b->was_alone && (!is_up || was_lost))
-        alone_begin(b);
-    if (is_up && ups != b->ups) {
-        b->ups = ups;
-        b->knows_script = false;
-        if (was_lost) /* what was spent since is told, and shared again is the next window */
-            alone_for_now(b, true);
+    if (b->redis != NULL)
+        look(b);
+    bool is_alone = !allowance_is_open(&b->allowance, &b->own.count, loop_now_us(b->loop));
+    if (budget_is_starting(b))
+        return true;
+    if (is_alone && !b->was_alone)
+        log_line(LOG_WARN, "budget_alone", "host=%s percent=%u", b->own.name, b->allowance.percent);
+    if (!is_alone && b->was_alone) {
+        log_line(LOG_INFO, "budget_shared", "host=%s", b->own.name);
+        for (struct budget_limit *l = &b->own; l != NULL; l = l->next)
+            l->blocked_until_us = 0;
     }
-    if (b->was_alone && is_up && loop_now_us(b->loop) >= b->alone_until_us)
-        alone_end(b);
-    metric_set(b->is_alone, b->was_alone);
-    return b->was_alone;
+    b->was_alone = is_alone;
+    metric_set(b->is_alone, is_alone);
+    return is_alone;
 }
 
-/* The most that this process may spend alone in a window. */
-static uint32_t
-alone_room(const struct budget *b, const struct budget_limit *l, const struct window *w,
-           enum budget_priority p)
-{
-    uint64_t left = w->base < l->limit ? l->limit - w->base : 0;
-    uint64_t share = left * b->alone_percent / 100;
-    return (uint32_t)(share * budget_ceiling(b, l, p, w->index) / l->limit);
-}
+/* ---- Alone ------------------------------------------------------------------------------- */
 
-/* When this process may have room by itself; 0 = it has. */
+/* When this process may have room by itself in a window; 0 = it has. */
 static int64_t
-alone_until_us(const struct budget *b, const struct budget_span *s, uint32_t amount,
+alone_until_us(struct budget *b, struct budget_limit *l, int64_t window, uint32_t amount,
                enum budget_priority p)
 {
-    int64_t until_us = budget_no_room_until_us(b, s, amount, p);
-    for (uint32_t i = 0; until_us == 0 && amount > 0 && s->limit->limit > 0 && i < s->count; i++) {
-        const struct window *w = budget_window(s->limit, s->windows[i]);
-        if (w->alone + amount <= alone_room(b, s->limit, w, p))
-            continue;
-        until_us = budget_window_over_us(s->limit, s->windows[i]);
-        int64_t look_us = loop_now_us(b->loop) + s->limit->window_us / ALONE_PARTS;
-        if (b->frees_reserve && p > BUDGET_CANCEL && look_us < until_us)
-            until_us = look_us;
+    int64_t until_us = budget_no_room_until_us(b, l, window, amount, p);
+    if (until_us > 0 || amount == 0 || l->count.limit == 0 ||
+        allowance_has(&b->allowance, &l->count, window, amount, budget_ceiling(b, l, p, window)))
+        return until_us;
+    until_us = window_over_us(l, window);
+    int64_t look_us = loop_now_us(b->loop) + l->count.window_us / ALONE_PARTS;
+    return b->frees_reserve && p > BUDGET_CANCEL && look_us < until_us ? look_us : until_us;
+}
+
+bool
+budget_take_own(struct budget *b, const struct ask *k, int64_t until_us[BUDGET_NEEDS])
+{
+    struct allowance_span spans[BUDGET_NEEDS];
+    bool has_room = true;
+    for (uint32_t i = 0; i < k->needs_count; i++) {
+        budget_span_fill(b, k->needs[i].limit, &spans[i]);
+        until_us[i] = 0;
+        for (uint32_t n = 0; n < spans[i].count; n++) {
+            int64_t at_us = alone_until_us(b, k->needs[i].limit, spans[i].windows[n],
+                                           k->needs[i].amount, k->priority);
+            until_us[i] = at_us > until_us[i] ? at_us : until_us[i];
+        }
+        has_room &= until_us[i] == 0;
     }
-    return until_us;
+    for (uint32_t i = 0; has_room && i < k->needs_count; i++)
+        for (uint32_t n = 0; k->needs[i].limit->count.limit > 0 && n < spans[i].count; n++)
+            allowance_spend(&b->allowance, &k->needs[i].limit->count, spans[i].windows[n],
+                            k->needs[i].amount);
+    return has_room;
 }
 
 bool
 budget_take_alone(struct budget *b, const struct ask *k)
 {
-    struct budget_span spans[BUDGET_NEEDS];
-    bool has_room = true;
-    for (uint32_t i = 0; i < k->needs_count; i++) {
-        budget_span_fill(b, k->needs[i].limit, &spans[i]);
-        int64_t until_us = alone_until_us(b, &spans[i], k->needs[i].amount, k->priority);
-        if (until_us == 0)
-            continue;
-        budget_block(b, k->needs[i].limit, k->priority, until_us);
-        has_room = false;
-    }
-    for (uint32_t i = 0; has_room && i < k->needs_count; i++) {
-        uint32_t amount = k->needs[i].amount;
-        for (uint32_t n = 0; amount > 0 && n < spans[i].count; n++) {
-            struct window *w = budget_window(k->needs[i].limit, spans[i].windows[n]);
-            if (w == NULL)
-                continue;
-            w->alone += amount;
-            w->known += amount;
-            w->unreported += amount;
-            budget_tell(b, k->needs[i].limit, w);
-        }
-    }
+    int64_t until_us[BUDGET_NEEDS];
+    bool has_room = budget_take_own(b, k, until_us);
+    for (uint32_t i = 0; !has_room && i < k->needs_count; i++)
+        if (until_us[i] > 0)
+            budget_block(b, k->needs[i].limit, k->priority, until_us[i]);
     return has_room;
 }

@@ -9,11 +9,13 @@
 
 #include <stddef.h>
 
+#include "base/allowance.h"
 #include "host/budget.h"
 
-#define BUDGET_WINDOWS 4u  /* that are remembered: the last, this one and the next, by index */
-#define BUDGET_BATCH   16u /* asks that Redis is asked for at once */
-#define BUDGET_NEEDS   (BUDGET_PARTS_MAX + 1)
+#define BUDGET_BATCH       16u /* asks that Redis is asked for at once */
+#define BUDGET_NEEDS       (BUDGET_PARTS_MAX + 1)
+#define BUDGET_TELLS       (ALLOWANCE_AHEAD + 2) /* windows of a limit in one command */
+#define BUDGET_STATE_BYTES 96u
 
 /* One who waits. */
 struct ask {
@@ -27,35 +29,28 @@ struct ask {
     struct budget_part needs[BUDGET_NEEDS]; /* the host's weight first */
 };
 
-struct window {
-    int64_t index;       /* since the epoch */
-    uint32_t known;      /* spent by all, as far as was heard */
-    uint32_t base;       /* `known` when Redis was lost in it */
-    uint32_t alone;      /* spent by this process without Redis */
-    uint32_t unreported; /* of `alone`, not yet told to Redis */
-};
-
 struct budget_limit {
     struct budget_limit *next;
     char *name; /* in Redis; the host's own is the host's */
-    uint32_t limit;
-    int64_t window_us, edge_us;
-    struct window windows[BUDGET_WINDOWS];
+    struct allowance_limit count;
+    int64_t asked_us; /* steady clock: when somebody last needed it; 0 = nobody did */
     /* From this priority on there is no room until then. */
     enum budget_priority blocked;
     int64_t blocked_until_us;
 };
 
-/* A limit's windows in which a request of now may be counted: 1 or 2. */
+/* The windows of a limit in a command. Of a take: those in which a request of now may be counted.
+ */
 struct budget_span {
     struct budget_limit *limit; /* NULL once it was closed */
-    int64_t windows[2];
+    struct allowance_tell tells[BUDGET_TELLS];
     uint32_t count;
 };
 
 /* What Redis was asked for; outlives a budget that was closed meanwhile. */
 struct take_call {
-    struct budget *budget; /* NULL once it is closed */
+    struct take_call *next; /* of all under way */
+    struct budget *budget;  /* NULL once it is closed */
     uint64_t asks[BUDGET_BATCH];
     uint32_t asks_count;
     uint32_t runs[BUDGET_BATCH]; /* of equal asks: how many each has */
@@ -63,21 +58,30 @@ struct take_call {
     uint32_t spans_count;
 };
 
+struct meet_call;
+
 struct budget {
     struct loop *loop;
     struct redis_link *redis;
     struct budget_limit own; /* the host's weight; the others are behind it */
-    uint32_t alone_percent;
     bool frees_reserve;
     int64_t banned_until_us;
+    int64_t
+        own_ban_until_us; /* heard here; of others' bans nobody else is told, or they would grow */
     /* Redis: */
-    uint32_t ups;           /* of the link, when it was last looked at */
-    int64_t opened_us;      /* steady clock */
-    int64_t alone_until_us; /* shared again from then on */
+    struct allowance allowance;
+    uint32_t ups;       /* of the link, when it was last looked at */
+    int64_t opened_us;  /* steady clock */
+    int64_t meet_at_us; /* steady clock: not asked for its birth before */
+    struct meet_call *meeting;
+    char state[BUDGET_STATE_BYTES]; /* what Redis calls itself and its birth; "" = never met */
+    bool is_newborn;                /* Redis is: those who knew it before are waited for */
     bool was_alone;
     bool knows_script;
     char script_sha[41];
-    struct take_call *call; /* while Redis is being asked */
+    struct take_call *call;  /* while Redis is asked for somebody */
+    struct take_call *calls; /* all that Redis has not answered */
+    struct loop_timer *beat;
     /* Who waits: */
     struct ask *asks, *free;
     uint32_t queue_max;
@@ -96,32 +100,46 @@ uint32_t budget_most(const struct budget *b, const struct budget_limit *l, enum 
 /* How much of a window's limit a priority may use now. */
 uint32_t budget_ceiling(const struct budget *b, const struct budget_limit *l,
                         enum budget_priority p, int64_t window);
-void budget_span_fill(const struct budget *b, struct budget_limit *l, struct budget_span *out);
-struct window *budget_window(struct budget_limit *l, int64_t index);
-/* When a window is counted in no more. */
-int64_t budget_window_over_us(const struct budget_limit *l, int64_t index);
-/* When there may be room for that much, as far as is known; 0 = there is. */
-int64_t budget_no_room_until_us(const struct budget *b, const struct budget_span *s,
+void budget_span_fill(const struct budget *b, const struct budget_limit *l,
+                      struct allowance_span *out);
+struct allowance_window *budget_window(struct budget *b, struct budget_limit *l, int64_t index);
+/* When there may be room for that much in a window, as far as is known; 0 = there is. */
+int64_t budget_no_room_until_us(struct budget *b, struct budget_limit *l, int64_t window,
                                 uint32_t amount, enum budget_priority p);
-/* Looks at Redis; true while this process keeps to its share by itself. */
+/* Looks at Redis; true while this process keeps to its allowance. */
 bool budget_is_alone(struct budget *b);
 /* True in the first moments, when Redis may still be on its way. */
 bool budget_is_starting(const struct budget *b);
-/* Redis is there and of no use: alone until the window is over. */
-void budget_be_alone(struct budget *b);
-/* Spends alone; false with those limits blocked that have no room. */
+/* What was counted there is not to be relied on, or Redis is not. */
+void budget_part(struct budget *b);
+/* It was tried from then on to reach Redis, in vain. */
+void budget_fail(struct budget *b, int64_t begun_us);
+/* False: it has to be asked again. */
+bool budget_meet(struct budget *b, int64_t born_us, int64_t guessed_us);
+/* Spends of what this process may spend alone; false with, for each need, when there may be room
+ * for it, 0 = there is. */
+bool budget_take_own(struct budget *b, const struct ask *k, int64_t until_us[BUDGET_NEEDS]);
+/* The same; false with those limits blocked that have no room. */
 bool budget_take_alone(struct budget *b, const struct ask *k);
 void budget_block(struct budget *b, struct budget_limit *l, enum budget_priority p,
                   int64_t until_us);
 
 /* ---- Redis ---- */
+/* Asks Redis for its birth, once it is there. */
+void budget_greet(struct budget *b);
 /* Asks for all of these, in order; budget_took() is called with the answer in a later turn. False:
  * not sent. */
 bool budget_take_shared(struct budget *b, struct ask *const *asks, uint32_t count);
 /* `granted` has one for each of call->asks. */
 void budget_took(struct budget *b, const struct take_call *call, const bool *granted);
-/* Tells Redis what it may not know: spent alone, counted by the exchange, banned. */
-void budget_tell(struct budget *b, const struct budget_limit *l, struct window *w);
+/* Tells Redis what it may not know of a limit, and what may be given back and has to be kept. */
+void budget_tell(struct budget *b, struct budget_limit *l);
+/* Gives back what is kept for this process. */
+void budget_leave(struct budget *b);
+/* Tells it of a ban. */
+void budget_tell_ban(struct budget *b);
 void budget_limit_forget(struct budget *b, const struct budget_limit *l);
+/* No answer finds it any more. */
+void budget_calls_forget(struct budget *b);
 
 #endif

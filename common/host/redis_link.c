@@ -46,6 +46,7 @@ struct redis_link {
     struct loop_timer *retry, *silence;
     int64_t backoff_ms;
     int64_t heard_us; /* steady clock: last reply, or first command after none under way */
+    int64_t tried_us, failed_us; /* wall clock: this attempt to connect; the last that failed */
     struct asker *askers;
     uint32_t first, count, in_flight_max;
     void *arg;
@@ -85,6 +86,9 @@ on_reply(redisAsyncContext *redis, void *reply, void *arg)
 static void
 retry_later(struct redis_link *l)
 {
+    if (l->tried_us > 0)
+        l->failed_us = l->tried_us;
+    l->tried_us = 0;
     loop_timer_again(l->retry, l->backoff_ms);
     l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : l->backoff_ms * 2;
 }
@@ -120,6 +124,7 @@ on_connect(const redisAsyncContext *redis, int status)
     log_line(LOG_INFO, "redis_up", "link=%s host=%s port=%d", l->label, l->host, l->port);
     l->is_up = true;
     l->ups++;
+    l->tried_us = 0;
     l->backoff_ms = BACKOFF_MIN_MS;
     l->heard_us = loop_steady_us(l->loop);
     metric_set(l->up, 1);
@@ -171,6 +176,7 @@ static void
 on_retry(void *arg)
 {
     struct redis_link *l = arg;
+    l->tried_us = loop_now_us(l->loop);
     if (l->port == 0)
         connect_to(l, l->host);
     else
@@ -259,6 +265,9 @@ redis_link_close(struct redis_link **link)
     *link = NULL;
     l->is_closing = true;
     redisAsyncContext *redis = l->redis;
+    int is_written;
+    if (l->is_up && redis != NULL) /* the last words; as many as leave at once */
+        (void)redisBufferWrite(&redis->c, &is_written);
     l->redis = NULL;
     l->is_up = false;
     metric_set(l->up, 0);
@@ -285,6 +294,12 @@ uint32_t
 redis_link_ups(const struct redis_link *l)
 {
     return l->ups;
+}
+
+int64_t
+redis_link_failed_us(const struct redis_link *l)
+{
+    return l->failed_us;
 }
 
 bool

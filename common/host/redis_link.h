@@ -40,6 +40,8 @@ void redis_link_close(struct redis_link **l);
 bool redis_link_is_up(const struct redis_link *l);
 /* How often it has come up: another number tells that it was away meanwhile. */
 uint32_t redis_link_ups(const struct redis_link *l);
+/* When the last attempt to connect began that failed, by the wall clock; 0 = none did. */
+int64_t redis_link_failed_us(const struct redis_link *l);
 /* False while Redis is away or in_flight_max commands wait for their replies. */
 bool redis_link_ready(const struct redis_link *l);
 /* Sends a command in words; `answer` may be NULL. False: not sent, and `answer` is not called. */

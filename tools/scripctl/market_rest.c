@@ -26,7 +26,7 @@
 #define PATIENCE_MS    120000 /* at a time, for room within the weight */
 #define WAIT_MAX_MS    900000 /* for a longer ban a person should know */
 #define WINDOW_MS      60000
-#define ALONE_PERCENT  50
+#define ALONE_PERCENT  15
 #define URL_BYTES      1024u
 #define HOST_BYTES     256u
 

@@ -2,7 +2,7 @@
  * market_rest.h - candles from an exchange's REST, a page at a time, for a program that waits.
  *
  * It spends of the weight that the exchange allows an address (host/budget.h): with the Redis of a
- * deployment what its services leave, without it at most half, by the exchange's own count, in
+ * deployment what its services leave, without it at most 15 %, by the exchange's own count, in
  * which what others spend is. 429 and 418 are waited for as told; replies that do not come are
  * asked for again a few times.
  *

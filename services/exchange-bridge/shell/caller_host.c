@@ -17,7 +17,7 @@
 #define SPOT_WEIGHT       6000u
 #define USDM_WEIGHT       2400u
 #define WEIGHT_WINDOW_MS  60000
-#define ALONE_PERCENT     30u
+#define ALONE_PERCENT     20u /* three bridges, market data and scripctl share an address */
 #define FAILURES_MAX      5u
 #define BREAKER_US        INT64_C(1000000)
 #define BREAKER_US_MAX    INT64_C(30000000)
