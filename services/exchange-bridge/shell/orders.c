@@ -173,7 +173,7 @@ guard(struct orders *o, const struct bridge_place *m, struct key_view *key)
 /* ---- Works ---- */
 
 static struct work *
-work_find(struct orders *o, uint64_t order_id)
+work_find(const struct orders *o, uint64_t order_id)
 {
     uint32_t i = map_get(&o->by_id, order_id);
     return i == MAP_NONE ? NULL : &o->works[i];
@@ -412,7 +412,7 @@ place(struct orders *o, const struct bridge_place *m)
 {
     struct bridge_place fit = *m;
     struct refused why = {0};
-    if (o->free == NONE && work_find(o, m->order.order_id) == NULL)
+    if (o->free == NONE)
         why.error = ERR_EXCHANGE_BUSY;
     else if (make_fit(o, &fit, &why) == OK) {
         work_ask(o, FLOW_PLACE, &fit, NULL);
@@ -421,38 +421,51 @@ place(struct orders *o, const struct bridge_place *m)
     report_refused(o, m, &why);
 }
 
+/* As no ledger sends it. */
+static bool
+is_forged(const struct orders *o, const struct bridge_place *m)
+{
+    bool is_early = m->order.send_by_us > loop_now_us(o->s->loop) + SEND_MAX_US;
+    if (is_early)
+        log_line(LOG_ERROR, "order_from_nowhere", "order=%" PRIu64, m->order.order_id);
+    return is_early || m->order.order_id >> 53 != 0;
+}
+
+/* Nothing of it is known here, it is in time, and its name is not one of a deployment of before:
+ * under those nothing is sent any more. */
+static bool
+may_place(const struct orders *o, const struct bridge_place *m)
+{
+    return work_find(o, m->order.order_id) == NULL &&
+           loop_now_us(o->s->loop) <= m->order.send_by_us &&
+           keys_deployment_at(o->s->keys, m->order.created_us) == keys_deployment(o->s->keys);
+}
+
+static void
+report_not_taken(struct orders *o, enum flow_wish wish, const struct bridge_place *m, enum err e)
+{
+    struct refused why = {.error = e};
+    /* What was placed here is not unplaced by a message that contradicts it. */
+    if (wish == FLOW_PLACE && work_find(o, m->order.order_id) == NULL)
+        report_refused(o, m, &why);
+    if (wish == FLOW_CANCEL && !err_again(e))
+        report_no_cancel(o, m, e);
+}
+
 void
 orders_take(struct orders *o, enum flow_wish wish, const struct bridge_place *m)
 {
     struct key_view key;
-    struct refused why = {0};
-    if (!keys_ready(o->s->keys) || keys_deployment(o->s->keys)[0] == 0)
-        why.error = ERR_KEYS_UNAVAILABLE;
-    else
-        why.error = guard(o, m, &key);
-    bool is_forged = m->order.send_by_us > loop_now_us(o->s->loop) + SEND_MAX_US;
-    if (is_forged)
-        log_line(LOG_ERROR, "order_from_nowhere", "order=%" PRIu64, m->order.order_id);
-    if (is_forged || m->order.order_id >> 53 != 0)
+    bool has_rows = keys_ready(o->s->keys) && keys_deployment(o->s->keys)[0] != 0;
+    enum err e = has_rows ? guard(o, m, &key) : ERR_KEYS_UNAVAILABLE;
+    if (is_forged(o, m))
         return;
-    if (why.error != OK) {
-        /* What was placed here is not unplaced by a message that contradicts it. */
-        if (wish == FLOW_PLACE && work_find(o, m->order.order_id) == NULL)
-            report_refused(o, m, &why);
-        if (wish == FLOW_CANCEL && !err_again(why.error))
-            report_no_cancel(o, m, why.error);
-        return;
-    }
-    /* Under the name of a deployment of before nothing is sent any more. */
-    if (keys_deployment_at(o->s->keys, m->order.created_us) != keys_deployment(o->s->keys) &&
-        wish == FLOW_PLACE)
-        wish = FLOW_ASK;
-    const struct work *w = work_find(o, m->order.order_id);
-    bool is_new = w == NULL || (w->is_over && !w->flow.was_placed);
-    if (wish == FLOW_PLACE && is_new && loop_now_us(o->s->loop) <= m->order.send_by_us)
+    if (e != OK)
+        report_not_taken(o, wish, m, e);
+    else if (wish == FLOW_PLACE && may_place(o, m))
         place(o, m);
     else
-        work_ask(o, wish, m, NULL);
+        work_ask(o, wish == FLOW_PLACE ? FLOW_ASK : wish, m, NULL);
 }
 
 bool
