@@ -16,7 +16,7 @@ endforeach()
 target_link_options(bridge_asks_test PRIVATE -Wl,--wrap=loop_steady_us)
 # The real orders.c and streams.c between stood-in neighbours: those are linked in their place.
 set(stage_wraps -Wl,--wrap=loop_steady_us,--wrap=loop_now_us,--wrap=loop_timer_new)
-foreach(noun orders reports)
+foreach(noun events orders reports streams)
   scrip_unit_test(bridge_${noun}_test ${CMAKE_SOURCE_DIR}/tests/unit/bridge_${noun}_test.c
                   ${CMAKE_SOURCE_DIR}/tests/unit/bridge_shell_stage.c LIBS bridge_flows)
   target_link_options(bridge_${noun}_test PRIVATE ${stage_wraps})
