@@ -218,6 +218,7 @@ Test(bridge_orders, who_wants_a_cancel_hears_why_nobody_asks_for_it)
     cr_assert(r->was_cancel);
     cr_assert_eq(r->error, ERR_NOT_BOUND);
     cr_assert_eq(r->order_id, ORDER_ID);
+    cr_assert_eq(r->time_us, stage.now_us);
     cr_assert_eq(stage_counter("scrip_bridge_reports_total", "state=\"UNKNOWN\""), 0);
     take(FLOW_ASK, &m);
     cr_assert_eq(stage.told_count, 1, "nothing is said of what was only asked about");
@@ -380,6 +381,8 @@ Test(bridge_orders, where_there_is_no_room_it_is_refused_as_busy)
     take(FLOW_ASK, &m);
     cr_assert(check(&m));
     cr_assert(found_count == 1 && found.is_unresolved && !found.is_changed);
+    stage_reported(0, 0, false);
+    cr_assert_null(stage.s.pending.first);
     cr_assert_eq(stage.told_count, 1);
     cr_assert_eq(stage.calls_count, 16);
     stage_end(0, VERDICT_REFUSED, ERR_FUNDS_TOO_LOW, "");
@@ -387,6 +390,21 @@ Test(bridge_orders, where_there_is_no_room_it_is_refused_as_busy)
     m.order.send_by_us = stage.now_us + SECOND;
     take(FLOW_PLACE, &m);
     calls_are(17, CALL_SPOT_ORDER_PLACE);
+}
+
+Test(bridge_orders, one_that_takes_a_place_before_it_does_not_stop_it)
+{
+    struct bridge_place m = stage_order(), second = m;
+    second.order.order_id++;
+    take(FLOW_PLACE, &m);
+    take(FLOW_PLACE, &second);
+    stage_end_order(0, "NEW", "0");
+    stage_later(5 * SECOND + 1); /* the first place is free */
+    m.order.send_by_us = stage.now_us + SECOND;
+    take(FLOW_PLACE, &m);
+    stage_end(1, VERDICT_UNKNOWN, ERR_EXCHANGE_TIMEOUT, "");
+    stage_later(SECOND);
+    calls_are(4, CALL_SPOT_ORDER_GET);
 }
 
 Test(bridge_orders, what_never_left_is_refused_and_not_sent_behind_that)

@@ -101,6 +101,17 @@ Test(bridge_reports, a_cancel_is_sent_and_its_outcome_asked_for)
     cr_assert_eq(r->status, ORDER_STATUS_CANCELED);
 }
 
+/* Its own body says nothing that the order does not say. */
+Test(bridge_reports, a_cancel_that_was_taken_is_no_failure_whatever_its_answer_says)
+{
+    struct bridge_place m = stage_order();
+    m.order.exchange_state = EXCHANGE_STATE_PLACED;
+    take(FLOW_CANCEL, &m);
+    stage_end(0, VERDICT_OK, OK, "<html>");
+    stage_end_order(1, "NEW", "0");
+    cr_assert_eq(told_is(1, EXCHANGE_STATE_PLACED)->error, OK);
+}
+
 /* ---- What is told ------------------------------------------------------------------------ */
 
 static const char TRADES[] =
@@ -268,6 +279,8 @@ Test(bridge_reports, two_checks_are_one_question)
     stage_end_order(0, "NEW", "0");
     cr_assert_eq(found_count, 2);
     cr_assert_not(found.is_unresolved);
+    stage_reported(0, 0, false);
+    cr_assert_null(stage.s.pending.first);
     stage_later(SECOND);
     cr_assert_eq(found_count, 2);
 }

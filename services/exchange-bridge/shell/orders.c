@@ -157,10 +157,8 @@ guard(struct orders *o, const struct bridge_place *m, struct key_view *key)
 {
     struct guard_binding b = keys_binding(o->s->keys, m->account_id, m->trading_type);
     enum environment e = m->order.environment;
-    *key = (struct key_view){0};
-    if (!keys_find(o->s->keys, m->user_id, m->trading_type, e, key))
-        key->is_for.is_known = false;
-    enum err why = guard_order(o->s->mode, m, &b, &key->is_for);
+    bool has_key = keys_find(o->s->keys, m->user_id, m->trading_type, e, key);
+    enum err why = guard_order(o->s->mode, m, &b, has_key ? &key->is_for : NULL);
     if (why != OK) {
         metric_add(o->m_refusals, 1);
         log_line(LOG_ERROR, "guard_refused",
@@ -183,7 +181,7 @@ static void
 work_forget(struct orders *o, struct work *w)
 {
     map_remove(&o->by_id, w->order_id);
-    *w = (struct work){.orders = o, .next = o->free};
+    *w = (struct work){.next = o->free};
     o->free = (uint32_t)(w - o->works);
     o->count--;
 }
@@ -310,11 +308,8 @@ read_body(struct work *w, const struct caller_reply *r, struct flow_heard *h)
         is_read = reply_order(r->body, r->length, &o->heard);
         h->order = &o->heard;
     }
-    if (!is_read) {
-        h->order = NULL;
-        h->fills_count = 0;
+    if (!is_read)
         h->ruling = (struct ruling){VERDICT_UNKNOWN, ERR_EXCHANGE_FAILED};
-    }
 }
 
 static void
@@ -335,12 +330,10 @@ on_tick(void *arg)
     int64_t now = loop_now_us(o->s->loop);
     for (uint32_t i = 0; o->count > 0 && i < o->used; i++) {
         struct work *w = &o->works[i];
-        if (w->order_id == 0)
-            continue;
-        int64_t wake_us = flow_wake_us(&w->flow);
+        int64_t wake_us = flow_wake_us(&w->flow); /* of those that pause; none of a free one */
         if (w->is_over && now > w->flow.send_by_us) {
             work_forget(o, w);
-        } else if (!w->is_over && wake_us != 0 && wake_us <= now) {
+        } else if (wake_us != 0 && wake_us <= now) {
             struct flow_clock clock = clock_of(o, &w->m);
             flow_wake(&w->flow, &clock, &o->out);
             act(w);
@@ -520,10 +513,8 @@ orders_open(struct shell *s)
     o->map_memory = malloc(map_bytes(max));
     CHECK(o->works != NULL && o->map_memory != NULL);
     map_init(&o->by_id, max, o->map_memory);
-    for (uint32_t i = 0; i < max; i++) {
-        o->works[i].orders = o;
+    for (uint32_t i = 0; i < max; i++)
         o->works[i].next = i + 1 < max ? i + 1 : NONE;
-    }
     metrics_init(o);
     o->tick = loop_timer_new(s->loop, TICK_MS, TICK_MS, on_tick, o);
     return o;
