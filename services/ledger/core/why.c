@@ -145,11 +145,13 @@ why_sentence(const struct order_story *s)
     bool by_quote = o->quantity.v == 0;
     decimal_write_short(by_quote ? o->executed_quote_quantity.v : o->executed_quantity.v, done);
     decimal_write_short(by_quote ? o->quote_order_quantity.v : o->quantity.v, of);
+    /* Of an order for an amount of the quote asset that is what was spent, or received. */
+    const char *verb = !by_quote ? "filled" : o->side == SIDE_BUY ? "spent" : "received";
     if (o->end_reason == ORDER_END_COMPLETE)
-        return text_of("%s filled.", done);
+        return by_quote ? text_of("%s of %s %s.", done, of, verb) : text_of("%s filled.", done);
     if (o->end_reason == ORDER_END_NONE)
-        return text_of("%s of %s filled: %s.", done, of, waits_for_text(s).text);
-    return text_of("%s of %s filled: %s.", done, of, why_ended(o->end_reason));
+        return text_of("%s of %s %s: %s.", done, of, verb, waits_for_text(s).text);
+    return text_of("%s of %s %s: %s.", done, of, verb, why_ended(o->end_reason));
 }
 
 /* ---- Answers ------------------------------------------------------------------------------ */
