@@ -144,6 +144,12 @@ Test(ctl_command, help_and_version_need_nothing_else)
     TAKES("--version");
     TAKES("journal", "show", "--help");
     cr_assert_str_eq(line.command->words, "journal show");
+    TAKES("journal", "--help");
+    cr_assert_null(line.command);
+    cr_assert(help_is_group(&line.call));
+    REFUSES("there is no command 'xyzzy'; scripctl --help shows them", "xyzzy", "--help");
+    REFUSES("there is no command 'journal lsit'; did you mean 'journal list'?", "journal", "lsit",
+            "--help");
 }
 
 /* ---- Refusals ---------------------------------------------------------------------------------

@@ -398,6 +398,8 @@ find_command(struct reader *r)
         taken = count;
         r->line->command = &command_rows[i];
     }
+    if (taken == 0 && c->o.help && help_is_group(c))
+        return true;
     if (taken == 0)
         return (c->words_count == 0 && (c->o.help || c->o.version)) || no_command(r);
     c->words_count -= taken;
@@ -488,6 +490,8 @@ command_main(int argc, const char *const *argv)
         refuse(&line.call, status, "USAGE", "%s", why);
     else if (line.call.o.version)
         help_version(stdout);
+    else if (line.call.o.help && line.command == NULL && help_is_group(&line.call))
+        status = help(&line.call);
     else if (line.call.o.help)
         help_print(stdout, line.command);
     else

@@ -151,9 +151,8 @@ is_named(const struct command_row *row, const struct call *c)
     return strcmp(row->words, words) == 0;
 }
 
-/* Whether the words are the begin of several commands. */
-static bool
-is_group(const struct call *c)
+bool
+help_is_group(const struct call *c)
 {
     const struct command_row *row;
     for (uint32_t i = 0; c->words_count == 1 && (row = command_at(i)) != NULL; i++)
@@ -177,7 +176,7 @@ help(const struct call *c)
     for (uint32_t i = 0; c->words_count > 0 && (row = command_at(i)) != NULL; i++)
         if (is_named(row, c))
             break;
-    if (c->words_count > 0 && row == NULL && !is_group(c))
+    if (c->words_count > 0 && row == NULL && !help_is_group(c))
         return refuse(c, STATUS_USAGE, "USAGE", "there is no command '%.40s%s%.40s'", c->words[0],
                       c->words_count > 1 ? " " : "", c->words_count > 1 ? c->words[1] : "");
     char *text = NULL;

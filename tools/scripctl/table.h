@@ -70,4 +70,7 @@ void help_version(FILE *to);
 /* The first sentence of a command. */
 int help_first_sentence(const char *sentences);
 
+/* Whether there is one word, and several commands begin with it, such as 'market'. */
+bool help_is_group(const struct call *c);
+
 #endif
