@@ -105,6 +105,8 @@ Test(openapi, every_answer_says_of_what_type_it_is)
     }
     struct json_object *page = member(member(member(api, "paths"), "/api/docs"), "get");
     member(member(member(member(page, "responses"), "200"), "content"), "text/html; charset=utf-8");
+    struct json_object *chapter = json_object_array_get_idx(member(page, "tags"), 0);
+    cr_assert_str_eq(json_object_get_string(chapter), "general");
     json_object_put(api);
 }
 

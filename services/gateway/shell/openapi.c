@@ -510,7 +510,8 @@ operation_write(struct bytes *out, const struct route *r)
     char method[8] = "", tag[32] = "", id[64];
     for (size_t i = 0; r->method_name[i] != 0 && i + 1 < sizeof method; i++)
         method[i] = (char)(r->method_name[i] | 0x20);
-    if (r->part_count > 1 && r->parts[1].length < sizeof tag)
+    /* A path of one word, such as /api/docs, makes no chapter of its own. */
+    if (r->part_count > 2 && r->parts[1].length < sizeof tag)
         memcpy(tag, r->parts[1].text, r->parts[1].length);
     /* One message may serve two paths. */
     bool by_client_id = strstr(r->path, "by-client-id") != NULL;
