@@ -201,9 +201,16 @@ def prove_journal():
     show("It is hash-chained; ./scrip ctl verify replays it and judges every record anew.")
 
 
+def stack_said():
+    """For a stack that is not the usual one: how the commands below find it."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    var = os.environ.get("SCRIP_VAR", "")
+    return "" if var in ("", os.path.join(root, "var")) else "\n  export SCRIP_VAR=%s" % var
+
+
 def what_next(url, client):
     print("""
-The stack keeps running. Try:
+The stack keeps running. Try:%(stack)s
   TOKEN=$(curl -s %(url)s/api/auth/login -H 'Content-Type: application/json' \\
     -d '{"username":"%(name)s","password":"%(password)s"}' \\
     | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
@@ -216,7 +223,7 @@ The stack keeps running. Try:
   ./scrip status; ./scrip logs ledger -f; ./scrip down
 The API, to read: %(url)s/api/docs""" % {
         "url": url, "name": client.name, "password": PASSWORD, "symbol": SYMBOL,
-        "account": client.account()["account_id"]})
+        "account": client.account()["account_id"], "stack": stack_said()})
 
 
 def demo(url):

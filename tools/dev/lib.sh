@@ -31,6 +31,10 @@ die() {
     printf 'scrip: %s\n' "$*" >&2
     exit 1
 }
+# Behind commands that are proposed: that they are meant for this stack, and not for the usual one.
+of_stack() {
+    [ "$SCRIP_VAR" = "$(realpath -m "$SCRIP_ROOT/var")" ] || printf ' (with SCRIP_VAR=%s)' "$SCRIP_VAR"
+}
 is_root() { [ "$(id -u)" = 0 ]; }
 
 # A short name for this stack, for places whose paths must stay short.

@@ -14,7 +14,10 @@ logs_main() {
             ;;
         -f) follow=(-F) ;;
         -n)
-            lines=${2:?-n needs a number}
+            case ${2:-} in
+            '' | *[!0-9]*) die "-n needs a number of lines" ;;
+            esac
+            lines=$2
             shift
             ;;
         *)

@@ -140,7 +140,7 @@ restore_main() {
     rm -f "$log_dir/postgres.log"
     restore_copy
     restore_replay
-    step "restored into $SCRIP_VAR; start it: ./scrip up, prove it: ./scrip ctl verify"
+    step "restored into $SCRIP_VAR; start it: ./scrip up, prove it: ./scrip ctl verify$(of_stack)"
 }
 
 restore_main "$@"

@@ -10,6 +10,8 @@ status_main() {
         say "usage: ./scrip status     exit status 0 when every part is ready, 1 otherwise"
         return
         ;;
+    '') ;;
+    *) die "status does not know '$1'" ;;
     esac
     stack_load
     if [ -z "$port_base" ]; then

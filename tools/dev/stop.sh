@@ -1,4 +1,4 @@
-# stop.sh - `./scrip stop PART` and `./scrip start PART`: one part of a running stack.
+# stop.sh - `./scrip stop PART...` and `./scrip start PART...`: parts of a running stack.
 #
 # For looking at how the others take it. SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
@@ -23,17 +23,22 @@ stop_main() {
     [ "${1:-}" != --start ] || { verb=start && shift; }
     case ${1:-} in
     --help | -h | '')
-        say "usage: ./scrip $verb PART"
+        say "usage: ./scrip $verb PART..."
         say "Parts: ${part_names[*]}"
         [ $# -gt 0 ] && return || exit 2
         ;;
     esac
-    is_part "$1" || die "there is no part '$1'; parts: ${part_names[*]}"
-    if [ $verb = stop ]; then
-        part_stop "$1"
-    else
-        part_again "$1"
-    fi
+    local name
+    for name in "$@"; do
+        is_part "$name" || die "there is no part '$name'; parts: ${part_names[*]}"
+    done
+    for name in "$@"; do
+        if [ $verb = stop ]; then
+            part_stop "$name"
+        else
+            part_again "$name"
+        fi
+    done
 }
 
 stop_main "$@"

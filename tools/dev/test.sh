@@ -80,6 +80,9 @@ test_main() {
     esac
     local select=() jobs preset=${SCRIP_TEST_PRESET:-asan} status=0
     if [ $# -gt 0 ] && [ "$1" != -- ]; then
+        case $1 in
+        -*) die "test does not know '$1'; what is for ctest stands behind --" ;;
+        esac
         select=(-R "$1")
         shift
     fi

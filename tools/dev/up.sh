@@ -25,7 +25,7 @@ other, while requests go on.
 
 TRADING_MODE (environment) says what real orders are allowed, each time anew: paper (the default)
 none at all, testnet those at Binance's testnet, live both, with money that is real. An account
-trades so only once its owner has stored keys and changed its mode: docs/keys.md.
+trades so only once its owner has stored a key and changed its mode: docs/real-trading.md.
 TXT
 }
 
@@ -126,10 +126,13 @@ up_main() {
     services_wait "${service_names[@]}"
     exec 9>&-
     step "Scrip is ready: http://127.0.0.1:$http_port"
-    [ "$trading_mode" = paper ] || step "TRADING_MODE is $trading_mode: accounts in mode REAL trade"
+    case $trading_mode in
+    testnet) step "TRADING_MODE is testnet: accounts in mode REAL trade at the exchange's testnet" ;;
+    live) step "TRADING_MODE is live: accounts in mode REAL trade with money that is real" ;;
+    esac
 }
 
 [ "$command" != up ] || {
     up_main "$@"
-    say "       try: ./scrip demo, ./scrip status, ./scrip logs ledger, ./scrip down"
+    say "       try: ./scrip demo, ./scrip status, ./scrip logs ledger, ./scrip down$(of_stack)"
 }
