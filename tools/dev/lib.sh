@@ -33,7 +33,8 @@ die() {
 }
 # Behind commands that are proposed: that they are meant for this stack, and not for the usual one.
 of_stack() {
-    [ "$SCRIP_VAR" = "$(realpath -m "$SCRIP_ROOT/var")" ] || printf ' (with SCRIP_VAR=%s)' "$SCRIP_VAR"
+    [ "$SCRIP_VAR" = "$(realpath -m "$SCRIP_ROOT/var")" ] ||
+        printf ' (with SCRIP_VAR=%s)' "$SCRIP_VAR"
 }
 is_root() { [ "$(id -u)" = 0 ]; }
 

@@ -127,8 +127,8 @@ up_main() {
     exec 9>&-
     step "Scrip is ready: http://127.0.0.1:$http_port"
     case $trading_mode in
-    testnet) step "TRADING_MODE is testnet: accounts in mode REAL trade at the exchange's testnet" ;;
-    live) step "TRADING_MODE is live: accounts in mode REAL trade with money that is real" ;;
+    testnet) step "TRADING_MODE is testnet: REAL orders go to the exchange's testnet" ;;
+    live) step "TRADING_MODE is live: REAL orders cost real money" ;;
     esac
 }
 
