@@ -1,6 +1,7 @@
 # Unit tests of the gateway; gw_http_test runs the real program with a real PostgreSQL.
 set(unit ${CMAKE_SOURCE_DIR}/tests/unit)
 scrip_unit_test(gw_core_test ${unit}/gw_core_test.c LIBS gateway_core)
+scrip_unit_test(gw_random_test ${unit}/gw_random_test.c LIBS gateway_core)
 scrip_unit_test(gw_fanout_test ${unit}/gw_fanout_test.c LIBS gateway_core)
 scrip_unit_test(gw_http1_test ${unit}/gw_http1_test.c LIBS gateway_core)
 scrip_unit_test(gw_token_test ${unit}/gw_token_test.c LIBS gateway_shell PkgConfig::libjwt)

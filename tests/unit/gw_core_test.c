@@ -165,6 +165,20 @@ Test(gw, a_silent_server_refuses_before_anything_is_sent)
     cr_assert_eq(start(8000, ledger, 7, true), OK);
 }
 
+/* That it can do nothing else is as good a sign of life as any. */
+Test(gw, a_probe_is_answered_by_a_refusal)
+{
+    uint32_t bridge = gw_add_server(&gw, ERR_BRIDGE_UNAVAILABLE);
+    (void)gw_add_replica(&gw, bridge);
+    cr_assert_eq(gw_start_probe(&gw, 0, bridge, 1, (const uint8_t *)"probe", 5), OK);
+    cr_assert_not(gw_ask_next(&gw, 1 * MS, bridge, 1, ERR_KEYS_UNAVAILABLE));
+    cr_assert(gw_answer_settles(&gw, 1, ERR_KEYS_UNAVAILABLE));
+    uint64_t owner = 1;
+    cr_assert(gw_answer(&gw, 1 * MS, bridge, 0, 1, &owner));
+    cr_assert_eq(gw_due(&gw, 2 * MS).kind, GW_DUE_NOTHING);
+    gw_check(&gw);
+}
+
 Test(gw, a_long_quiet_server_is_not_away)
 {
     cr_assert_eq(start(1000, ledger, 1, true), OK);

@@ -320,7 +320,8 @@ gw_ask_next(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, enum e
         return false;
     struct gw_call *c = &g->calls[i];
     uint32_t bits = c->turned_away | replica_bit(g, server);
-    if (replica_without(g, now_us, server, bits) == GW_NONE)
+    /* To a probe that is as good an answer as any. */
+    if (c->is_probe || replica_without(g, now_us, server, bits) == GW_NONE)
         return false;
     c->turned_away = bits;
     c->answers++;
