@@ -291,7 +291,13 @@ class Story:
         user = self.whose_bridge_is(1)
         self.second.kill()
         self.all_is_done(user)
+        self.starts_again(user)
+
+    def starts_again(self, user):
+        """The second; until the gateway has found it the first is everybody's."""
         self.second.start()
+        put_key(user, "spot", user.keys)
+        wait_for(lambda: self.is_asked(user) == [False, True], "it is asked again")
 
     def frozen(self):
         """What it was sent before it is too late for when it goes on."""
@@ -325,7 +331,7 @@ class Story:
         self.second.kill()
         asking.join()
         self.is_done_once(user, before, answers)
-        self.second.start()
+        self.starts_again(user)
 
     def answer_lost(self):
         """The first has the balance set and never hears of it; the next finds another balance."""
