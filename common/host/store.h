@@ -22,6 +22,7 @@
 
 #define HASH_BYTES        32
 #define STORE_APPENDS_MAX 2
+#define STORE_READS_MAX   2
 
 /* One record of the journal. `payload` is lent. */
 struct journal_record {
@@ -113,7 +114,8 @@ store_append(struct store *s, const struct journal_record *records, uint32_t cou
     return s->ops->append(s, records, count, after, done, arg);
 }
 
-/* Reads at most `max` records of a shard with seq > after, in order. */
+/* Reads at most `max` records of a shard with seq > after, in order. False while there is no
+ * connection, or STORE_READS_MAX are on their way. */
 static inline bool
 store_read(struct store *s, uint16_t shard, uint64_t after, uint32_t max, store_record *each,
            store_done *done, void *arg)

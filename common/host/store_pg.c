@@ -57,6 +57,13 @@ struct append_call {
     bool is_homeless;          /* no partition for them */
 };
 
+/* A read in flight; reads happen at start and after a lost connection only. */
+struct read_call {
+    store_record *each;
+    store_done *done; /* NULL = free */
+    void *arg;
+};
+
 struct pg_store {
     struct store store; /* first: see store.h */
     struct loop *loop;
@@ -73,6 +80,7 @@ struct pg_store {
     struct pg_array rows;
     uint32_t row_type; /* as the table has it in this session; 0 = other columns */
     struct append_call appends[STORE_APPENDS_MAX];
+    struct read_call reads[STORE_READS_MAX];
     /* The lease_take in flight. */
     store_lease *lease_done;
     void *lease_arg;
@@ -82,13 +90,6 @@ struct pg_store {
     struct loop_timer *partitions_timer;
     int64_t partition_hours;
     bool is_partition_asked; /* for an append that found none */
-};
-
-/* A read in flight; reads happen at start and after a lost connection only. */
-struct read_call {
-    store_record *each;
-    store_done *done;
-    void *arg;
 };
 
 /* A row that violates a constraint names it; one that belongs into no partition has none. */
@@ -361,17 +362,17 @@ read_row(const PGresult *result, int i, struct journal_record *r)
 static void
 read_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
 {
-    struct read_call *call = arg;
+    const struct read_call call = *(struct read_call *)arg;
     if (outcome == PG_ROWS) {
         int rows = PQntuples(result);
         for (int i = 0; i < rows; i++) {
             struct journal_record r;
             read_row(result, i, &r);
-            call->each(call->arg, &r);
+            call.each(call.arg, &r);
         }
     }
-    call->done(call->arg, outcome_of(outcome, result));
-    free(call);
+    ((struct read_call *)arg)->done = NULL; /* the next one may be asked for in the answer */
+    call.done(call.arg, outcome_of(outcome, result));
 }
 
 static bool
@@ -379,7 +380,10 @@ pg_read(struct store *base, uint16_t shard, uint64_t after, uint32_t max, store_
         store_done *done, void *arg)
 {
     struct pg_store *s = (struct pg_store *)base;
-    if (!s->is_up)
+    struct read_call *call = s->reads;
+    while (call < s->reads + STORE_READS_MAX && call->done != NULL)
+        call++;
+    if (!s->is_up || call == s->reads + STORE_READS_MAX)
         return false;
     char shard_text[8], after_text[24], max_text[12];
     snprintf(shard_text, sizeof shard_text, "%u", shard);
@@ -387,13 +391,9 @@ pg_read(struct store *base, uint16_t shard, uint64_t after, uint32_t max, store_
     snprintf(max_text, sizeof max_text, "%u", max);
     const char *values[] = {shard_text, after_text, max_text};
 
-    struct read_call *call = calloc(1, sizeof *call);
-    CHECK(call != NULL);
-    *call = (struct read_call){.each = each, .done = done, .arg = arg};
-    if (!pg_send_prepared(s->pg, "read", 3, values, NULL, NULL, true, read_answer, call)) {
-        free(call);
+    if (!pg_send_prepared(s->pg, "read", 3, values, NULL, NULL, true, read_answer, call))
         return false;
-    }
+    *call = (struct read_call){.each = each, .done = done, .arg = arg};
     /* Should this fail, the connection is broken and the read is answered as lost. */
     (void)pg_sync(s->pg, NULL, NULL);
     return true;

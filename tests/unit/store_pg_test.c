@@ -235,6 +235,16 @@ Test(store_pg, what_was_appended_is_read_back_byte_for_byte)
     cr_expect_str_eq(database_ask("SELECT min(epoch) FROM ledger.journal"), "1");
 }
 
+/* A process that ends while it restores. */
+Test(store_pg, reads_under_way_end_with_the_store)
+{
+    for (int i = 0; i < STORE_READS_MAX; i++)
+        cr_assert(store_read(one.store, 5, 0, 1000, on_record, on_done, &one));
+    cr_assert_not(store_read(one.store, 5, 0, 1000, on_record, on_done, &one));
+    await(&one, 'd');
+    cr_assert(store_read(one.store, 5, 0, 1000, on_record, on_done, &one));
+}
+
 Test(store_pg, a_batch_is_all_or_nothing)
 {
     lease(&one);
