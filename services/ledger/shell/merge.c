@@ -13,7 +13,11 @@
 #include "base/check.h"
 #include "base/shard.h"
 
-#define PAGE_RECORDS 256 /* of a shard at a time: all of them are in memory together */
+/* Of a shard at a time: all of them are in memory together. Fewer where the records before them
+ * were long; there is no telling of the first ones. */
+#define PAGE_RECORDS 256
+#define PAGE_FEWEST  16
+#define PAGE_BYTES   ((size_t)256 << 10)
 
 /* One shard's records, as far as they were read ahead. */
 struct lane {
@@ -91,6 +95,21 @@ read_done(void *arg, enum store_outcome outcome)
     n->is_over = n->count < m->asked_for || n->last == n->until;
 }
 
+/* How many records make the next one, by the length of those that were read. */
+static uint32_t
+page_of(struct lane *n)
+{
+    if (n->bytes_room > 4 * PAGE_BYTES) { /* not to be kept for short ones */
+        free(n->bytes);
+        n->bytes = NULL;
+        n->bytes_room = 0;
+    }
+    if (n->count == 0)
+        return PAGE_FEWEST;
+    size_t fit = PAGE_BYTES / (n->bytes_used / n->count + 1);
+    return fit > PAGE_RECORDS ? PAGE_RECORDS : fit < PAGE_FEWEST ? PAGE_FEWEST : (uint32_t)fit;
+}
+
 void
 merge_read(struct merge *m)
 {
@@ -102,10 +121,11 @@ merge_read(struct merge *m)
     if (n->records == NULL)
         n->records = calloc(PAGE_RECORDS, sizeof *n->records);
     CHECK(n->records != NULL);
+    uint64_t left = n->until - n->last;
+    uint32_t page = page_of(n);
+    m->asked_for = left < page ? (uint32_t)left : page;
     n->at = n->count = 0;
     n->bytes_used = 0;
-    uint64_t left = n->until - n->last;
-    m->asked_for = left < PAGE_RECORDS ? (uint32_t)left : PAGE_RECORDS;
     m->asked = n;
     if (!store_read(m->o.store, (uint16_t)(n - m->lanes), n->last, m->asked_for, keep_record,
                     read_done, m))
