@@ -50,8 +50,10 @@ on_tick(void *arg)
 {
     struct staged_timer *t = arg;
     bool is_wanted = false;
+    if (t->wanted == 0)
+        return; /* the others are waited for: each comes as often as was wished */
     t->on_time(t->arg);
-    t->wanted -= t->wanted > 0;
+    t->wanted--;
     for (uint32_t i = 0; i < timers_count; i++)
         is_wanted = is_wanted || timers[i].wanted > 0;
     if (!is_wanted)
@@ -155,6 +157,7 @@ keys_own(struct keys *k, uint64_t number)
 {
     (void)k;
     cr_assert_neq(number, 0);
+    stage.own_asked++;
     return !stage.is_not_owner;
 }
 
@@ -342,12 +345,13 @@ struct ws_clients *
 ws_clients_open(struct loop *l, const char *ca_file)
 {
     (void)l, (void)ca_file;
-    return (struct ws_clients *)&stage;
+    return stage.is_ws_away ? NULL : (struct ws_clients *)&stage;
 }
 
 void
 ws_clients_close(struct ws_clients **w)
 {
+    stage.ws_closed++;
     *w = NULL;
 }
 

@@ -60,6 +60,7 @@ struct shell_stage {
     int64_t now_us, steady_us;
     /* Keys. */
     bool are_keys_away, is_key_missing, is_not_owner;
+    uint32_t own_asked;    /* how often */
     uint64_t other_number; /* of all keys, instead of those above */
     const char *deployment;
     int64_t restored_us; /* orders from before this have the name "olddep" */
@@ -83,7 +84,8 @@ struct shell_stage {
     struct staged_reading readings[1100];
     uint32_t readings_count;
     /* WebSockets. */
-    bool is_ws_refused, is_ws_full;
+    bool is_ws_away, is_ws_refused, is_ws_full;
+    uint32_t ws_closed; /* all of them, how often */
     struct ws_client sockets[1100];
     uint32_t sockets_count;
 };

@@ -70,6 +70,15 @@ Test(bridge_streams, only_the_owner_of_the_key_opens_its_stream)
     cr_assert_eq(stage.readings[0].binding.environment, ENVIRONMENT_testnet);
 }
 
+/* A tick is a tenth of a second; the question goes to the database. */
+Test(bridge_streams, whose_the_key_is_is_asked_once_a_second)
+{
+    follow(TRADING_TYPE_spot, ENVIRONMENT_testnet);
+    cr_assert_eq(stage.own_asked, 1);
+    stage_ticks(30);
+    cr_assert_eq(stage.own_asked, 4);
+}
+
 Test(bridge_streams, who_loses_the_key_gives_its_stream_up)
 {
     follow_spot_live();
@@ -137,20 +146,27 @@ Test(bridge_streams, what_the_mode_does_not_allow_is_not_followed)
     sockets_are(1, true);
 }
 
+static void
+bind_instead(uint64_t account_id)
+{
+    stage.bindings[0].account_id = account_id;
+    stage_later(SECOND);
+}
+
 /* What an answer that is under way will be told to is not given to another account. */
 Test(bridge_streams, a_place_is_free_once_nothing_is_under_way_for_it)
 {
     follow(TRADING_TYPE_spot, ENVIRONMENT_testnet);
-    stage.bindings[0].account_id = 8;
-    stage_later(SECOND);
-    cr_assert_eq(stage.readings_count, 2);
+    bind_instead(8);
     cr_assert_eq(stage.readings[1].binding.account_id, 8);
+    bind_instead(9);
+    cr_assert_eq(stage.readings[2].binding.account_id, 9);
     cr_assert_neq(stage.readings[1].arg, stage.readings[0].arg);
+    cr_assert_neq(stage.readings[2].arg, stage.readings[0].arg);
     stage_read(0, 1, OK);
     stage_later(SECOND);
-    stage.bindings[0].account_id = 9;
-    stage_later(SECOND);
-    cr_assert_eq(stage.readings[2].arg, stage.readings[0].arg, "now it is");
+    bind_instead(10);
+    cr_assert_eq(stage.readings[3].arg, stage.readings[0].arg, "now it is");
 }
 
 Test(bridge_streams, who_is_left_out_is_counted)
@@ -185,6 +201,7 @@ leads_to(enum trading_type type, enum environment e, const char *url, uint64_t k
     cr_assert_str_eq(stage.sockets[0].url, url);
     cr_assert_eq(stage.sockets[0].o.connect_ms, 4000);
     cr_assert_eq(stage.sockets[0].o.silence_ms, 3000);
+    cr_assert_eq(stage.sockets[0].o.message_bytes_max, 1u << 20);
     stage_opened(0);
     if (type == TRADING_TYPE_spot) {
         cr_assert_eq(stage.signed_for, e);
@@ -287,6 +304,7 @@ Test(bridge_streams, connections_that_are_lost_come_back_later_and_later)
         stage_later(pause_us / 2 + 1);
         sockets_are(i + 2, true);
     }
+    cr_assert_eq(stage_counter("scrip_bridge_user_stream_connects_total", ""), 12);
 }
 
 Test(bridge_streams, a_lost_stream_is_made_again_and_the_account_read_again)
@@ -390,13 +408,47 @@ Test(bridge_streams, the_place_of_a_call_under_way_is_kept)
 {
     follow(TRADING_TYPE_futures, ENVIRONMENT_testnet);
     stage_read(0, 1, OK);
-    stage.bindings[0].account_id = 8;
-    stage_later(SECOND);
-    cr_assert_neq(stage.calls[1].r.arg, stage.calls[0].r.arg);
+    bind_instead(8);
+    bind_instead(9);
+    cr_assert_neq(stage.calls[2].r.arg, stage.calls[0].r.arg);
     stage_end(0, VERDICT_OK, OK, "{\"listenKey\":\"of another\"}");
     sockets_are(0, false);
     stage_later(SECOND);
-    stage.bindings[0].account_id = 9;
+    bind_instead(10);
+    cr_assert_eq(stage.calls[3].r.arg, stage.calls[0].r.arg);
+}
+
+Test(bridge_streams, the_place_of_a_renewal_is_kept_until_it_is_answered)
+{
+    follow_usdm_live();
+    stage_later(HOUR / 2);
+    calls_are(2, CALL_USDM_LISTEN_KEY_RENEW);
+    stage_read(0, 1, OK);
+    bind_instead(8);
+    bind_instead(9);
+    cr_assert_neq(stage.calls[3].r.arg, stage.calls[0].r.arg);
+    stage_end(1, VERDICT_REFUSED, ERR_EXCHANGE_REFUSED, "");
+    for (uint32_t i = 0; i < stage.readings_count; i++)
+        if (stage.readings[i].arg == stage.calls[0].r.arg && stage.readings[i].done != NULL)
+            stage_read(i, 1, OK);
     stage_later(SECOND);
-    cr_assert_eq(stage.calls[2].r.arg, stage.calls[0].r.arg);
+    bind_instead(10);
+    cr_assert_eq(stage.calls[4].r.arg, stage.calls[0].r.arg);
+}
+
+/* ---- Its end ----------------------------------------------------------------------------- */
+
+Test(bridge_streams, without_websockets_there_are_no_streams)
+{
+    stage.is_ws_away = true;
+    cr_assert_null(streams_open(&stage.s));
+    cr_assert_eq(stage.ws_closed, 0);
+}
+
+Test(bridge_streams, their_end_ends_all_connections_once)
+{
+    follow_spot_live();
+    streams_close(&stage.s.streams);
+    streams_close(&stage.s.streams);
+    cr_assert_eq(stage.ws_closed, 1);
 }

@@ -128,7 +128,6 @@ held_tell(struct follower *f)
     if (f->balances_count + f->positions_count > 0)
         account_tell(f, f->balances, f->balances_count, f->positions, f->positions_count,
                      f->held_us);
-    f->balances_count = f->positions_count = 0;
 }
 
 /* An order of this deployment; others only change the account, which is told by itself. */
@@ -149,8 +148,6 @@ on_order_event(struct follower *f, const struct stream_event *e)
     m.order.mode = TRADING_MODE_REAL;
     m.order.environment = f->binding.environment;
     m.order.exchange_state = EXCHANGE_STATE_PLACED;
-    m.order.status = o->status;
-    m.order.executed_quantity = o->executed;
     /* It was there: nothing is concluded from its absence in a query soon after. */
     m.order.send_by_us = loop_now_us(s->loop) + ASK_LATER_US;
     struct bridge_report r = {.account_id = m.account_id,
@@ -343,7 +340,7 @@ on_caught_up(void *arg, const struct bridge_refreshed *r, const struct refused *
     if (r->as_of_us > f->as_of_us)
         f->as_of_us = r->as_of_us;
     step(f, why == NULL ? FOLLOW_CAUGHT_UP : FOLLOW_NOT_CAUGHT_UP);
-    f->balances_count = f->positions_count = 0; /* what an owner had not told is another's now */
+    f->balances_count = f->positions_count = 0; /* told, or another owner's by now */
     if (why != NULL)
         log_line(LOG_WARN, "catch_up_failed", "account=%" PRIu64 " error=%s detail=\"%s\"",
                  f->binding.account_id, err_name(why->error), why->detail.text);
