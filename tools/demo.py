@@ -111,7 +111,7 @@ def rest_and_fill(client, stream, rules):
         if done:
             show_order(client.get_order(order["order_id"]))
             return
-        show("  the market moved away in %d s; canceled, once more nearer to it" % FILL_WAIT_S)
+        show("  the market moved away in %d s; cancelled, once more nearer to it" % FILL_WAIT_S)
         client.cancel(order["order_id"])
     show("  the market ran away from each of them: that happens too")
 
@@ -153,7 +153,7 @@ def profit_or_loss(client, stream, rules, quantity):
     must(client.balances()[BASE][1] == amount(quantity), "a pair holds what one of them can sell")
     show_why(client, placed["orders"][0]["order_id"])
     if not stream.wait_list(list_id, "ALL_DONE", FILL_WAIT_S):
-        show("neither price came in %d s: the list is canceled" % FILL_WAIT_S)
+        show("neither price came in %d s: the list is cancelled" % FILL_WAIT_S)
         client.call("DELETE", "%s/%s" % (client.LISTS, list_id), expect=(200, 409))
     done = client.get_list(list_id)
     for order in done["orders"]:
@@ -258,7 +258,7 @@ def demo(url):
     title(4, "A limit order that the market comes to")
     rest_and_fill(client, stream, rules)
 
-    title(5, "A limit order far away: it rests, holds its money, and is canceled")
+    title(5, "A limit order far away: it rests, holds its money, and is cancelled")
     far = cut(amount(ticker["bid"]) * Decimal("0.8"), rules["tick_size"])
     resting = client.place("BUY", "LIMIT", SYMBOL, quantity=cut("0.01", rules["step_size"]),
                            price=far, time_in_force="GTC")
