@@ -235,9 +235,9 @@ void ledger_projected(struct ledger *l, uint64_t generation);
 /* Forgets the oldest finished orders above orders_high that are in the tables and older than
  * keep_us. Returns how many. Cheap when there is nothing to do: call it every turn. */
 uint32_t ledger_evict(struct ledger *l, int64_t now_us);
-/* The same of all finished orders, however few are in memory and in whatever order they ended: for
- * a replay, whose pool is full. Walks them all. */
-uint32_t ledger_make_room(struct ledger *l, int64_t now_us);
+/* Forgets every finished order that is in the tables, just ended or not: for a load or a replay
+ * whose pool is full. What is asked of them the tables can answer, too. Walks them all. */
+uint32_t ledger_make_room(struct ledger *l);
 
 /*
  * Loading, in this order: shards, accounts, balances, orders by rising id, fills by rising id.

@@ -135,12 +135,11 @@ ledger_projected(struct ledger *l, uint64_t generation)
         l->projected = generation;
 }
 
-/* Nobody asks for it any more, and the tables have it. */
+/* Nobody waits for it, and the tables have it. */
 static bool
-is_forgettable(const struct ledger *l, const struct ledger_order *o, int64_t now_us)
+is_forgettable(const struct ledger *l, const struct ledger_order *o)
 {
-    return !o->dirty && o->drained <= l->projected && o->pins == 0 &&
-           now_us - o->updated_us >= l->limits.keep_us;
+    return !o->dirty && o->drained <= l->projected && o->pins == 0;
 }
 
 uint32_t
@@ -149,7 +148,7 @@ ledger_evict(struct ledger *l, int64_t now_us)
     uint32_t count = 0;
     while (l->orders_count > l->limits.orders_high && l->finished_oldest != LEDGER_NONE) {
         struct ledger_order *o = &l->orders[l->finished_oldest];
-        if (!is_forgettable(l, o, now_us))
+        if (!is_forgettable(l, o) || now_us - o->updated_us < l->limits.keep_us)
             break;
         order_forget(l, o);
         count++;
@@ -159,12 +158,12 @@ ledger_evict(struct ledger *l, int64_t now_us)
 }
 
 uint32_t
-ledger_make_room(struct ledger *l, int64_t now_us)
+ledger_make_room(struct ledger *l)
 {
     uint32_t count = 0;
     for (uint32_t i = l->finished_oldest, newer; i != LEDGER_NONE; i = newer) {
         newer = l->orders[i].newer;
-        if (!is_forgettable(l, &l->orders[i], now_us))
+        if (!is_forgettable(l, &l->orders[i]))
             continue;
         order_forget(l, &l->orders[i]);
         count++;

@@ -59,6 +59,7 @@ struct load {
     struct load_options o;
     struct lane lanes[LANES_MAX];
     uint32_t count;
+    char moment[64]; /* the first lane's snapshot, for as long as that lasts */
     bool is_lost;
     uint64_t rows;
     char why[256];
@@ -145,7 +146,7 @@ take_order(struct lane *n, const PGresult *result, int i)
     if (!is_open && own->orders_count >= own->limits.orders_high)
         return;
     if (own->orders_count == own->limits.orders_max) /* other lanes have loaded finished ones */
-        (void)ledger_make_room(own, journal_past_us(l->o.journal, loop_now_us(l->o.loop)));
+        (void)ledger_make_room(own);
     enum err e = ledger_load_order(own, &row);
     if (e != OK)
         fail(l, "order %" PRIu64 ": %s", row.order.order_id, err_name(e));
@@ -206,8 +207,7 @@ take_row(struct lane *n, const PGresult *result, int i)
 
 static void step_open(struct lane *n);
 
-/* A server that ends the session says so first; what was asked is asked again, as after any loss.
- */
+/* A server that ends the session says so first; all is asked again, as after any loss. */
 static bool
 is_ended(const PGresult *result)
 {
@@ -262,11 +262,9 @@ page_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
         take_row(n, result, i);
     l->rows += (uint64_t)rows;
     n->is_last = n->is_last || rows < PAGE_ROWS;
-    if (l->why[0] != '\0')
-        return;
-    if (!n->is_last) {
+    if (l->why[0] == '\0' && !n->is_last) {
         fetch(n);
-    } else if (n->in_flight == 0) {
+    } else if (l->why[0] == '\0' && n->in_flight == 0) {
         say(n, "CLOSE page");
         if (n->step != STEP_FILLS || n->with_fills_at == n->with_fills_count)
             n->step++;
@@ -423,17 +421,51 @@ step_open(struct lane *n)
 
 /* ---- Lanes -------------------------------------------------------------------------------- */
 
+static void lane_open(struct load *l, struct lane *n);
+
+static void
+moment_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    struct lane *n = arg;
+    struct load *l = n->load;
+    note(n, outcome, result);
+    if (outcome != PG_ROWS || l->is_lost)
+        return;
+    snprintf(l->moment, sizeof l->moment, "%s", PQgetvalue(result, 0, 0));
+    step_open(n);
+    for (uint32_t i = 1; i < l->count; i++)
+        lane_open(l, &l->lanes[i]);
+}
+
+/* The moment is gone when the first lane is; that may be heard of here first. */
+static void
+join_answer(void *arg, enum pg_outcome outcome, const PGresult *result)
+{
+    (void)result;
+    ((struct lane *)arg)->load->is_lost |= outcome == PG_FAILED;
+}
+
 static void
 lane_up(void *arg)
 {
     struct lane *n = arg;
-    if (n->load->is_lost)
+    struct load *l = n->load;
+    bool is_first = n == l->lanes;
+    char sql[sizeof l->moment + 32] = "SELECT pg_export_snapshot()";
+    if (l->is_lost)
         return;
     say(n, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     say(n, "SET LOCAL cursor_tuple_fraction = 1");
     say(n, "SET LOCAL work_mem = '64MB'");
     say(n, "SET LOCAL jit = off");
-    step_open(n);
+    if (!is_first)
+        snprintf(sql, sizeof sql, "SET TRANSACTION SNAPSHOT '%s'", l->moment);
+    (void)pg_send(n->pg, sql, 0, NULL, NULL, NULL, NULL, false,
+                  is_first ? moment_answer : join_answer, n);
+    if (is_first)
+        (void)pg_sync(n->pg, NULL, NULL);
+    else
+        step_open(n);
 }
 
 static void
@@ -498,8 +530,7 @@ load_begin(const struct load_options *o)
     CHECK(l != NULL);
     l->o = *o;
     share_out(l);
-    for (uint32_t i = 0; i < l->count; i++)
-        lane_open(l, &l->lanes[i]);
+    lane_open(l, l->lanes);
     return l;
 }
 
@@ -526,8 +557,7 @@ begin_again(struct load *l)
     ledger_clear(l->o.ledger);
     l->is_lost = false;
     l->rows = 0;
-    for (uint32_t i = 0; i < l->count; i++)
-        lane_open(l, &l->lanes[i]);
+    lane_open(l, l->lanes);
 }
 
 static enum step

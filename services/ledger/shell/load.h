@@ -1,10 +1,12 @@
 /*
  * load.h - the tables into memory, at a start: over several connections at once.
  *
- * Each connection is a lane with shards of its own and reads their tables as of one moment, in one
- * transaction: nothing refers from one shard to another. Rows come through cursors, page by page,
- * so that the server reads on while a page is taken, and memory holds two pages a lane. When a
- * connection breaks, everything begins again with an empty ledger.
+ * Each connection is a lane with shards of its own and reads their tables in one transaction, all
+ * lanes as of one moment: no order refers from one shard to another, but what was open in two of
+ * them at different moments, while their owner writes on, need not have fitted into memory
+ * together. Rows come through cursors, page by page, so that the server reads on while a page is
+ * taken, and memory holds two pages a lane. When a connection breaks, everything begins again with
+ * an empty ledger.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -138,8 +138,9 @@ has_room(const struct restore *r, const struct journal_record *record)
 }
 
 /* The core keeps fills, changes, stories and orders that ended until they are in the tables. When
- * all of it is there and what ended some time before this record is forgotten, then no more is in
- * memory than when the record was written, and there was room for it. */
+ * all of it is there and what has ended is forgotten, then no more is in memory than when the
+ * record was written, and there was room for it. What ended a moment before is forgotten, too: a
+ * process that began in between did not have it, and made room for the next without it. */
 static bool
 room_made(struct restore *r, const struct journal_record *record)
 {
@@ -148,7 +149,7 @@ room_made(struct restore *r, const struct journal_record *record)
         return true;
     if (r->step == STEP_FOLLOW)
         settle_nowhere(r->o.ledger);
-    (void)ledger_make_room(r->o.ledger, record->time_us);
+    (void)ledger_make_room(r->o.ledger);
     if (r->step == STEP_FOLLOW || has_room(r, record) || project_is_done(r->o.project))
         return true;
     project_hurry(r->o.project);
