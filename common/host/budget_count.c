@@ -113,7 +113,8 @@ bool
 budget_is_starting(const struct budget *b)
 {
     return b->redis != NULL && *b->state == '\0' && !b->was_alone &&
-           (b->is_newborn || loop_steady_us(b->loop) - b->opened_us < START_WAIT_US);
+           (b->is_newborn || b->meeting != NULL ||
+            loop_steady_us(b->loop) - b->opened_us < START_WAIT_US);
 }
 
 void

@@ -476,6 +476,21 @@ Test(budget, when_redis_dies_each_goes_on_alone_and_is_shared_again_later)
     redis_kill(pid);
 }
 
+/* A Redis that has just begun is waited for, also by one that was asked for nothing meanwhile. */
+Test(budget, who_begins_together_with_redis_is_not_alone)
+{
+    own_redis_link();
+    pid_t pid = redis_start();
+    net_wait(&stage, is_up, "Redis");
+    one = open_with(100, WEEK_MS, 10);
+    two = open_with(100, WEEK_MS, 10);
+    cr_assert_eq(ask_often(one, 40, BUDGET_CANCEL), 40);
+    cr_assert_eq(ask_often(two, 40, BUDGET_CANCEL), 40);
+    budget_close(&one);
+    budget_close(&two);
+    redis_kill(pid);
+}
+
 static int grants_wanted;
 
 /* A process that has not heard yet what the others spent could only guess. */
