@@ -2,6 +2,7 @@
  * gateway_driver.c - drives the gateway's core by stories: requests in flight, rates, streams.
  *
  *   at ms=1500                                       the clock, in milliseconds
+ *   still ms=3000                                    the gateway itself does nothing for so long
  *   start corr=1 to=ledger mutates=yes               a request is put in flight; to=bridge has a
  *                                                    replica, bridge2
  *   answer corr=1 from=ledger epoch=3                an answer arrives; refused=LEDGER_BUSY
@@ -140,6 +141,10 @@ calls_input(struct stage *s, const char *line, struct scenario_out *out)
     } else if (scenario_is(line, "link")) {
         const char *up = scenario_value(line, "up");
         gw_link(&s->gw, s->now_us, server_of(line, "to"), up != NULL && strcmp(up, "yes") == 0);
+    } else if (scenario_is(line, "still")) {
+        int64_t still_us = (int64_t)number(line, "ms") * 1000;
+        s->now_us += still_us;
+        gw_stood_still(&s->gw, still_us);
     } else if (scenario_is(line, "due")) {
         due_say(s, out);
     } else {

@@ -203,6 +203,21 @@ gw_link(struct gw *g, int64_t now_us, uint32_t server, bool is_up)
         server_hurry(g, now_us, server);
 }
 
+void
+gw_stood_still(struct gw *g, int64_t still_us)
+{
+    for (uint32_t i = 0; i < g->server_count; i++) {
+        struct gw_server *s = &g->servers[i];
+        s->down_us += still_us;
+        if (s->asked_us != 0)
+            s->asked_us += still_us;
+    }
+    for (uint32_t i = g->deadlines.first; i != GW_NONE; i = g->calls[i].deadline_next) {
+        g->calls[i].deadline_us += still_us;
+        g->calls[i].give_up_us += still_us;
+    }
+}
+
 /* `secret` of the call: whether it is one. */
 static enum err
 call_start(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr, const struct gw_call *call,

@@ -146,6 +146,10 @@ MUST_USE enum err gw_start_secret(struct gw *g, int64_t now_us, uint32_t server,
 /* The same for a probe: an absent server does not refuse it. */
 MUST_USE enum err gw_start_probe(struct gw *g, int64_t now_us, uint32_t server, uint64_t corr,
                                  const uint8_t *packed, size_t length);
+/* This process did nothing for so long, up to now, and heard nobody: it counts for nobody's
+ * silence, and no request is given up the sooner for it. To be said before anything else of then.
+ */
+void gw_stood_still(struct gw *g, int64_t still_us);
 /* The connection to a server came or went; until the first call it is taken to be there. When it
  * comes, all that is in flight is due to be sent, in the order in which it was started. */
 void gw_link(struct gw *g, int64_t now_us, uint32_t server, bool is_up);

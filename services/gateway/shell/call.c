@@ -16,6 +16,8 @@
 #include "host/log.h"
 #include "host/shards.h"
 
+#define STILL_US 500000 /* between two turns of a loop that has a timer every 20 ms */
+
 struct server_arg {
     struct shell *shell;
     uint32_t server;
@@ -44,6 +46,20 @@ call_bridge_of(const struct shell *s, uint64_t account_id)
     return s->bridge_first + (uint32_t)(map_mix(account_id) % s->bridge_count);
 }
 
+/* The time, told to the core before anything else of now where this process has stood still: a
+ * machine that was paused, a debugger. What was sent to us meanwhile is about to be read. */
+static int64_t
+now_awake(struct shell *s)
+{
+    int64_t now_us = loop_steady_us(s->loop), still_us = now_us - s->beat_us;
+    s->beat_us = now_us;
+    if (still_us >= STILL_US) {
+        log_line(LOG_WARN, "stood_still", "ms=%lld", (long long)(still_us / 1000));
+        gw_stood_still(&s->gw, still_us);
+    }
+    return now_us;
+}
+
 static bool
 is_bridge(const struct shell *s, uint32_t server)
 {
@@ -54,7 +70,7 @@ static enum err
 call_begin(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr, uint64_t owner,
            bool mutates, const void *body)
 {
-    int64_t now_us = loop_steady_us(s->loop);
+    int64_t now_us = now_awake(s);
     if (server == GW_NONE)
         return ERR_BRIDGE_UNAVAILABLE;
     server = gw_replica_from(&s->gw, now_us, server);
@@ -86,7 +102,7 @@ enum err
 call_send_secret(struct shell *s, uint32_t server, enum msg_type type, uint64_t corr,
                  uint64_t owner, const void *body)
 {
-    int64_t now_us = loop_steady_us(s->loop);
+    int64_t now_us = now_awake(s);
     struct bytes packed = {0};
     if (server == GW_NONE)
         return ERR_BRIDGE_UNAVAILABLE;
@@ -154,13 +170,13 @@ on_answer(void *arg, const struct bus_in *in)
         return;
     }
     enum err refused = refusal_of_copy(in->msg);
-    if (gw_ask_next(&s->gw, loop_steady_us(s->loop), a->server, in->msg->corr, refused) ||
+    int64_t now_us = now_awake(s);
+    if (gw_ask_next(&s->gw, now_us, a->server, in->msg->corr, refused) ||
         !gw_answer_settles(&s->gw, in->msg->corr, refused)) {
-        gw_heard(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch);
+        gw_heard(&s->gw, now_us, a->server, in->frame->epoch);
         return;
     }
-    if (gw_answer(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch, in->msg->corr,
-                  &owner))
+    if (gw_answer(&s->gw, now_us, a->server, in->frame->epoch, in->msg->corr, &owner))
         deliver(s, owner, in->msg, OK);
     else
         metric_add(s->late, 1);
@@ -173,7 +189,7 @@ on_event(void *arg, const struct bus_in *in)
     struct shell *s = a->shell;
     if (in->frame->epoch < s->gw.servers[a->server].epoch)
         return;
-    gw_heard(&s->gw, loop_steady_us(s->loop), a->server, in->frame->epoch);
+    gw_heard(&s->gw, now_awake(s), a->server, in->frame->epoch);
     ws_account_event(s->ws, in->topic, in->msg);
 }
 
@@ -196,7 +212,7 @@ on_link(void *arg, bool is_up)
              a->server == s->market_server ? "marketdata"
              : is_bridge(s, a->server)     ? "exchange-bridge"
                                            : "ledger");
-    gw_link(&s->gw, loop_steady_us(s->loop), a->server, is_up);
+    gw_link(&s->gw, now_awake(s), a->server, is_up);
     if (is_up && a->server == s->market_server)
         s->symbols_at_us = 0; /* it may know others now */
     call_tick(s);             /* what waits for it leaves now, or goes to another one */
@@ -297,6 +313,7 @@ call_open(struct shell *s)
 {
     s->memory[6] = calloc(GW_SERVERS_MAX, sizeof(struct server_arg));
     CHECK(s->memory[6] != NULL);
+    s->beat_us = loop_steady_us(s->loop);
     if (!ledgers_open(s))
         return ERR_CONFIG_BAD_VALUE;
     s->market_server = gw_add_server(&s->gw, ERR_MARKET_UNAVAILABLE);
@@ -357,7 +374,7 @@ probe_send(struct shell *s, uint32_t server)
 void
 call_tick(struct shell *s)
 {
-    int64_t now_us = loop_steady_us(s->loop);
+    int64_t now_us = now_awake(s);
     for (;;) {
         struct gw_due due = gw_due(&s->gw, now_us);
         if (due.kind == GW_DUE_NOTHING)

@@ -75,6 +75,7 @@ struct shell {
 
     /* Other services. */
     struct gw gw;
+    int64_t beat_us;                     /* steady: the latest time told to it */
     struct bus *servers[GW_SERVERS_MAX]; /* by the core's server number */
     struct bus *events[GW_SERVERS_MAX];  /* of the ledger with the same number */
     uint32_t shard_server[SHARDS];
