@@ -1,7 +1,7 @@
 """real - a stack with stand-in exchanges behind it: one as testnet, one as the live exchange.
 
     with Exchanges() as x, x.stack("testnet") as stack:
-        user = stack.user()
+        user = user_of(stack)
         keys = x.testnet.add_account(spot={"USDT": "1000"})
         put_key(user, "spot", keys)
         user.call("PUT", "/api/settings/trading/spot", {"mode": "REAL", "confirm_real": True})
@@ -14,7 +14,7 @@ import contextlib
 import os
 import sys
 
-from stack import ROOT, Stack, check
+from stack import ROOT, HttpError, Stack, check, wait_for
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "exchange"))
 from standin import StandIn, StandInError  # noqa: E402, F401
@@ -87,6 +87,35 @@ class Exchanges:
             others = set(counters["violations_by_kind"]) - set(expected)
             check(not others, "the exchange is spoken to as it asks to be",
                   counters["violations_by_kind"], counters["violations_told"][:5])
+
+
+def patient(client):
+    """The client, asking again while the ledger is away for a moment, as when the whole machine
+    stands still: nothing was done then, and it says so."""
+    ask = client.ask
+
+    def answer(*words, **more):
+        status, value = ask(*words, **more)
+        is_away = status == 503 and HttpError("", status, value).code == "LEDGER_UNAVAILABLE"
+        return None if is_away else (status, value)
+
+    client.ask = lambda *words, **more: wait_for(lambda: answer(*words, **more),
+                                                 "the ledger is there")
+    return client
+
+
+def user_of(stack):
+    """A patient user of the stack."""
+    return patient(wait_for(lambda: user_or_none(stack), "the ledger is there"))
+
+
+def user_or_none(stack):
+    try:
+        return stack.user()
+    except HttpError as error:
+        if error.code != "LEDGER_UNAVAILABLE":
+            raise
+        return None
 
 
 def put_key(user, market, keys, environment=None, expect=200):

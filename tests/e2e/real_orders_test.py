@@ -14,7 +14,7 @@ import time
 from decimal import Decimal
 
 from live import Heard
-from real import Exchanges, go_real, put_key
+from real import Exchanges, go_real, patient, put_key, user_of
 from stack import ROOT, HttpError, check, flat, tell, wait_for
 from zmtp import Peer, pack_frame
 
@@ -26,8 +26,8 @@ class Story:
     def __init__(self, x, stack):
         self.x, self.exchange, self.stack = x, x.testnet, stack
         self.deployment = stack.sql("SELECT id FROM bridge.deployment", user="scrip_bridge")[0][0]
-        self.paper = stack.user()
-        self.user = stack.user()
+        self.paper = user_of(stack)
+        self.user = user_of(stack)
         self.keys = self.exchange.add_account(
             spot={"USDT": "100000", "BTC": "5"}, usdm={"USDT": "100000"}, kind="ED25519")
 
@@ -230,7 +230,7 @@ class Story:
                                    seconds=1.5)
         before, answers = self.sent(), []
         body = self.user.order("BUY", "LIMIT", quantity="0.01", price=self.price("0.9"))
-        client = self.stack.client()
+        client = patient(self.stack.client())
         client.token = self.user.token
         thread = threading.Thread(target=lambda: answers.append(client.ask("POST", ORDERS, body)))
         thread.start()
@@ -271,7 +271,7 @@ class Story:
 
     def a_thousand_balances(self):
         """As many assets as an exchange has."""
-        user = self.stack.user()
+        user = user_of(self.stack)
         assets = {"ASSET%d" % n: "%d.5" % (n + 1) for n in range(900)}
         keys = self.exchange.add_account(spot={"USDT": "1000", **assets})
         put_key(user, "spot", keys)

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from decimal import Decimal
 
-from real import Exchanges, go_real, put_key
+from real import Exchanges, go_real, put_key, user_of
 from stack import Stack, check, flat, tell, wait_for
 
 ORDERS = "/api/paper-trading/orders"
@@ -35,7 +35,7 @@ class Restored(Stack):
 class Story:
     def __init__(self, x, stack, folder):
         self.exchange, self.stack, self.folder = x.testnet, stack, folder
-        self.user = stack.user()
+        self.user = user_of(stack)
         self.account = self.exchange.add_account(spot={"USDT": "100000", "BTC": "5"})
         put_key(self.user, "spot", self.account)
         go_real(self.user)
