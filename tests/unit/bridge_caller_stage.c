@@ -63,8 +63,9 @@ stage_caller(const char *words, struct caller_options o)
 {
     snprintf(stage.base_url, sizeof stage.base_url, "http://127.0.0.1:%d/n=%s%s%s", stage.net.port,
              stage.name, *words != 0 ? "," : "", words);
-    struct caller_host hosts[2] = {{ENVIRONMENT_testnet, TRADING_TYPE_spot, stage.base_url, 0, 0},
-                                   {ENVIRONMENT_live, TRADING_TYPE_spot, "", 0, 0}};
+    struct caller_host hosts[2] = {
+        {.environment = ENVIRONMENT_testnet, .type = TRADING_TYPE_spot, .base_url = stage.base_url},
+        {.environment = ENVIRONMENT_live, .type = TRADING_TYPE_spot, .base_url = ""}};
     o.loop = stage.net.loop;
     o.redis = stage.redis;
     o.hosts = hosts;

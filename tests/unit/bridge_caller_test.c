@@ -433,7 +433,9 @@ Test(bridge_caller, nobody_is_there)
 {
     stage_caller("", (struct caller_options){0});
     caller_close(&stage.caller);
-    struct caller_host host = {ENVIRONMENT_testnet, TRADING_TYPE_spot, "http://127.0.0.1:1/", 0, 0};
+    struct caller_host host = {.environment = ENVIRONMENT_testnet,
+                               .type = TRADING_TYPE_spot,
+                               .base_url = "http://127.0.0.1:1/"};
     stage.caller = caller_open(&(struct caller_options){.loop = stage.net.loop,
                                                         .redis = stage.redis,
                                                         .hosts = &host,

@@ -62,6 +62,7 @@ struct caller_host {
     enum trading_type type;
     const char *base_url;     /* "" = there is none: calls are refused */
     uint32_t weight_limit;    /* a minute; 0 = the exchange's usual one until exchangeInfo tells */
+    uint32_t alone_percent;   /* its share of each limit without Redis; 0 = 20 */
     int64_t weight_window_ms; /* 0 = a minute; tests and measurements have no time for that */
 };
 struct caller_options {

@@ -17,7 +17,7 @@
 #define SPOT_WEIGHT       6000u
 #define USDM_WEIGHT       2400u
 #define WEIGHT_WINDOW_MS  60000
-#define ALONE_PERCENT     20u /* three bridges, market data and scripctl share an address */
+#define ALONE_PERCENT     20u
 #define FAILURES_MAX      5u
 #define BREAKER_US        INT64_C(1000000)
 #define BREAKER_US_MAX    INT64_C(30000000)
@@ -192,6 +192,7 @@ limits_open(struct caller_host_state *h, const struct caller_host *o, struct red
     bool is_spot = h->type == TRADING_TYPE_spot;
     uint32_t weight = o->weight_limit > 0 ? o->weight_limit : is_spot ? SPOT_WEIGHT : USDM_WEIGHT;
     int64_t window_ms = o->weight_window_ms > 0 ? o->weight_window_ms : WEIGHT_WINDOW_MS;
+    uint32_t alone_percent = o->alone_percent > 0 ? o->alone_percent : ALONE_PERCENT;
     h->orders[ORDERS_10S] = is_spot ? 50 : 300;
     h->orders[ORDERS_1M] = is_spot ? 0 : 1200;
     h->orders[ORDERS_1D] = is_spot ? 160000 : 0;
@@ -201,7 +202,7 @@ limits_open(struct caller_host_state *h, const struct caller_host *o, struct red
                                                      .host = name,
                                                      .limit = weight,
                                                      .window_ms = window_ms,
-                                                     .alone_percent = ALONE_PERCENT,
+                                                     .alone_percent = alone_percent,
                                                      .queue_max = h->caller->slots_count,
                                                      .frees_reserve = true});
 }

@@ -168,7 +168,8 @@ calls_open(struct shell *s)
         hosts[i] = (struct caller_host){.environment = rows[i].environment,
                                         .type = rows[i].type,
                                         .base_url = rows[i].url,
-                                        .weight_limit = (uint32_t)rows[i].weight};
+                                        .weight_limit = (uint32_t)rows[i].weight,
+                                        .alone_percent = (uint32_t)c->weight_alone_percent};
     return caller_open(&(struct caller_options){.loop = s->loop,
                                                 .keys = s->keys,
                                                 .redis = s->redis,
