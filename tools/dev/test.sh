@@ -102,8 +102,11 @@ test_main() {
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     cd "$dir"
-    ctest --output-on-failure --no-tests=error --timeout 300 -j "${SCRIP_TEST_JOBS:-$jobs}" \
-        "${select[@]}" "$@" || status=$?
+    # Twice in some ten thousand starts a unit test's runner hung under the sanitizers, without a
+    # word and never again: what runs out of time is run once more, and both runs are shown. What
+    # fails is not.
+    ctest --output-on-failure --no-tests=error --timeout 300 --repeat after-timeout:2 \
+        -j "${SCRIP_TEST_JOBS:-$jobs}" "${select[@]}" "$@" || status=$?
     step "looking for exchange keys in what the tests left"
     test_leaks "$dir" || status=1
     exit $status
