@@ -280,6 +280,8 @@ ours(char **words)
     loop_run(stage.loop);
     printf("{\"calls\": %" PRIu64 ", \"ns\": %" PRId64 ", \"cpu_ns\": %" PRId64 "}\n", stage.done,
            now_ns() - stage.begin_ns, cpu_ns() - stage.begin_cpu);
+    caller_close(&stage.caller); /* what is kept for it would lie idle in the next run's minute */
+    redis_link_close(&stage.redis);
 }
 
 /* ---- A queue of all kinds ---------------------------------------------------------------- */
